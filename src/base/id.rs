@@ -1,0 +1,117 @@
+//! Identifiers: each kind its own type, so that one cannot be passed for another.
+//!
+//! Two shapes exist. *Named* ids are chosen by an administrator at registration and never
+//! reassigned (`cl_support-agent`). *Drawn* ids are 16 random bytes in base64url, 22 characters.
+
+use std::{fmt, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// Why a text is not an identifier of the wanted kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}")]
+pub struct NotAnId {
+    /// The shape that was wanted, for the person who must mend it.
+    pub expected: &'static str,
+}
+
+macro_rules! named_ids { ($($(#[$doc:meta])* $name:ident, $prefix:literal, $max:literal, $expected:literal;)*) => { $(
+    $(#[$doc])*
+    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub struct $name(Arc<str>);
+
+    impl $name {
+        /// What every id of this kind begins with.
+        pub const PREFIX: &'static str = $prefix;
+
+        /// Reads an id; refuses every other shape.
+        pub fn parse(raw: &str) -> Result<$name, NotAnId> {
+            let bad = NotAnId { expected: $expected };
+            let slug = raw.strip_prefix($prefix).ok_or(bad)?;
+            let ok = !slug.is_empty()
+                && slug.len() <= $max
+                && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && !slug.starts_with('-')
+                && !slug.ends_with('-');
+            if ok { Ok($name(raw.into())) } else { Err(bad) }
+        }
+
+        /// The id as text.
+        pub fn as_str(&self) -> &str {
+            &self.0
+        }
+    }
+
+    impl fmt::Display for $name {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+
+    impl fmt::Debug for $name {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+)* } }
+
+macro_rules! drawn_ids { ($($(#[$doc:meta])* $name:ident;)*) => { $(
+    $(#[$doc])*
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub struct $name([u8; 16]);
+
+    impl $name {
+        /// An id from 16 fresh (or derived) bytes.
+        pub const fn from_bytes(bytes: [u8; 16]) -> $name {
+            $name(bytes)
+        }
+
+        /// The bytes.
+        pub const fn as_bytes(&self) -> &[u8; 16] {
+            &self.0
+        }
+
+        /// Reads the 22 characters; refuses every other spelling.
+        pub fn parse(raw: &str) -> Result<$name, NotAnId> {
+            let bad = NotAnId { expected: "22 characters of base64url" };
+            let bytes = URL_SAFE_NO_PAD.decode(raw).map_err(|_| bad)?;
+            Ok($name(bytes.try_into().map_err(|_| bad)?))
+        }
+    }
+
+    impl fmt::Display for $name {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+        }
+    }
+
+    impl fmt::Debug for $name {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            fmt::Display::fmt(self, f)
+        }
+    }
+)* } }
+
+named_ids! {
+    /// A client: whatever authenticates to Deputy.
+    ClientId, "cl_", 48, "a client id: `cl_` and 1 to 48 of a-z, 0-9 and inner hyphens";
+    /// A resource's short name; on the wire a resource is its URI.
+    ResourceId, "", 48, "a resource id: 1 to 48 of a-z, 0-9 and inner hyphens";
+    /// The short name of a trusted issuer, which prefixes its subjects when it is not primary.
+    Alias, "", 32, "an alias: 1 to 32 of a-z, 0-9 and inner hyphens";
+}
+
+drawn_ids! {
+    /// One issued token's record; also that token's `jti`.
+    DelegationId;
+    /// All delegations grown from one foreign token through one root agent: the claim `txn`.
+    TransactionId;
+    /// One decision about one call.
+    DecisionId;
+    /// One answer that refused something; named to the caller, explained in the audit log.
+    ErrorId;
+    /// One run of one process that writes the audit log.
+    WriterId;
+    /// One stored secret of a client.
+    CredentialId;
+}

@@ -1,0 +1,11 @@
+//! L0. Time, identifiers, secrets, chance and strict text: what every layer may use.
+//!
+//! Nothing here knows a protocol, a database or the network. This is the only layer that reads a
+//! clock or draws a random number.
+
+pub mod id;
+pub mod json;
+pub mod random;
+pub mod secret;
+pub mod text;
+pub mod time;

@@ -1,0 +1,3 @@
+//! The program `deputy`.
+
+fn main() {}
