@@ -35,6 +35,8 @@ pub struct Snapshot {
 pub struct Config {
     /// The revision of the last configuration change in it.
     pub revision: u64,
+    /// The base of every URL we publish; the issuer is this and a path.
+    pub public_url: Arc<str>,
     /// Our own issuer identifier.
     pub issuer: Arc<str>,
     /// Our signing keys.
@@ -82,6 +84,8 @@ pub struct Macs {
 pub struct Parts {
     /// The revision of the last configuration change.
     pub revision: u64,
+    /// The base of every URL we publish.
+    pub public_url: Arc<str>,
     /// Our own issuer identifier.
     pub issuer: Arc<str>,
     /// Our signing keys.
@@ -183,6 +187,7 @@ impl Config {
         let locations = resources.values().map(|r| (r.uri.clone(), r.id.clone())).collect();
         Config {
             revision: parts.revision,
+            public_url: parts.public_url,
             issuer: parts.issuer,
             keys: parts.keys,
             macs: parts.macs,

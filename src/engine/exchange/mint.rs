@@ -5,16 +5,21 @@ use std::sync::Arc;
 
 use super::{Exchange, OwnRequest, Tentative, authority::Granted, presenter::Standing, target::Target};
 use crate::{
-    base::time::{Seconds, Timestamp},
+    base::{
+        id::{ClientId, TransactionId},
+        time::{Seconds, Timestamp},
+    },
     engine::{
         refusal::{Refusal, TargetFault},
         snapshot::Snapshot,
+        verify::TokenFault,
     },
     model::{
         actor::{Actor, ActorChain, ChainError, Provenance},
         authority::Authority,
         delegation::{Delegation, Source},
         event::{Event, Hop, Kind, Outcome},
+        issuer::TrustedIssuer,
         resource::Resource,
         scope::Scope,
         subject::Subject,
@@ -46,7 +51,7 @@ pub fn child(
     let client = exchange.client.client();
     let base = match standing {
         Standing::Root { claims, issuer, txn } => {
-            root_claims(claims, sub_text(claims, issuer), *txn, snapshot.revision)
+            root_claims(claims, sub_text(claims, issuer), *txn, (&client.id, snapshot.revision))
         }
         Standing::Holder(claims) | Standing::Owner(claims) | Standing::Receiver(claims) => {
             (*claims).clone()
@@ -69,6 +74,10 @@ pub fn child(
     let mut expires_at = now.plus(ttl).min(base.expires_at);
     if let Some(actor) = exchange.actor {
         expires_at = expires_at.min(actor.get().expires_at);
+    }
+    if expires_at <= now {
+        // Within the leeway for its issuer's clock, but nothing can be made of it any more.
+        return Err(Refusal::SubjectToken(TokenFault::Expired));
     }
     let claims = OurClaims {
         kind,
@@ -150,8 +159,8 @@ fn own_claims(snapshot: &Snapshot, own: &OwnRequest<'_>, now: Timestamp) -> OurC
 fn root_claims(
     foreign: &ForeignClaims,
     sub: Arc<str>,
-    txn: crate::base::id::TransactionId,
-    revision: u64,
+    txn: TransactionId,
+    (client, revision): (&ClientId, u64),
 ) -> OurClaims {
     OurClaims {
         kind: OurKind::Call,
@@ -161,8 +170,7 @@ fn root_claims(
         sub,
         own: false,
         audience: "".into(),
-        // Replaced by the caller, as is all that is addressed.
-        client: crate::base::id::ClientId::nobody(),
+        client: client.clone(),
         chain: foreign.asserted.clone(),
         scope: Scope::default(),
         authority: Authority::default(),
@@ -175,7 +183,7 @@ fn root_claims(
 }
 
 /// ACT-19: `sub` is the issuer's own value when that issuer is primary, otherwise `alias|sub`.
-fn sub_text(foreign: &ForeignClaims, issuer: &crate::model::issuer::TrustedIssuer) -> Arc<str> {
+fn sub_text(foreign: &ForeignClaims, issuer: &TrustedIssuer) -> Arc<str> {
     if issuer.primary {
         Arc::clone(&foreign.subject.sub)
     } else {

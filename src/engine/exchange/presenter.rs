@@ -70,6 +70,10 @@ fn foreign<'a>(
     if now >= claims.expires_at.plus(crate::engine::verify::foreign::LEEWAY) {
         return Err(Refusal::SubjectToken(TokenFault::Expired));
     }
+    if claims.asserted.hops().iter().any(|hop| hop.issuer == config.issuer) {
+        // Others may assert their own actors, never ours.
+        return Err(Refusal::SubjectToken(TokenFault::ForeignActor));
+    }
     if !was_issued_to(issuer, client, claims) {
         return Err(Refusal::Presenter("issued_to_another_client"));
     }
