@@ -11,7 +11,7 @@ pub fn explain(settings: &Settings) -> String {
         let (table, name) = key.split_once('.').unwrap_or(("", key));
         if table != section {
             section = table;
-            out.push_str(&format!("\n[{table}]\n"));
+            out.extend(["\n[", table, "]\n"]);
         }
         let origin = settings.origins.iter().find(|(known, _)| *known == key);
         let origin = origin.map_or(&Origin::Default, |(_, origin)| origin);
@@ -19,7 +19,7 @@ pub fn explain(settings: &Settings) -> String {
             Some(value) => format!("{name} = {value}"),
             None => format!("# {name}: `listen` serves admins too"),
         };
-        out.push_str(&format!("{line:<48} # {origin}\n"));
+        out.extend([format!("{line:<48} # {origin}\n")]);
     }
     out
 }

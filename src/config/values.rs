@@ -177,7 +177,7 @@ impl DatabaseUrl {
         let postgres =
             text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
         match (sqlite, postgres) {
-            (Some(file), _) if file.is_empty() => bad("it names no file", CURE),
+            (Some(""), _) => bad("it names no file", CURE),
             (Some(file), _) if file.starts_with(":memory:") || file.contains("mode=memory") => {
                 bad("revocations would be forgotten at every start", "name a file")
             }

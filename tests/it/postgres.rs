@@ -6,7 +6,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::OnceLock,
 };
 
@@ -35,7 +35,8 @@ read -r _
 pub struct Cluster {
     bin: PathBuf,
     port: u16,
-    _tie: ChildStdin,
+    /// Its standard input stays open for as long as this process lives.
+    _watcher: Child,
 }
 
 /// The run's cluster, started at first use.
@@ -87,12 +88,11 @@ impl Cluster {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let tie = watcher.stdin.take().unwrap();
         let mut said = BufReader::new(watcher.stdout.take().unwrap());
         let mut first = String::new();
         said.read_line(&mut first).unwrap();
         if first.trim_end() == "ready" {
-            return Ok(Cluster { bin: bin.to_owned(), port, _tie: tie });
+            return Ok(Cluster { bin: bin.to_owned(), port, _watcher: watcher });
         }
         said.read_to_string(&mut first).unwrap();
         watcher.wait().unwrap();

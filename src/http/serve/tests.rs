@@ -1,5 +1,3 @@
-use std::time::Instant as Wall;
-
 use axum::{
     extract::Extension,
     routing::{get, post},
@@ -8,6 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::{mpsc, oneshot},
     task::JoinHandle,
+    time::Instant,
 };
 
 use super::{
@@ -116,7 +115,7 @@ async fn a_request_is_answered_and_knows_its_peer() {
 async fn a_head_that_drips_is_cut_however_often_it_drips() {
     let server = start(router(), quick()).await;
     let (mut reading, mut writing) = server.connect().await.into_split();
-    let begun = Wall::now();
+    let begun = Instant::now();
     let drip = tokio::spawn(async move {
         writing.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nx: ").await.unwrap();
         while writing.write_all(b"a").await.is_ok() {
@@ -143,7 +142,7 @@ async fn an_idle_connection_lives_longer_than_a_head_may_take_and_is_then_cut() 
         stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         read_answer(&mut stream, "hello").await;
     }
-    let begun = Wall::now();
+    let begun = Instant::now();
     assert_eq!(read_to_end(&mut stream).await, "");
     let waited = begun.elapsed();
     assert!(waited >= Duration::from_millis(850) && waited < LONG / 4, "{waited:?}");
@@ -200,9 +199,9 @@ async fn flood(server: &Server, head: String, piece: Vec<u8>, total: usize) -> (
     let (mut reading, mut writing) = server.connect().await.into_split();
     let writer = tokio::spawn(async move {
         writing.write_all(head.as_bytes()).await.unwrap();
-        let mut taken = 0;
+        let mut taken = 0_usize;
         while taken < total && writing.write_all(&piece).await.is_ok() {
-            taken += piece.len();
+            taken = taken.saturating_add(piece.len());
         }
         taken
     });
