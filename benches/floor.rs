@@ -2,8 +2,7 @@
 //!
 //! It reads the same request bytes as a form, does exactly the cryptography and the durable write
 //! its arguments name, and answers a fixed body of a given length. No middleware, no routing
-//! beyond the two endpoints, no knowledge of Deputy. It is kept fixed, so that ratios of different
-//! commits compare; it never learns a trick that Deputy could not use.
+//! beyond two paths, no knowledge of Deputy. It is kept fixed, so that ratios of commits compare.
 
 use std::{hint::black_box, io::Write as _, net::SocketAddr, sync::Arc, thread};
 
