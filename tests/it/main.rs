@@ -1,1 +1,3 @@
-//! The one test binary.
+//! Promises kept end to end, over real sockets.
+#[cfg(test)]
+mod remote;
