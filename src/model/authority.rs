@@ -1,0 +1,116 @@
+//! Authority: what a token can do, and pass on. A map from location to tools to arguments.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use super::{constraint::Arguments, scope::Scope, uri::Uri};
+
+/// The name of a tool: 1 to 128 of `A-Z a-z 0-9 _ . -`, case-sensitive, unique within a resource.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ToolName(Arc<str>);
+
+/// Not a tool name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a tool name is 1 to 128 of A-Z, a-z, 0-9, `_`, `.` and `-`")]
+pub struct NotAToolName;
+
+impl ToolName {
+    /// Reads a tool name; no normalisation, so that look-alikes stay different.
+    pub fn parse(raw: &str) -> Result<ToolName, NotAToolName> {
+        let charset = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+        if raw.is_empty() || raw.len() > 128 || !raw.bytes().all(charset) {
+            return Err(NotAToolName);
+        }
+        Ok(ToolName(raw.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ToolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ToolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which tools an entry covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tools {
+    /// Every `read` and `write` tool that the scopes covered when the root was minted.
+    Undetailed,
+    /// These tools, with these arguments.
+    Named(BTreeMap<ToolName, Arguments>),
+}
+
+/// What may be done at one location.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The scopes held at this location.
+    pub scope: Scope,
+    /// The tools.
+    pub tools: Tools,
+}
+
+/// Everything a delegation can do and pass on, by location. Empty means nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Authority(BTreeMap<Uri, Entry>);
+
+impl Authority {
+    /// The most locations of one token.
+    pub const MAX_LOCATIONS: usize = 16;
+    /// The most tools of one entry.
+    pub const MAX_TOOLS: usize = 128;
+
+    /// An authority of the given entries.
+    pub fn new(entries: BTreeMap<Uri, Entry>) -> Authority {
+        Authority(entries)
+    }
+
+    /// The entry for one location.
+    pub fn at(&self, location: &Uri) -> Option<&Entry> {
+        self.0.get(location)
+    }
+
+    /// All entries, in order of location.
+    pub fn iter(&self) -> impl Iterator<Item = (&Uri, &Entry)> {
+        self.0.iter()
+    }
+
+    /// Whether nothing is granted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether `self` holds nothing that `parent` does not hold.
+    ///
+    /// For a named tool below an undetailed parent the scopes decide; whether the tool was covered
+    /// by them is the engine's question, because only the snapshot knows the tools.
+    pub fn is_narrower_than(&self, parent: &Authority) -> bool {
+        self.0.iter().all(|(location, child)| {
+            parent.at(location).is_some_and(|parent| child.is_narrower_than(parent))
+        })
+    }
+}
+
+impl Entry {
+    /// Whether `self` holds nothing that `parent` does not hold.
+    pub fn is_narrower_than(&self, parent: &Entry) -> bool {
+        let tools = match (&self.tools, &parent.tools) {
+            (_, Tools::Undetailed) => true,
+            // A detailed parent never yields an undetailed child.
+            (Tools::Undetailed, Tools::Named(_)) => false,
+            (Tools::Named(child), Tools::Named(parent)) => child.iter().all(|(name, arguments)| {
+                parent.get(name).is_some_and(|wider| arguments.is_narrower_than(wider))
+            }),
+        };
+        tools && self.scope.is_subset(&parent.scope)
+    }
+}

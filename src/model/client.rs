@@ -1,0 +1,88 @@
+//! Clients: whatever authenticates to Deputy. An agent, a resource server, or both.
+
+use std::collections::BTreeSet;
+
+use crate::base::{
+    id::{ClientId, CredentialId},
+    time::Timestamp,
+};
+
+use super::{ceiling::Ceiling, resource::Effect, uri::Uri};
+
+/// A registered client. Clients are never deleted, so an id is never reassigned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Client {
+    /// The id; also `act.sub` on the wire.
+    pub id: ClientId,
+    /// A name for people.
+    pub name: String,
+    /// How it authenticates: exactly one way.
+    pub auth_method: AuthMethod,
+    /// Present when the client may act for people.
+    pub agent: Option<Agent>,
+    /// Its live secrets: two while one is being replaced.
+    pub credentials: Vec<Credential>,
+    /// A disabled client can do nothing, and every chain it stands in is dead.
+    pub enabled: bool,
+}
+
+/// How a client authenticates at the token, introspection and revocation endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// RFC 6749 section 2.3.1, in the `Authorization` header.
+    ClientSecretBasic,
+    /// RFC 6749 section 2.3.1, in the request body.
+    ClientSecretPost,
+}
+
+impl AuthMethod {
+    /// Every method, as metadata lists them.
+    pub const ALL: [AuthMethod; 2] = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+
+    /// The registered name (RFC 7591 section 2).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AuthMethod::ClientSecretBasic => "client_secret_basic",
+            AuthMethod::ClientSecretPost => "client_secret_post",
+        }
+    }
+}
+
+/// What makes a client an agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agent {
+    /// The URI that hand-overs to it are addressed to. Never a resource.
+    pub uri: Uri,
+    /// The most it may do for people.
+    pub allowance: Ceiling,
+    /// The most it may do for itself; empty unless an administrator says otherwise.
+    pub own_allowance: Ceiling,
+}
+
+/// One stored secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// Which one; a remembered success names it and is worth nothing once it is gone.
+    pub id: CredentialId,
+    /// The argon2id hash in PHC form.
+    pub hash: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it stops to work, if ever.
+    pub expires: Option<Timestamp>,
+}
+
+/// An administrator's permission for one agent (or server) to hand authority to another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edge {
+    /// Who hands over, or (for onward entries) whose token carries them.
+    pub from: ClientId,
+    /// Who receives.
+    pub to: ClientId,
+    /// The most that may be handed over. `None`: whatever the other ceilings allow.
+    pub ceiling: Option<Ceiling>,
+    /// The effects that may be handed over.
+    pub effects: BTreeSet<Effect>,
+    /// A disabled edge lets nothing through.
+    pub enabled: bool,
+}

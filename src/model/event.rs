@@ -1,0 +1,133 @@
+//! Audit events: who, for whom, through which chain, what, and how it came out.
+
+use std::sync::Arc;
+
+use crate::base::{
+    id::{ClientId, DecisionId, DelegationId, ErrorId, ResourceId, TransactionId},
+    time::Timestamp,
+};
+
+use super::{actor::Provenance, resource::Effect, subject::Subject};
+
+/// One thing that happened and must be known later.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What kind of thing.
+    pub kind: Kind,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// The precise reason: a machine code, for operators only.
+    pub reason: Arc<str>,
+    /// The client that asked, where one was authenticated (or claimed, for failures).
+    pub client: Option<ClientId>,
+    /// For whom. Personal.
+    pub subject: Option<Subject>,
+    /// Through whom, current actor first.
+    pub chain: Vec<Hop>,
+    /// At which resource.
+    pub resource: Option<ResourceId>,
+    /// Which tool, as the caller named it.
+    pub tool: Option<Arc<str>>,
+    /// What the tool does.
+    pub effect: Option<Effect>,
+    /// In which transaction.
+    pub txn: Option<TransactionId>,
+    /// Which delegation was made, used or ended.
+    pub delegation: Option<DelegationId>,
+    /// From which delegation.
+    pub parent: Option<DelegationId>,
+    /// Which decision.
+    pub decision: Option<DecisionId>,
+    /// What the caller was told to quote.
+    pub error: Option<ErrorId>,
+    /// The revision it was judged at.
+    pub revision: u64,
+    /// Free text and kept argument values. Personal.
+    pub detail: Vec<(Arc<str>, String)>,
+}
+
+/// One actor of a chain, with what proved it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The namespace.
+    pub issuer: Arc<str>,
+    /// The actor.
+    pub sub: Arc<str>,
+    /// Whether we saw it authenticate.
+    pub provenance: Provenance,
+    /// What proved the current actor: the authentication method.
+    pub via: Option<Arc<str>>,
+}
+
+/// The kinds of event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A token was issued, or an authenticated client was refused one.
+    Exchange,
+    /// A call was asked about.
+    Decision,
+    /// Something was revoked.
+    Revocation,
+    /// An administrator changed something.
+    Configuration,
+    /// Requests that failed before authentication, summed up.
+    Unauthenticated,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 5] = [
+        Kind::Exchange,
+        Kind::Decision,
+        Kind::Revocation,
+        Kind::Configuration,
+        Kind::Unauthenticated,
+    ];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Exchange => "exchange",
+            Kind::Decision => "decision",
+            Kind::Revocation => "revocation",
+            Kind::Configuration => "configuration",
+            Kind::Unauthenticated => "unauthenticated",
+        }
+    }
+}
+
+/// How a thing came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Granted, allowed or done.
+    Granted,
+    /// Refused or denied.
+    Refused,
+}
+
+impl Outcome {
+    /// Both outcomes.
+    pub const ALL: [Outcome; 2] = [Outcome::Granted, Outcome::Refused];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Granted => "granted",
+            Outcome::Refused => "refused",
+        }
+    }
+}
+
+/// Proof that an event was committed. Only the store makes one; no allow that must be on record is
+/// answered without it.
+#[derive(Debug)]
+pub struct Committed(());
+
+impl Committed {
+    /// For the store, after the commit and never before.
+    pub const fn committed() -> Committed {
+        Committed(())
+    }
+}

@@ -1,0 +1,182 @@
+//! Revocations: numbered records that end delegations and bar their sources.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use crate::base::{
+    id::{ClientId, DelegationId, ResourceId, TransactionId},
+    time::Timestamp,
+};
+
+use super::{authority::ToolName, subject::Subject, token::OurClaims};
+
+/// What is revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// One delegation and its subtree.
+    Delegation(DelegationId),
+    /// Everything grown from one foreign token through one root agent.
+    Transaction(TransactionId),
+    /// Everything for one user.
+    Subject(Subject),
+    /// Everything that one agent stands in.
+    Agent(ClientId),
+    /// Everything for one resource.
+    Resource(ResourceId),
+    /// Every delegation that names or covers one tool.
+    Tool(ResourceId, ToolName),
+    /// Everything for the users of one issuer.
+    Issuer(Arc<str>),
+}
+
+impl Target {
+    /// The word for its kind, in rows and API.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Target::Delegation(_) => "delegation",
+            Target::Transaction(_) => "transaction",
+            Target::Subject(_) => "subject",
+            Target::Agent(_) => "agent",
+            Target::Resource(_) => "resource",
+            Target::Tool(..) => "tool",
+            Target::Issuer(_) => "issuer",
+        }
+    }
+}
+
+/// A source that may not be exchanged again by an actor ("no way back").
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Bar {
+    /// The foreign token of this transaction, for the transaction's root agent.
+    Root(TransactionId),
+    /// This delegation's token, for this actor.
+    Child(DelegationId, ClientId),
+}
+
+/// One revocation as it was committed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revocation {
+    /// Its number: the revision that it made. Delegations judged at a smaller one are ended.
+    pub revision: u64,
+    /// What it ends.
+    pub target: Target,
+    /// What it bars besides.
+    pub bar: Option<Bar>,
+    /// When it was made; compared only against foreign tokens.
+    pub at: Timestamp,
+}
+
+/// A cut-off: ends what was judged earlier, and refuses foreign tokens that are not newer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// Delegations judged at a smaller revision are ended.
+    pub revision: u64,
+    /// Foreign tokens not issued later are refused.
+    pub at: Timestamp,
+}
+
+/// The live revocations, indexed for the read path. Every source of revocation is consulted; none
+/// masks another.
+#[derive(Clone, Debug, Default)]
+pub struct Revocations {
+    delegations: HashSet<DelegationId>,
+    transactions: HashSet<TransactionId>,
+    bars: HashSet<Bar>,
+    subjects: HashMap<Subject, CutOff>,
+    agents: HashMap<ClientId, CutOff>,
+    resources: HashMap<ResourceId, CutOff>,
+    tools: HashMap<(ResourceId, ToolName), CutOff>,
+    issuers: HashMap<Arc<str>, CutOff>,
+}
+
+impl Revocations {
+    /// Takes one more revocation in. Order does not matter; the latest cut-off wins.
+    pub fn apply(&mut self, revocation: &Revocation) {
+        let cut = CutOff { revision: revocation.revision, at: revocation.at };
+        match &revocation.target {
+            Target::Delegation(id) => {
+                self.delegations.insert(*id);
+            }
+            Target::Transaction(txn) => {
+                self.transactions.insert(*txn);
+            }
+            Target::Subject(subject) => later(self.subjects.entry(subject.clone()), cut),
+            Target::Agent(id) => later(self.agents.entry(id.clone()), cut),
+            Target::Resource(id) => later(self.resources.entry(id.clone()), cut),
+            Target::Tool(id, tool) => later(self.tools.entry((id.clone(), tool.clone())), cut),
+            Target::Issuer(url) => later(self.issuers.entry(Arc::clone(url)), cut),
+        }
+        if let Some(bar) = &revocation.bar {
+            self.bars.insert(bar.clone());
+        }
+    }
+
+    /// Whether a token of ours is ended, by any of its links.
+    pub fn ends(&self, claims: &OurClaims, resource: Option<&ResourceId>) -> bool {
+        let older = |cut: Option<&CutOff>| cut.is_some_and(|cut| claims.revision < cut.revision);
+        claims.path.iter().any(|id| self.delegations.contains(id))
+            || self.transactions.contains(&claims.txn)
+            || older(self.subjects.get(&claims.subject))
+            || older(self.issuers.get(&claims.subject.issuer))
+            || older(self.agents.get(&claims.client))
+            || self.ends_an_actor(claims)
+            || resource.is_some_and(|id| older(self.resources.get(id)))
+    }
+
+    fn ends_an_actor(&self, claims: &OurClaims) -> bool {
+        // A plain loop over the cut agents: there are few, and actors are texts, not ids.
+        !self.agents.is_empty()
+            && self.agents.iter().any(|(id, cut)| {
+                claims.revision < cut.revision
+                    && (claims.chain.hops().iter().any(|hop| *hop.sub == *id.as_str())
+                        || (claims.own && *claims.subject.sub == *id.as_str()))
+            })
+    }
+
+    /// Whether this transaction, or its root, was revoked.
+    pub fn bars_root(&self, txn: TransactionId) -> bool {
+        self.transactions.contains(&txn) || self.bars.contains(&Bar::Root(txn))
+    }
+
+    /// Whether this actor may not exchange this delegation's token again.
+    pub fn bars_child(&self, parent: DelegationId, actor: &ClientId) -> bool {
+        self.bars.contains(&Bar::Child(parent, actor.clone()))
+    }
+
+    /// The cut-off of a user or of the user's issuer, whichever is later.
+    pub fn subject_cut(&self, subject: &Subject) -> Option<CutOff> {
+        let of_issuer = self.issuers.get(&subject.issuer).copied();
+        latest(self.subjects.get(subject).copied(), of_issuer)
+    }
+
+    /// The cut-off of an agent.
+    pub fn agent_cut(&self, id: &ClientId) -> Option<CutOff> {
+        self.agents.get(id).copied()
+    }
+
+    /// The cut-off of a resource.
+    pub fn resource_cut(&self, id: &ResourceId) -> Option<CutOff> {
+        self.resources.get(id).copied()
+    }
+
+    /// The cut-off of a tool.
+    pub fn tool_cut(&self, id: &ResourceId, tool: &ToolName) -> Option<CutOff> {
+        self.tools.get(&(id.clone(), tool.clone())).copied()
+    }
+}
+
+fn later<K>(entry: std::collections::hash_map::Entry<'_, K, CutOff>, cut: CutOff) {
+    let kept = entry.or_insert(cut);
+    if kept.revision < cut.revision {
+        *kept = cut;
+    }
+}
+
+fn latest(a: Option<CutOff>, b: Option<CutOff>) -> Option<CutOff> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if a.revision < b.revision { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
