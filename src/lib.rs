@@ -2,15 +2,15 @@
 //! call. `docs/ARCHITECTURE.md` is the map; the layers below import downward only.
 
 pub mod base; // L0
-pub mod model; // L1
-pub mod jose; // L2
-pub mod oauth; // L2
-pub mod registry; // L2
-pub mod engine; // L3
-pub mod store; // L3
-pub mod service; // L4
-pub mod http; // L5
 pub mod cli; // L6
 pub mod config; // L6
 #[cfg(feature = "demo")]
-pub mod demo; // L6
+pub mod demo;
+pub mod engine; // L3
+pub mod http; // L5
+pub mod jose; // L2
+pub mod model; // L1
+pub mod oauth; // L2
+pub mod registry; // L2
+pub mod service; // L4
+pub mod store; // L3 // L6
