@@ -47,7 +47,7 @@ pub struct Document {
 }
 
 /// A delegation as it is stored: who, for whom, until when, and the token's claims as JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StoredDelegation {
     /// Its id, also the token's `jti`.
     pub id: DelegationId,

@@ -126,7 +126,7 @@ pub const CHAIN_LINKS: &str = "
 
 /// The private parts of a stretch of one chain, with their keys where those still exist.
 pub const CHAIN_PRIVATE: &str = "
-    SELECT p.writer, p.seq, p.n, p.key AS id, k.key, p.body, k.issuer, k.sub
+    SELECT p.writer, p.seq, p.n, p.key AS id, k.key, p.body
     FROM journal_private p
     LEFT JOIN subject_key k ON k.id = p.key
     WHERE p.writer = $1 AND p.seq >= $2 AND p.seq <= $3";
