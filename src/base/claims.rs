@@ -1,5 +1,8 @@
 //! Typed reads of JSON members: a member of the wrong type is an error, never "absent".
 
+#[cfg(test)]
+mod tests;
+
 use super::{
     json::{Object, Value},
     time::Timestamp,
@@ -39,7 +42,7 @@ pub fn required_text<'a>(object: &'a Object, name: &'static str) -> Result<&'a s
     }
 }
 
-/// An optional NumericDate. RFC 7519 section 2 allows fractions; they are cut off. JW-10.
+/// An optional `NumericDate`. RFC 7519 section 2 allows fractions; they are cut off. JW-10.
 pub fn time(object: &Object, name: &'static str) -> Result<Option<Timestamp>, ClaimError> {
     match object.get(name) {
         None => Ok(None),
@@ -52,7 +55,7 @@ pub fn time(object: &Object, name: &'static str) -> Result<Option<Timestamp>, Cl
     }
 }
 
-/// A NumericDate that must be there.
+/// A `NumericDate` that must be there.
 pub fn required_time(object: &Object, name: &'static str) -> Result<Timestamp, ClaimError> {
     time(object, name)?.ok_or(ClaimError::Missing(name))
 }
@@ -73,8 +76,5 @@ pub fn texts<'a>(object: &'a Object, name: &'static str) -> Result<Vec<&'a str>,
 /// A whole number that is not negative.
 pub fn required_u64(object: &Object, name: &'static str) -> Result<u64, ClaimError> {
     let value = object.get(name).ok_or(ClaimError::Missing(name))?;
-    value
-        .as_i64()
-        .and_then(|n| u64::try_from(n).ok())
-        .ok_or(ClaimError::Malformed(name))
+    value.as_i64().and_then(|n| u64::try_from(n).ok()).ok_or(ClaimError::Malformed(name))
 }

@@ -3,7 +3,11 @@
 use proptest::prelude::*;
 
 use super::{
-    Algorithm, JwtError, KeySet, Profile, SigningKey, TypRule, open, sign_compact,
+    algorithm::Algorithm,
+    jwk::KeySet,
+    key::SigningKey,
+    open::{JwtError, Profile, TypRule, open},
+    sign::sign_compact,
     tests::{AT, key_for, opened, rsa_key, set_of},
     to_base64url,
 };

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     base::time::{Seconds, Timestamp},
-    jose::KeySet,
+    jose::jwk::KeySet,
     model::issuer::{KeySource, TrustedIssuer},
 };
 

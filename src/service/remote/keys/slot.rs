@@ -20,7 +20,7 @@ use crate::{
         secret::Fingerprint,
         time::{Seconds, Timestamp},
     },
-    jose::{Algorithm, KeySet},
+    jose::{algorithm::Algorithm, jwk::KeySet},
     model::issuer::KeySource,
     service::remote::{
         discovery,
