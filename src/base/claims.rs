@@ -76,5 +76,8 @@ pub fn texts<'a>(object: &'a Object, name: &'static str) -> Result<Vec<&'a str>,
 /// A whole number that is not negative.
 pub fn required_u64(object: &Object, name: &'static str) -> Result<u64, ClaimError> {
     let value = object.get(name).ok_or(ClaimError::Missing(name))?;
-    value.as_i64().and_then(|n| u64::try_from(n).ok()).ok_or(ClaimError::Malformed(name))
+    value
+        .as_i64()
+        .and_then(|n| u64::try_from(n).ok())
+        .ok_or(ClaimError::Malformed(name))
 }

@@ -16,7 +16,7 @@ use ring::{
 
 use crate::{
     base::{json, secret::Secret},
-    jose::{algorithm::Algorithm, to_base64url},
+    jose::{Algorithm, to_base64url},
 };
 
 /// RSA keys that we generate: what every verifier accepts, and still 112 bits of strength, in a
@@ -110,7 +110,7 @@ impl SigningKey {
 
     /// Signs `message`. The signature has the form of RFC 7518 section 3 (ECDSA: `r ‖ s`).
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let failed = KeyError::Failed(self.algorithm());
+        let failed = KeyError::Failed(self.alg());
         match &self.private {
             Private::Ecdsa(pair) => {
                 let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| failed)?;
@@ -127,13 +127,13 @@ impl SigningKey {
     }
 
     /// The algorithm.
-    pub const fn algorithm(&self) -> Algorithm {
+    pub const fn alg(&self) -> Algorithm {
         self.verifying.alg
     }
 
     /// The public half.
-    pub fn verifying(&self) -> VerifyingKey {
-        self.verifying.clone()
+    pub const fn verifying(&self) -> &VerifyingKey {
+        &self.verifying
     }
 
     /// The public half as it is published. See [`VerifyingKey::to_jwk`].
@@ -144,7 +144,7 @@ impl SigningKey {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SigningKey({} {})", self.algorithm(), self.kid)
+        write!(f, "SigningKey({} {})", self.alg(), self.kid)
     }
 }
 
@@ -208,7 +208,7 @@ impl VerifyingKey {
     }
 
     /// The one algorithm that it is used with.
-    pub const fn algorithm(&self) -> Algorithm {
+    pub const fn alg(&self) -> Algorithm {
         self.alg
     }
 

@@ -3,22 +3,32 @@
 //! The only layer that knows ring's signatures, josekit and argon2. Containers, headers and JWKs
 //! are read by our own strict code; the libraries give the primitives and nothing else. What a
 //! token means is decided elsewhere: here a token is only opened, by one function, under an
-//! explicit [`open::Profile`].
+//! explicit [`Profile`].
 
-pub mod algorithm;
-pub mod jwk;
-pub mod key;
-pub mod mac;
-pub mod open;
 pub mod password;
 pub mod ring;
-pub mod seal;
-pub mod sign;
 
+mod algorithm;
+mod jwk;
+mod key;
+mod keyset;
+mod mac;
+mod open;
+mod seal;
+mod sign;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_hostile;
+
+pub use algorithm::Algorithm;
+pub use jwk::JwkError;
+pub use key::{BadSignature, KeyError, SigningKey, VerifyingKey};
+pub use keyset::KeySet;
+pub use mac::MacKey;
+pub use open::{JwtError, Opened, Profile, TypRule, Unverified, open};
+pub use seal::{Kek, SealError};
+pub use sign::sign_compact;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 

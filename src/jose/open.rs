@@ -8,15 +8,10 @@ use crate::{
         json::{self, JsonError, Limits},
         text,
     },
-    jose::{
-        algorithm::Algorithm,
-        from_base64url,
-        jwk::{self, JwkError, KeySet},
-        key::VerifyingKey,
-    },
+    jose::{Algorithm, JwkError, KeySet, VerifyingKey, from_base64url, jwk},
 };
 
-/// What one kind of JWT must look like. All profiles stand below; there is no default.
+/// What one kind of JWT must look like. All profiles stand in one table; there is no default.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
     /// For the audit log.
@@ -39,43 +34,6 @@ pub struct TypRule {
     pub accepted: &'static [&'static str],
     /// Whether a header without `typ` passes.
     pub absent: bool,
-}
-
-/// A token of ours: call token, hand-over or agent token.
-pub const OURS: Profile = Profile {
-    name: "our token",
-    typ: TypRule { accepted: &[ACCESS_TOKEN_TYP, "handover+jwt"], absent: false },
-    algs: &[Algorithm::Es256, Algorithm::Ed25519, Algorithm::Rs256],
-    max_bytes: MAX_TOKEN_BYTES,
-    header_jwk: false,
-};
-
-/// An access token of a trusted issuer. Many do not set `typ: at+jwt`: the caller asks
-/// [`is_access_token_typ`] and, where it is not, tells the kind by a registered claim.
-pub const FOREIGN_ACCESS_TOKEN: Profile = Profile {
-    name: "access token",
-    typ: TypRule { accepted: &[ACCESS_TOKEN_TYP, "JWT"], absent: true },
-    algs: &Algorithm::ALL,
-    max_bytes: MAX_TOKEN_BYTES,
-    header_jwk: false,
-};
-
-/// An ID token of a trusted issuer (OpenID Connect Core section 2).
-pub const ID_TOKEN: Profile = Profile {
-    name: "ID token",
-    typ: TypRule { accepted: &["JWT"], absent: true },
-    algs: &Algorithm::ALL,
-    max_bytes: MAX_TOKEN_BYTES,
-    header_jwk: false,
-};
-
-/// The bound of our own hand-overs, and more than a token form leaves room for.
-const MAX_TOKEN_BYTES: usize = 16_384;
-const ACCESS_TOKEN_TYP: &str = "at+jwt";
-
-/// Whether `typ`, as [`Unverified::typ`] gives it, is that of RFC 9068 section 2.1.
-pub fn is_access_token_typ(typ: &str) -> bool {
-    typ == ACCESS_TOKEN_TYP
 }
 
 /// Why something is not a JWT of the wanted kind.
@@ -187,18 +145,9 @@ impl Unverified<'_> {
         self.header.kid.as_deref()
     }
 
-    /// Which of the profile's media types the header names, spelled as the profile spells it.
-    pub const fn typ(&self) -> Option<&'static str> {
-        self.header.typ
-    }
-
-    /// The claims as presented, by anyone: good for choosing whose keys to ask and nothing else.
-    pub fn unverified_claims(&self) -> Result<json::Object, JwtError> {
-        let claims = json::parse(&self.payload, &limits(self.max_bytes));
-        match claims.map_err(JwtError::PayloadJson)? {
-            json::Value::Object(claims) => Ok(claims),
-            _ => Err(JwtError::PayloadNotAnObject),
-        }
+    /// The payload as presented, by anyone.
+    pub fn unverified_payload(&self) -> &[u8] {
+        &self.payload
     }
 
     /// The key that the header carries, if the profile wants one: proves nothing but that the
@@ -222,7 +171,7 @@ impl Unverified<'_> {
     }
 
     fn verify(&self, key: &VerifyingKey) -> Result<(), JwtError> {
-        if key.algorithm() != self.alg() {
+        if key.alg() != self.alg() {
             return Err(JwtError::UnknownKey);
         }
         key.verify(self.signing_input.as_bytes(), &self.signature)
@@ -230,7 +179,11 @@ impl Unverified<'_> {
     }
 
     fn read_payload(self) -> Result<Opened, JwtError> {
-        let claims = self.unverified_claims()?;
+        let claims =
+            json::parse(&self.payload, &limits(self.max_bytes)).map_err(JwtError::PayloadJson)?;
+        let json::Value::Object(claims) = claims else {
+            return Err(JwtError::PayloadNotAnObject);
+        };
         let payload_text = String::from_utf8(self.payload).map_err(|error| {
             JwtError::PayloadJson(JsonError::NotUtf8 { at: error.utf8_error().valid_up_to() })
         })?;
@@ -286,7 +239,7 @@ fn read_key(
         (None, true) => Err(JwtError::HeaderMember("jwk")),
         (Some(value), true) => {
             let jwk = value.as_object().ok_or(JwtError::HeaderMember("jwk"))?;
-            let key = jwk::read::read(jwk, &[alg]).map_err(JwtError::HeaderKey)?;
+            let key = jwk::read(jwk, &[alg]).map_err(JwtError::HeaderKey)?;
             key.map(Some).ok_or(JwtError::HeaderKey(JwkError::Unusable))
         }
     }

@@ -12,15 +12,8 @@ use josekit::{
 };
 
 use super::{
-    algorithm::Algorithm,
-    jwk::{self, JwkError, KeySet},
-    key::{KeyError, SigningKey, VerifyingKey},
-    mac::MacKey,
-    open::{JwtError, Opened, Profile, TypRule, open},
-    password,
-    seal::{Kek, SealError},
-    sign::sign_compact,
-    to_base64url,
+    Algorithm, JwkError, JwtError, Kek, KeyError, KeySet, MacKey, Opened, Profile, SealError,
+    SigningKey, TypRule, open, password, sign_compact, to_base64url,
 };
 use crate::base::{claims, json, random::Random, secret::Secret};
 
@@ -46,7 +39,7 @@ pub(super) fn key_for(alg: Algorithm) -> SigningKey {
 }
 
 pub(super) fn set_of(key: &SigningKey) -> KeySet {
-    KeySet::from_keys(vec![key.verifying()])
+    KeySet::from_keys(vec![key.verifying().clone()])
 }
 
 pub(super) fn opened(token: &str, keys: &KeySet) -> Result<Opened, JwtError> {
@@ -188,8 +181,9 @@ fn jose_another_implementation_opens_what_we_signed() {
 fn jose_find_wants_kid_and_algorithm_both() {
     let (a, b, c) =
         (key_for(Algorithm::Es256), key_for(Algorithm::Es256), key_for(Algorithm::Ed25519));
-    let keys = KeySet::from_keys([&a, &b, &c].into_iter().map(SigningKey::verifying).collect());
-    let find = |kid, alg| keys.find(kid, alg).and_then(VerifyingKey::kid);
+    let keys =
+        KeySet::from_keys([&a, &b, &c].into_iter().map(|key| key.verifying().clone()).collect());
+    let find = |kid, alg| keys.find(kid, alg).and_then(super::VerifyingKey::kid);
     assert_eq!(find(Some(a.kid()), Algorithm::Es256), Some(a.kid()));
     assert_eq!(find(Some(a.kid()), Algorithm::Ed25519), None);
     assert_eq!(find(Some("x"), Algorithm::Es256), None);
@@ -270,7 +264,7 @@ fn jose_jwks_skip_what_is_not_for_us() {
         assert!(set.is_empty(), "{changes:?}");
     }
     let set = KeySet::parse_jwks(&jwks(&[ec.clone(), rsa.clone()]), &[Algorithm::Rs256]).unwrap();
-    assert_eq!(set.iter().map(VerifyingKey::algorithm).collect::<Vec<_>>(), [Algorithm::Rs256]);
+    assert_eq!(set.iter().map(super::VerifyingKey::alg).collect::<Vec<_>>(), [Algorithm::Rs256]);
     assert!(KeySet::parse_jwks(br#"{"keys":[]}"#, &Algorithm::ALL).unwrap().is_empty());
 }
 
@@ -279,7 +273,7 @@ fn jose_an_rsa_key_without_alg_is_bound_to_one() {
     let rsa = rsa_key().public_jwk().replace(r#","alg":"RS256""#, "");
     let bound = |allowed: &[Algorithm]| {
         let set = KeySet::parse_jwks(&jwks(std::slice::from_ref(&rsa)), allowed).unwrap();
-        set.iter().next().map(VerifyingKey::algorithm)
+        set.iter().next().map(super::VerifyingKey::alg)
     };
     assert_eq!(bound(&Algorithm::ALL), Some(Algorithm::Rs256));
     assert_eq!(bound(&[Algorithm::Ps256, Algorithm::Es256]), Some(Algorithm::Ps256));
@@ -314,7 +308,7 @@ fn jose_roca_moduli_are_recognised() {
             carry >>= 8;
         }
     };
-    for prime in jwk::read::ROCA_PRIMES {
+    for prime in super::jwk::ROCA_PRIMES {
         times(&mut product, prime);
     }
     while product[0] < 0x80 {

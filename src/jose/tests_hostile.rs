@@ -3,11 +3,7 @@
 use proptest::prelude::*;
 
 use super::{
-    algorithm::Algorithm,
-    jwk::KeySet,
-    key::SigningKey,
-    open::{JwtError, Profile, TypRule, open},
-    sign::sign_compact,
+    Algorithm, JwtError, KeySet, Profile, SigningKey, TypRule, open, sign_compact,
     tests::{AT, key_for, opened, rsa_key, set_of},
     to_base64url,
 };

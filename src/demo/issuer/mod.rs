@@ -16,10 +16,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use self::claims::Claims;
 use crate::{
     base::random::{NoRandomness, Random},
-    jose::{
-        algorithm::Algorithm,
-        key::{KeyError, SigningKey},
-    },
+    jose::{Algorithm, KeyError, SigningKey},
 };
 
 pub mod claims;
@@ -196,7 +193,7 @@ impl Issuer {
     /// The header of an ordinary token of this kind, signed by the current key.
     pub fn header(&self, typ: &str) -> Value {
         let key = self.shared.keys().signing;
-        json!({ "typ": typ, "alg": key.algorithm().name(), "kid": key.kid() })
+        json!({ "typ": typ, "alg": key.alg().name(), "kid": key.kid() })
     }
 
     /// An ID token (OpenID Connect Core section 2) for `claims`, with what the users table says.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     base::time::{Seconds, Timestamp},
-    jose::jwk::KeySet,
+    jose::KeySet,
     model::issuer::{KeySource, TrustedIssuer},
 };
 

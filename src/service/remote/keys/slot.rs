@@ -20,7 +20,7 @@ use crate::{
         secret::Fingerprint,
         time::{Seconds, Timestamp},
     },
-    jose::{algorithm::Algorithm, jwk::KeySet},
+    jose::{Algorithm, KeySet},
     model::issuer::KeySource,
     service::remote::{
         discovery,

@@ -1,17 +1,12 @@
 //! The public keys of one issuer. Immutable: a refreshed set is a new value, so a key that is
-//! gone is gone. How one key is read, and which are good enough, is in `read`.
+//! gone is gone.
 
 use std::collections::HashSet;
 
 use crate::{
     base::json::{self, Limits},
-    jose::{algorithm::Algorithm, key::VerifyingKey},
+    jose::{Algorithm, JwkError, VerifyingKey, jwk},
 };
-
-pub(super) mod read;
-
-/// The longest `kid` in bytes, in a key set and in a header.
-pub(super) const MAX_KID: usize = 256;
 
 /// The keys with which one issuer signs.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +34,7 @@ impl KeySet {
         let mut usable = Vec::new();
         for key in keys {
             let key = key.as_object().ok_or(JwkError::NotAKeySet)?;
-            usable.extend(read::read(key, allowed)?);
+            usable.extend(jwk::read(key, allowed)?);
         }
         let mut kids = HashSet::new();
         if usable.iter().filter_map(VerifyingKey::kid).any(|kid| !kids.insert(kid)) {
@@ -56,10 +51,8 @@ impl KeySet {
     /// The key that a header means: that `kid`, exactly, and bound to that algorithm. A header
     /// without `kid` means the only key of its algorithm, and nothing when there are several.
     pub fn find(&self, kid: Option<&str>, alg: Algorithm) -> Option<&VerifyingKey> {
-        let mut found = self
-            .0
-            .iter()
-            .filter(|key| key.algorithm() == alg && (kid.is_none() || key.kid() == kid));
+        let mut found =
+            self.0.iter().filter(|key| key.alg() == alg && (kid.is_none() || key.kid() == kid));
         match (found.next(), found.next()) {
             (Some(key), None) => Some(key),
             _ => None,
@@ -80,48 +73,4 @@ impl KeySet {
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
-
-/// Why a JWK or a set of them is refused. Nothing of a refused set is used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum JwkError {
-    /// Not the JSON that we read.
-    #[error("the key set is not acceptable JSON: {0}")]
-    Json(#[from] json::JsonError),
-    /// Not an object with an array `keys` of objects (RFC 7517 section 5).
-    #[error("a key set is an object with an array `keys` of objects")]
-    NotAKeySet,
-    /// Too many keys.
-    #[error("the key set has more than {} keys", KeySet::MAX_KEYS)]
-    TooManyKeys,
-    /// A private or symmetric key lies in the open: everything near it is suspect.
-    #[error("the JWK has the private or symmetric member `{0}`: publish public keys only")]
-    NotPublic(&'static str),
-    /// Two keys share a `kid`.
-    #[error("two keys have the same `kid`")]
-    DuplicateKid,
-    /// A member has the wrong type, length or encoding.
-    #[error("the JWK member `{0}` is malformed")]
-    Malformed(&'static str),
-    /// RSA moduli must have 2048 to 4096 bits.
-    #[error("the RSA modulus has {bits} bits: 2048 to 4096 are accepted")]
-    RsaSize {
-        /// The size found.
-        bits: usize,
-    },
-    /// Small exponents sign what nobody signed (Wycheproof: exponent 1).
-    #[error("the RSA exponent must be odd, at least 65537 and at most 32 bits long")]
-    RsaExponent,
-    /// The modulus carries the fingerprint of CVE-2017-15361.
-    #[error("the RSA key was made by a flawed generator (ROCA): replace it")]
-    Roca,
-    /// An Ed25519 key for which anyone can make signatures.
-    #[error("the Ed25519 key is a point of small order")]
-    SmallOrder,
-    /// `alg` names an algorithm of another kind of key.
-    #[error("the JWK member `alg` does not fit its `kty` and `crv`")]
-    AlgorithmMismatch,
-    /// There is no such key here, or it is of a kind that we do not use.
-    #[error("the JWK is not a signature key of a kind that is accepted")]
-    Unusable,
 }

@@ -5,21 +5,62 @@
 
 use crate::{
     base::{json, text},
-    jose::{
-        algorithm::Algorithm,
-        from_base64url,
-        jwk::{JwkError, MAX_KID},
-        key::{Public, VerifyingKey},
-    },
+    jose::{Algorithm, KeySet, VerifyingKey, from_base64url, key::Public},
 };
+
+/// Why a JWK or a set of them is refused. Nothing of a refused set is used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JwkError {
+    /// Not the JSON that we read.
+    #[error("the key set is not acceptable JSON: {0}")]
+    Json(#[from] json::JsonError),
+    /// Not an object with an array `keys` of objects (RFC 7517 section 5).
+    #[error("a key set is an object with an array `keys` of objects")]
+    NotAKeySet,
+    /// Too many keys.
+    #[error("the key set has more than {} keys", KeySet::MAX_KEYS)]
+    TooManyKeys,
+    /// A private or symmetric key lies in the open: everything near it is suspect.
+    #[error("the JWK has the private or symmetric member `{0}`: publish public keys only")]
+    NotPublic(&'static str),
+    /// Two keys share a `kid`.
+    #[error("two keys have the same `kid`")]
+    DuplicateKid,
+    /// A member has the wrong type, length or encoding.
+    #[error("the JWK member `{0}` is malformed")]
+    Malformed(&'static str),
+    /// RSA moduli must have 2048 to 4096 bits.
+    #[error("the RSA modulus has {bits} bits: 2048 to 4096 are accepted")]
+    RsaSize {
+        /// The size found.
+        bits: usize,
+    },
+    /// Small exponents sign what nobody signed (Wycheproof: exponent 1).
+    #[error("the RSA exponent must be odd, at least 65537 and at most 32 bits long")]
+    RsaExponent,
+    /// The modulus carries the fingerprint of CVE-2017-15361.
+    #[error("the RSA key was made by a flawed generator (ROCA): replace it")]
+    Roca,
+    /// An Ed25519 key for which anyone can make signatures.
+    #[error("the Ed25519 key is a point of small order")]
+    SmallOrder,
+    /// `alg` names an algorithm of another kind of key.
+    #[error("the JWK member `alg` does not fit its `kty` and `crv`")]
+    AlgorithmMismatch,
+    /// There is no such key here, or it is of a kind that we do not use.
+    #[error("the JWK is not a signature key of a kind that is accepted")]
+    Unusable,
+}
 
 /// Members of private keys (RFC 7518 sections 6.2.2 and 6.3.2, RFC 8037) and of symmetric ones.
 const NOT_PUBLIC: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+/// As much as a header's `kid` may have.
+pub(super) const MAX_KID: usize = 256;
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 const RSA_EXPONENT: std::ops::RangeInclusive<u64> = 65_537..=4_294_967_296;
 
 /// Reads one JWK. `Ok(None)`: a sound key that is not for signatures by one of `allowed`.
-pub(in crate::jose) fn read(
+pub(super) fn read(
     jwk: &json::Object,
     allowed: &[Algorithm],
 ) -> Result<Option<VerifyingKey>, JwkError> {
@@ -164,7 +205,7 @@ fn text_member<'a>(jwk: &'a json::Object, name: &'static str) -> Result<Option<&
 }
 
 /// The primes whose product divides the number from which the flawed generator derived its keys.
-pub(in crate::jose) const ROCA_PRIMES: [u32; 38] = [
+pub(super) const ROCA_PRIMES: [u32; 38] = [
     3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97,
     101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
 ];
