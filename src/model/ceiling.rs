@@ -65,9 +65,9 @@ impl Ceiling {
         match &entry.tools {
             Tools::Undetailed => Ok(()),
             Tools::Named(tools) => {
-                let unfit = tools.iter().find(|(name, arguments)| {
-                    !here.iter().any(|e| e.admits_tool(name, arguments))
-                });
+                let unfit = tools
+                    .iter()
+                    .find(|(name, arguments)| !here.iter().any(|e| e.admits_tool(name, arguments)));
                 unfit.map_or(Ok(()), |(name, _)| Err(Excess::Tool(name.clone())))
             }
         }

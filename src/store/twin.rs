@@ -17,6 +17,8 @@ pub struct Twin {
     pub sqlite: &'static [&'static str],
     /// For PostgreSQL: always one statement.
     pub postgres: &'static str,
+    /// Whether nothing at all is written when `head` does not say $2.
+    pub or_nothing: bool,
 }
 
 const SQLITE_JUDGED: &str = "
@@ -171,6 +173,7 @@ pub const APPEND: Twin = Twin {
         "
     SELECT count(*) AS held FROM judged"
     ),
+    or_nothing: false,
 };
 
 /// One revocation or one configuration change with its event: raises `head` from $2 by one, or
@@ -218,22 +221,24 @@ pub const BUMP: Twin = Twin {
         "
     SELECT count(*) AS held FROM bumped"
     ),
+    or_nothing: true,
 };
 
 /// The private parts of the links named in $1, a JSON array of `[writer, seq]`.
 pub const PRIVATE: Twin = Twin {
     sqlite: &["
-    SELECT p.writer, p.seq, p.n, p.key AS id, k.key, p.body, k.issuer, k.sub
+    SELECT p.writer, p.seq, p.n, p.key AS id, k.key, p.body
     FROM journal_private p
     LEFT JOIN subject_key k ON k.id = p.key
     WHERE (p.writer, p.seq) IN (
       SELECT value ->> 0, value ->> 1 FROM json_each($1))"],
     postgres: "
-    SELECT p.writer, p.seq, p.n, p.key AS id, k.key, p.body, k.issuer, k.sub
+    SELECT p.writer, p.seq, p.n, p.key AS id, k.key, p.body
     FROM journal_private p
     LEFT JOIN subject_key k ON k.id = p.key
     WHERE (p.writer, p.seq) IN (
       SELECT x ->> 0, (x ->> 1)::bigint FROM jsonb_array_elements($1::text::jsonb) AS x)",
+    or_nothing: false,
 };
 
 /// The links named in $1, a JSON array of `[writer, seq]`.
@@ -248,6 +253,7 @@ pub const NAMED_LINKS: Twin = Twin {
     FROM journal
     WHERE (writer, seq) IN (
       SELECT x ->> 0, (x ->> 1)::bigint FROM jsonb_array_elements($1::text::jsonb) AS x)",
+    or_nothing: false,
 };
 
 /// Every twin, for the test that has both engines prepare it.

@@ -4,3 +4,4 @@
 #![expect(clippy::panic, reason = "a test that cannot set itself up says so by panicking")]
 
 mod postgres;
+mod store;
