@@ -137,8 +137,7 @@ impl Chain {
 
     /// Adds a link with these events.
     pub fn link(&mut self, events: &[Sealed]) -> NewLink {
-        let mut text =
-            String::with_capacity(events.iter().map(|e| e.json.len() + 1).sum::<usize>() + 1);
+        let mut text = String::new();
         for (n, event) in events.iter().enumerate() {
             text.push(if n == 0 { '[' } else { ',' });
             text.push_str(&event.json);

@@ -18,8 +18,12 @@ pub enum Error {
     #[error("the store is closed")]
     Closed,
     /// The database took the change for impossible, for example an id twice; nothing was changed.
-    #[error("the database refused the change; nothing was changed")]
-    Refused(#[source] Arc<sqlx::Error>),
+    /// Its own words may quote the change, with personal values, so only its code is kept.
+    #[error("the database refused the change with code `{code}`; nothing was changed")]
+    Refused {
+        /// The SQLSTATE, or SQLite's extended result code.
+        code: Arc<str>,
+    },
     /// The address is for neither engine.
     #[error("`{0}` is no database; write `sqlite:PATH` or `postgres://…`")]
     Address(String),
@@ -52,8 +56,10 @@ impl From<sqlx::Error> for Error {
                 tracing::error!(%error, "a row does not read back");
                 Error::Corrupt { table: "(see the log)", what: "a column has another type" }
             }
-            error if is_refusal(&error) => Error::Refused(Arc::new(error)),
-            error => Error::Unavailable(Arc::new(error)),
+            error => match refusal(&error) {
+                Some(code) => Error::Refused { code },
+                None => Error::Unavailable(Arc::new(error)),
+            },
         }
     }
 }
@@ -79,19 +85,17 @@ pub(super) fn too_late() -> sqlx::Error {
     sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
 }
 
-/// Whether the database understood the change and will never take it: a violated constraint or a
-/// value that it cannot hold. Anything else may pass.
-fn is_refusal(error: &sqlx::Error) -> bool {
-    let Some(error) = error.as_database_error() else { return false };
-    if !matches!(error.kind(), sqlx::error::ErrorKind::Other) {
-        return true;
-    }
+/// The code, if the database understood the change and will never take it: a violated constraint
+/// or a value that it cannot hold. Anything else may pass.
+fn refusal(error: &sqlx::Error) -> Option<Arc<str>> {
+    let error = error.as_database_error()?;
     let code = error.code().unwrap_or_default();
-    match code.parse::<u32>() {
-        // SQLite: TOOBIG, CONSTRAINT and MISMATCH in the low byte of the extended code. A SQLSTATE
-        // of five digits is not a SQLite code of a constraint by accident: those have four at most.
+    let never = match code.parse::<u32>() {
+        // SQLite: TOOBIG, CONSTRAINT and MISMATCH in the low byte of the extended code, which has
+        // at most four digits; a SQLSTATE has five characters.
         Ok(number) if code.len() < 5 => matches!(number & 0xff, 18..=20),
         // PostgreSQL: class 22 data exception, class 23 integrity constraint violation.
         _ => code.starts_with("22") || code.starts_with("23"),
-    }
+    };
+    never.then(|| code.into())
 }

@@ -264,20 +264,20 @@ impl EventRecord<'_> {
             kind: Kind::ALL.into_iter().find(|kind| kind.as_str() == self.kind)?,
             outcome: Outcome::ALL.into_iter().find(|o| o.as_str() == self.outcome)?,
             reason: self.reason.into(),
-            client: parsed(self.client.as_deref(), ClientId::parse)?,
+            client: parsed(self.client.as_deref(), ClientId::parse).ok()?,
             subject: subject.map(|(iss, sub)| Subject { issuer: iss.into(), sub: sub.into() }),
             chain: self.chain.into_iter().map(HopRecord::hop).collect(),
-            resource: parsed(self.resource.as_deref(), ResourceId::parse)?,
+            resource: parsed(self.resource.as_deref(), ResourceId::parse).ok()?,
             tool: self.tool.map(Into::into),
             effect: match self.effect {
                 Some(word) => Some(Effect::ALL.into_iter().find(|e| e.as_str() == word)?),
                 None => None,
             },
-            txn: parsed(self.txn.as_deref(), TransactionId::parse)?,
-            delegation: parsed(self.delegation.as_deref(), DelegationId::parse)?,
-            parent: parsed(self.parent.as_deref(), DelegationId::parse)?,
-            decision: parsed(self.decision.as_deref(), DecisionId::parse)?,
-            error: parsed(self.error.as_deref(), ErrorId::parse)?,
+            txn: parsed(self.txn.as_deref(), TransactionId::parse).ok()?,
+            delegation: parsed(self.delegation.as_deref(), DelegationId::parse).ok()?,
+            parent: parsed(self.parent.as_deref(), DelegationId::parse).ok()?,
+            decision: parsed(self.decision.as_deref(), DecisionId::parse).ok()?,
+            error: parsed(self.error.as_deref(), ErrorId::parse).ok()?,
             revision: count(self.revision)?,
             detail: detail.into_iter().map(|(k, v)| (k.into(), v.into_owned())).collect(),
         })
@@ -297,8 +297,11 @@ pub(super) fn names_actor(actors: &str, actor: &str) -> bool {
     actors.split(BETWEEN_ACTORS).any(|name| name == actor)
 }
 
-fn parsed<T, E>(text: Option<&str>, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<Option<T>> {
-    text.map(parse).transpose().ok()
+fn parsed<T, E>(
+    text: Option<&str>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, E> {
+    text.map(parse).transpose()
 }
 
 fn record(event: &Event, private: Option<Commitment>) -> EventRecord<'_> {

@@ -245,14 +245,18 @@ impl RevocationRow {
         })
     }
 
-    fn bar(&self) -> Option<Option<Bar>> {
-        Some(match (self.bar_kind.as_deref(), &self.bar_id, &self.bar_actor) {
+    fn bar(&self) -> Result<Option<Bar>, Error> {
+        let bad = |_| Error::Corrupt { table: "revocation", what: "bar" };
+        Ok(match (self.bar_kind.as_deref(), &self.bar_id, &self.bar_actor) {
             (None, None, None) => None,
-            (Some("root"), Some(txn), None) => Some(Bar::Root(TransactionId::parse(txn).ok()?)),
-            (Some("child"), Some(id), Some(actor)) => {
-                Some(Bar::Child(DelegationId::parse(id).ok()?, ClientId::parse(actor).ok()?))
+            (Some("root"), Some(txn), None) => {
+                Some(Bar::Root(TransactionId::parse(txn).map_err(bad)?))
             }
-            _ => return None,
+            (Some("child"), Some(id), Some(actor)) => Some(Bar::Child(
+                DelegationId::parse(id).map_err(bad)?,
+                ClientId::parse(actor).map_err(bad)?,
+            )),
+            _ => return Err(Error::Corrupt { table: "revocation", what: "bar_kind" }),
         })
     }
 }
@@ -267,7 +271,7 @@ impl TryFrom<RevocationRow> for Revocation {
         Ok(Revocation {
             revision: count(row.revision).ok_or(bad("revision"))?,
             target: row.target().ok_or(bad("target"))?,
-            bar: row.bar().ok_or(bad("bar"))?,
+            bar: row.bar()?,
             at: Timestamp::from_epoch_s(row.at).ok_or(bad("at"))?,
         })
     }

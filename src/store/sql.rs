@@ -50,8 +50,8 @@ pub const DELEGATION: &str = delegations!(
 pub const DELEGATIONS: &str = delegations!(
     "
     WHERE (issued_at, id) < ($1, $2)
-      AND ($3 IS NULL OR holder = $3)
-      AND ($4 IS NULL OR parent = $4)
+      AND (holder = $3 OR $3 IS NULL)
+      AND (parent = $4 OR $4 IS NULL)
       AND expires_at > $5
     ORDER BY issued_at DESC, id DESC
     LIMIT $6"
@@ -62,10 +62,10 @@ pub const DELEGATIONS_OF_TRANSACTION: &str = delegations!(
     "
     WHERE txn = $7
       AND (issued_at, id) < ($1, $2)
-      AND ($3 IS NULL OR holder = $3)
-      AND ($4 IS NULL OR parent = $4)
+      AND (holder = $3 OR $3 IS NULL)
+      AND (parent = $4 OR $4 IS NULL)
       AND expires_at > $5
-      AND ($8 IS NULL OR (subject_issuer = $8 AND subject_sub = $9))
+      AND ((subject_issuer = $8 AND subject_sub = $9) OR $8 IS NULL)
     ORDER BY issued_at DESC, id DESC
     LIMIT $6"
 );
@@ -76,8 +76,8 @@ pub const DELEGATIONS_OF_SUBJECT: &str = delegations!(
     WHERE subject_issuer = $7
       AND subject_sub = $8
       AND (issued_at, id) < ($1, $2)
-      AND ($3 IS NULL OR holder = $3)
-      AND ($4 IS NULL OR parent = $4)
+      AND (holder = $3 OR $3 IS NULL)
+      AND (parent = $4 OR $4 IS NULL)
       AND expires_at > $5
     ORDER BY issued_at DESC, id DESC
     LIMIT $6"

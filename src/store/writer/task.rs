@@ -206,7 +206,7 @@ impl Task {
         let mut todo = vec![work];
         while let Some(mut work) = todo.pop() {
             match self.attempt(&work).await {
-                Ok(moved) => work.done(&moved),
+                Ok(moved) => work.done(moved.as_ref()),
                 Err(Failure::Refused(error)) => {
                     let elsewhere = self.resync().await;
                     work.resyncs = work.resyncs.saturating_add(usize::from(elsewhere));
@@ -215,7 +215,7 @@ impl Task {
                     } else if work.len() > 1 {
                         todo.extend(work.part());
                     } else {
-                        tracing::error!(%error, cause = ?error, "refused one change");
+                        tracing::error!(%error, "refused one change");
                         let lost = work.fail(&error);
                         self.lose(lost.len());
                     }
@@ -247,8 +247,8 @@ impl Task {
         if !moved {
             return Ok(None);
         }
-        let head = self.head().await;
-        Ok(Some(head.and_then(|head| Head::try_from(head).map(|head| head.revision))))
+        let now = self.head().await;
+        Ok(Some(now.and_then(|row| Head::try_from(row).map(|head| head.revision))))
     }
 
     /// Raises the revision for a revocation or a configuration change: reads it, and commits if it
@@ -372,7 +372,7 @@ impl Task {
         let stored = held.as_ref().is_ok_and(|held| *held || !twin.or_nothing);
         self.sealer.settle(stored);
         held.map_err(|error| match Error::from(error) {
-            error @ Error::Refused(_) => Failure::Refused(error),
+            error @ Error::Refused { .. } => Failure::Refused(error),
             error => Failure::Lost(self.disconnect(error)),
         })
     }
@@ -430,14 +430,14 @@ impl Task {
     }
 
     fn disconnect(&mut self, error: Error) -> Error {
-        tracing::error!(cause = ?error, "the writer lost its database");
         self.db = None;
-        let error = match error {
-            Error::Unavailable(_) => error,
+        let cause = match error {
+            Error::Unavailable(cause) => cause,
             // Anything odd from the database is an outage for those who wait.
-            Error::Refused(cause) => Error::Unavailable(cause),
-            _ => Error::Unavailable(Arc::new(sqlx::Error::WorkerCrashed)),
+            odd => Arc::new(sqlx::Error::Protocol(odd.to_string())),
         };
+        tracing::error!(%cause, "the writer lost its database");
+        let error = Error::Unavailable(cause);
         self.down = Some(error.clone());
         error
     }

@@ -106,7 +106,7 @@ impl Work {
 
     /// Tells everybody that it is committed, or that the delegations are not because the revision
     /// is `moved` now.
-    pub fn done(self, moved: &Option<Result<u64, Error>>) {
+    pub fn done(self, moved: Option<&Result<u64, Error>>) {
         for decided in self.decided {
             answer(decided.reply, Ok(()));
         }

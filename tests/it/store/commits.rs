@@ -1,6 +1,12 @@
 //! Group commit, conflicts, bounds, restarts and failures.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use deputy::{
     base::{id::TransactionId, time::Seconds},
@@ -11,7 +17,11 @@ use deputy::{
     },
     store::{Configured, Cursor, Delegated, DelegationFilter, Error, EventFilter, Keep, Page, Put},
 };
-use tokio::task::JoinSet;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 
 use super::{Db, Hand, agent, alice, at, event, granted, id, page, read, root};
 
@@ -46,6 +56,11 @@ async fn concurrent_exchanges_share_commits_and_all_are_recorded(db: Db) {
     tasks.join_all().await;
     let report = store.verify_chain().await.unwrap();
     assert_eq!((report.links, report.events, report.broken), (400, 400, None));
+    if let mut hand @ Hand::Postgres(_) = db.hand().await {
+        // Only PostgreSQL can say which transaction wrote a row.
+        let commits = hand.number("SELECT count(DISTINCT xmin::text) FROM journal").await;
+        assert!(commits <= 10, "{commits} commits");
+    }
     let grants = EventFilter { kind: Some(Kind::Exchange), ..EventFilter::default() };
     let listing = store.events(&grants, &page(500)).await.unwrap();
     let ids: BTreeSet<_> = listing.items.iter().map(|stored| stored.event.delegation).collect();
@@ -92,8 +107,8 @@ async fn one_refused_change_does_not_fail_its_batch(db: Db) {
     );
     assert!(matches!(
         (&first, &twice),
-        (Ok(Delegated::Recorded), Err(Error::Refused(_)))
-            | (Err(Error::Refused(_)), Ok(Delegated::Recorded))
+        (Ok(Delegated::Recorded), Err(Error::Refused { .. }))
+            | (Err(Error::Refused { .. }), Ok(Delegated::Recorded))
     ));
     assert_eq!(other.unwrap(), Delegated::Recorded);
     decided.unwrap();
@@ -314,5 +329,70 @@ async fn a_writer_whose_connection_was_cut_connects_again() {
     assert_eq!(again, Delegated::Recorded);
     let report = store.verify_chain().await.unwrap();
     assert_eq!((report.events, report.broken), (2, None));
+    store.close().await.unwrap();
+}
+
+/// A road to the database on which answers can get lost.
+struct Road {
+    url: String,
+    lost: Arc<AtomicBool>,
+}
+
+impl Road {
+    async fn to(url: &str) -> Road {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (head, name) = url.rsplit_once('/').unwrap();
+        let (_, server) = head.rsplit_once('@').unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url = format!("postgres://deputy@127.0.0.1:{port}/{name}");
+        let lost = Arc::new(AtomicBool::new(false));
+        tokio::spawn(Road::lead(listener, server.to_owned(), Arc::clone(&lost)));
+        Road { url, lost }
+    }
+
+    async fn lead(listener: TcpListener, server: String, lost: Arc<AtomicBool>) {
+        while let Ok((client, _)) = listener.accept().await {
+            let (mut from_client, mut to_client) = client.into_split();
+            let stream = TcpStream::connect(&server).await.unwrap();
+            let (mut from_server, mut to_server) = stream.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+            let lost = Arc::clone(&lost);
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 65_536];
+                while let Ok(n) = from_server.read(&mut buffer).await {
+                    let gone = lost.load(Ordering::SeqCst);
+                    if n == 0 || (!gone && to_client.write_all(&buffer[..n]).await.is_err()) {
+                        return;
+                    }
+                }
+            });
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_committed_without_an_answer_is_written_once() {
+    let db = Db::postgres("answer_lost");
+    let road = Road::to(&db.url).await;
+    let far = Db { url: road.url.clone(), dir: None };
+    let store = far.open(1).await;
+    let writer = store.writer();
+    writer.delegate(root(1, 0), granted(1)).await.unwrap();
+
+    road.lost.store(true, Ordering::SeqCst);
+    writer.journal(read(2));
+    let decided = writer.decide(event(3, Kind::Decision, Outcome::Granted)).await;
+    assert!(matches!(decided, Err(Error::Unavailable(_))), "{decided:?}");
+    road.lost.store(false, Ordering::SeqCst);
+
+    writer.flush().await.unwrap();
+    writer.delegate(root(4, 0), granted(4)).await.unwrap();
+    // Both were committed although nobody heard of it; neither is there twice.
+    let near = db.open(2).await;
+    let found = near.events(&EventFilter::default(), &page(10)).await.unwrap().items;
+    let times: Vec<_> = found.iter().map(|stored| stored.event.at).collect();
+    assert_eq!(times, [at(4), at(3), at(2), at(1)]);
+    assert_eq!(near.verify_chain().await.unwrap().broken, None);
+    near.close().await.unwrap();
     store.close().await.unwrap();
 }

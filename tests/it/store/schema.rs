@@ -64,7 +64,7 @@ async fn a_writer_is_registered_once(db: Db) {
     let store = db.open(1).await;
     let options = Options::new(at(0), deputy::base::random::Random::seeded(1).into());
     let again = Store::open(&db.url, &options, WriterId::from_bytes([1; 16])).await;
-    assert!(matches!(again.err(), Some(Error::Refused(_))));
+    assert!(matches!(again.err(), Some(Error::Refused { .. })));
     store.close().await.unwrap();
 }
 
