@@ -3,6 +3,8 @@
 //! Nothing here knows a protocol, a database or the network. This is the only layer that reads a
 //! clock or draws a random number.
 
+pub mod claims;
+pub mod compose;
 pub mod id;
 pub mod json;
 pub mod random;

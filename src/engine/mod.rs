@@ -1,1 +1,18 @@
-//! (being written)
+//! L3. The verbs, pure: plain functions of (snapshot, request, now).
+//!
+//! Nothing here does I/O, reads a clock or draws a random number. A verb that needs something from
+//! outside says so (`needs`), judges once it is there (`judge`), and what it judged takes effect
+//! only when the store has confirmed it (`settle`).
+
+pub mod admin;
+pub mod authenticate;
+pub mod decide;
+pub mod exchange;
+pub mod introspect;
+pub mod refusal;
+pub mod revoke;
+pub mod snapshot;
+pub mod verify;
+
+#[cfg(test)]
+mod tests;

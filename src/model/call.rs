@@ -28,6 +28,8 @@ pub enum Reason {
     ToolDisabled,
     /// The tool is not the one it was when the authority was given.
     ToolChanged,
+    /// Authority over the tool was revoked after this delegation was made.
+    ToolRevoked,
     /// The token lacks a scope that the tool needs.
     ScopeMissing,
     /// The delegation does not cover this tool.
@@ -44,11 +46,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for the documentation and its test.
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 11] = [
         Reason::Permitted,
         Reason::ToolUnknown,
         Reason::ToolDisabled,
         Reason::ToolChanged,
+        Reason::ToolRevoked,
         Reason::ScopeMissing,
         Reason::ToolNotDelegated,
         Reason::ArgumentNotPermitted,
@@ -64,6 +67,7 @@ impl Reason {
             Reason::ToolUnknown => "tool_unknown",
             Reason::ToolDisabled => "tool_disabled",
             Reason::ToolChanged => "tool_changed",
+            Reason::ToolRevoked => "tool_revoked",
             Reason::ScopeMissing => "scope_missing",
             Reason::ToolNotDelegated => "tool_not_delegated",
             Reason::ArgumentNotPermitted => "argument_not_permitted",

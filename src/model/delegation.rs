@@ -47,3 +47,20 @@ impl Delegation {
         }
     }
 }
+
+/// Proof that a delegation and its event were committed. Only the store makes one; nothing is
+/// handed out without it.
+#[derive(Debug)]
+pub struct Receipt(DelegationId);
+
+impl Receipt {
+    /// For the store, after the commit and never before.
+    pub const fn committed(id: DelegationId) -> Receipt {
+        Receipt(id)
+    }
+
+    /// What was committed.
+    pub const fn delegation(&self) -> DelegationId {
+        self.0
+    }
+}

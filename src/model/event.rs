@@ -119,3 +119,15 @@ impl Outcome {
         }
     }
 }
+
+/// Proof that an event was committed. Only the store makes one; no allow that must be on record is
+/// answered without it.
+#[derive(Debug)]
+pub struct Committed(());
+
+impl Committed {
+    /// For the store, after the commit and never before.
+    pub const fn committed() -> Committed {
+        Committed(())
+    }
+}

@@ -1,0 +1,99 @@
+//! Writing JSON straight into one buffer, member by member, in the order given.
+
+use super::json;
+
+/// A JSON object being written. Absent members are left out, never written as `null`: several
+/// OAuth clients refuse `null` for an optional member.
+#[derive(Debug)]
+pub struct ObjectWriter {
+    out: String,
+    empty: bool,
+}
+
+impl Default for ObjectWriter {
+    fn default() -> Self {
+        ObjectWriter::new()
+    }
+}
+
+impl ObjectWriter {
+    /// An object with no members yet.
+    pub fn new() -> ObjectWriter {
+        let mut out = String::with_capacity(512);
+        out.push('{');
+        ObjectWriter { out, empty: true }
+    }
+
+    /// A text member.
+    #[must_use]
+    pub fn text(self, name: &str, value: &str) -> ObjectWriter {
+        let value = json::quote(value);
+        self.raw(name, &value)
+    }
+
+    /// A text member, where there is one.
+    #[must_use]
+    pub fn maybe_text(self, name: &str, value: Option<&str>) -> ObjectWriter {
+        match value {
+            Some(value) => self.text(name, value),
+            None => self,
+        }
+    }
+
+    /// A whole number.
+    #[must_use]
+    pub fn number(self, name: &str, value: i64) -> ObjectWriter {
+        self.raw(name, &value.to_string())
+    }
+
+    /// A whole number that is not negative.
+    #[must_use]
+    pub fn count(self, name: &str, value: u64) -> ObjectWriter {
+        self.raw(name, &value.to_string())
+    }
+
+    /// A truth value.
+    #[must_use]
+    pub fn flag(self, name: &str, value: bool) -> ObjectWriter {
+        self.raw(name, if value { "true" } else { "false" })
+    }
+
+    /// An array of texts.
+    #[must_use]
+    pub fn texts<'a>(
+        self,
+        name: &str,
+        values: impl IntoIterator<Item = &'a str>,
+    ) -> ObjectWriter {
+        let quoted: Vec<String> = values.into_iter().map(json::quote).collect();
+        self.raw(name, &format!("[{}]", quoted.join(",")))
+    }
+
+    /// A member whose value is JSON text already.
+    #[must_use]
+    pub fn raw(mut self, name: &str, json: &str) -> ObjectWriter {
+        if !self.empty {
+            self.out.push(',');
+        }
+        self.empty = false;
+        self.out.push_str(&json::quote(name));
+        self.out.push(':');
+        self.out.push_str(json);
+        self
+    }
+
+    /// A member whose value is JSON text already, where there is one.
+    #[must_use]
+    pub fn maybe_raw(self, name: &str, json: Option<&str>) -> ObjectWriter {
+        match json {
+            Some(json) => self.raw(name, json),
+            None => self,
+        }
+    }
+
+    /// The finished text.
+    pub fn finish(mut self) -> String {
+        self.out.push('}');
+        self.out
+    }
+}

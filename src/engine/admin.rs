@@ -1,0 +1,1 @@
+//! What an administrator may write: documents checked against everything else in the snapshot.

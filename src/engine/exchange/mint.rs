@@ -1,0 +1,306 @@
+//! Lifetime, chain and claims of the new token. Nothing here can widen: life only shrinks, the
+//! chain only grows, the subject never changes.
+
+use std::sync::Arc;
+
+use super::{Exchange, OwnRequest, Tentative, authority::Granted, presenter::Standing, target::Target};
+use crate::{
+    base::{
+        id::{ClientId, TransactionId},
+        time::{Seconds, Timestamp},
+    },
+    engine::{
+        refusal::{Refusal, TargetFault},
+        snapshot::Snapshot,
+        verify::TokenFault,
+    },
+    model::{
+        actor::{Actor, ActorChain, ChainError, Provenance},
+        authority::Authority,
+        delegation::{Delegation, Source},
+        event::{Event, Hop, Kind, Outcome},
+        issuer::TrustedIssuer,
+        resource::Resource,
+        scope::Scope,
+        subject::Subject,
+        token::{Authentication, ForeignClaims, OurClaims, OurKind},
+    },
+    oauth::{claims, token_type::TokenType},
+};
+
+/// How long a hand-over lives: time for the receiver to start, not to linger.
+pub const HAND_OVER_TTL: Seconds = Seconds::new(600);
+/// How long an agent's own credential lives.
+pub const AGENT_TOKEN_TTL: Seconds = Seconds::new(300);
+/// The largest call token: proxies refuse header lines over 8 KiB.
+pub const MAX_CALL_TOKEN_BYTES: usize = 4_096;
+/// The largest hand-over: it travels in bodies only.
+pub const MAX_HAND_OVER_BYTES: usize = 16_384;
+/// What a JWS adds to its payload: header and signature, with room for RS256.
+const JWS_OVERHEAD_BYTES: usize = 560;
+
+/// The token that an exchange yields.
+pub fn child(
+    snapshot: &Snapshot,
+    exchange: &Exchange<'_>,
+    standing: &Standing<'_>,
+    target: &Target<'_>,
+    granted: Granted,
+    now: Timestamp,
+) -> Result<Tentative, Refusal> {
+    let client = exchange.client.client();
+    let base = match standing {
+        Standing::Root { claims, issuer, txn } => {
+            root_claims(claims, sub_text(claims, issuer), *txn, (&client.id, snapshot.revision))
+        }
+        Standing::Holder(claims) | Standing::Owner(claims) | Standing::Receiver(claims) => {
+            (*claims).clone()
+        }
+        Standing::Own => return Err(Refusal::Target(TargetFault::NotCovered)),
+    };
+    let parent = base.id();
+    let keeps_chain = matches!(standing, Standing::Holder(_));
+    let us = Actor {
+        issuer: Arc::clone(&snapshot.config.issuer),
+        sub: client.id.as_str().into(),
+    };
+    let chain = chain(&base, us, keeps_chain, target)?;
+    let mut path = base.path.clone();
+    path.push(exchange.id);
+    if path.len() > OurClaims::MAX_PATH {
+        return Err(Refusal::TooDeep);
+    }
+    let (kind, audience, ttl) = addressed(target);
+    let mut expires_at = now.plus(ttl).min(base.expires_at);
+    if let Some(actor) = exchange.actor {
+        expires_at = expires_at.min(actor.get().expires_at);
+    }
+    if expires_at <= now {
+        // Within the leeway for its issuer's clock, but nothing can be made of it any more.
+        return Err(Refusal::SubjectToken(TokenFault::Expired));
+    }
+    let claims = OurClaims {
+        kind,
+        path,
+        audience,
+        client: client.id.clone(),
+        chain,
+        scope: granted.scope,
+        authority: granted.authority,
+        issued_at: now,
+        expires_at,
+        revision: snapshot.revision,
+        ..base
+    };
+    let source = parent.map_or(Source::Foreign, Source::Delegation);
+    tentative(snapshot, claims, source, exchange.client.via(), now)
+}
+
+/// A root delegation under the agent's own allowance.
+pub fn own_root(
+    snapshot: &Snapshot,
+    own: &OwnRequest<'_>,
+    target: &Target<'_>,
+    granted: Granted,
+    now: Timestamp,
+) -> Result<Tentative, Refusal> {
+    let (kind, audience, ttl) = addressed(target);
+    let claims = OurClaims {
+        kind,
+        audience,
+        scope: granted.scope,
+        authority: granted.authority,
+        expires_at: now.plus(ttl),
+        ..own_claims(snapshot, own, now)
+    };
+    tentative(snapshot, claims, Source::Own, own.client.via(), now)
+}
+
+/// An agent's own credential: `aud` our issuer, no scope, good only as `actor_token`.
+pub fn agent_token(
+    snapshot: &Snapshot,
+    own: &OwnRequest<'_>,
+    now: Timestamp,
+) -> Result<Tentative, Refusal> {
+    if own.wanted.scope.is_some() || own.wanted.details.is_some() {
+        return Err(Refusal::Target(TargetFault::Missing));
+    }
+    if matches!(own.wanted.token_type, Some(TokenType::IdToken | TokenType::Jwt)) {
+        return Err(Refusal::RequestedType);
+    }
+    tentative(snapshot, own_claims(snapshot, own, now), Source::Own, own.client.via(), now)
+}
+
+/// AT-5: the subject is an id that the client did not choose.
+fn own_claims(snapshot: &Snapshot, own: &OwnRequest<'_>, now: Timestamp) -> OurClaims {
+    let id = &own.client.client().id;
+    let issuer = &snapshot.config.issuer;
+    OurClaims {
+        kind: OurKind::Agent,
+        path: vec![own.id],
+        txn: own.txn,
+        subject: Subject { issuer: Arc::clone(issuer), sub: id.as_str().into() },
+        sub: id.as_str().into(),
+        own: true,
+        audience: Arc::clone(issuer),
+        client: id.clone(),
+        chain: ActorChain::default(),
+        scope: Scope::default(),
+        authority: Authority::default(),
+        issued_at: now,
+        expires_at: now.plus(AGENT_TOKEN_TTL),
+        root_revision: snapshot.revision,
+        revision: snapshot.revision,
+        authentication: Authentication::default(),
+    }
+}
+
+/// What every token of a transaction inherits from its foreign token.
+fn root_claims(
+    foreign: &ForeignClaims,
+    sub: Arc<str>,
+    txn: TransactionId,
+    (client, revision): (&ClientId, u64),
+) -> OurClaims {
+    OurClaims {
+        kind: OurKind::Call,
+        path: Vec::new(),
+        txn,
+        subject: foreign.subject.clone(),
+        sub,
+        own: false,
+        audience: "".into(),
+        client: client.clone(),
+        chain: foreign.asserted.clone(),
+        scope: Scope::default(),
+        authority: Authority::default(),
+        issued_at: foreign.issued_at,
+        expires_at: foreign.expires_at,
+        root_revision: revision,
+        revision,
+        authentication: foreign.authentication.clone(),
+    }
+}
+
+/// ACT-19: `sub` is the issuer's own value when that issuer is primary, otherwise `alias|sub`.
+fn sub_text(foreign: &ForeignClaims, issuer: &TrustedIssuer) -> Arc<str> {
+    if issuer.primary {
+        Arc::clone(&foreign.subject.sub)
+    } else {
+        format!("{}|{}", issuer.alias, foreign.subject.sub).into()
+    }
+}
+
+/// ACT-6, ACT-7: extended by the client that authenticated, or preserved by a holder that narrows.
+fn chain(
+    base: &OurClaims,
+    us: Actor,
+    keeps: bool,
+    target: &Target<'_>,
+) -> Result<ActorChain, Refusal> {
+    // ACT-4: an actor that is the subject is no delegation.
+    if !keeps && base.subject.issuer == us.issuer && base.subject.sub == us.sub {
+        return Err(Refusal::Cycle);
+    }
+    let issuer = Arc::clone(&us.issuer);
+    let chain = if keeps {
+        base.chain.clone()
+    } else {
+        base.chain.extended(us).map_err(|error| match error {
+            ChainError::Cycle => Refusal::Cycle,
+            ChainError::TooDeep | ChainError::Malformed => Refusal::TooDeep,
+        })?
+    };
+    if let Target::Agent(receiver, ..) = target {
+        let receiver = Actor { issuer, sub: receiver.id.as_str().into() };
+        // The receiver could never use it: refused now, where the reason can be seen.
+        if chain.hops().contains(&receiver) {
+            return Err(Refusal::Cycle);
+        }
+    }
+    Ok(chain)
+}
+
+fn addressed(target: &Target<'_>) -> (OurKind, Arc<str>, Seconds) {
+    match target {
+        Target::Agent(_, uri, _) => (OurKind::HandOver, uri.as_str().into(), HAND_OVER_TTL),
+        Target::Resource(resource) => {
+            (OurKind::Call, resource.uri.as_str().into(), ttl(resource))
+        }
+    }
+}
+
+fn ttl(resource: &Resource) -> Seconds {
+    let ttl = resource.ttl.min(Resource::MAX_TTL);
+    if resource.verifies_offline { ttl.min(Resource::OFFLINE_TTL) } else { ttl }
+}
+
+fn tentative(
+    snapshot: &Snapshot,
+    claims: OurClaims,
+    source: Source,
+    via: &'static str,
+    now: Timestamp,
+) -> Result<Tentative, Refusal> {
+    let (typ, issued, max) = match claims.kind {
+        OurKind::HandOver => (claims::TYP_HAND_OVER, TokenType::Jwt, MAX_HAND_OVER_BYTES),
+        OurKind::Call | OurKind::Agent => {
+            (claims::TYP_ACCESS_TOKEN, TokenType::AccessToken, MAX_CALL_TOKEN_BYTES)
+        }
+    };
+    let record: Arc<str> = claims::write(&snapshot.config.issuer, &claims).into();
+    // Base64 makes four characters of three bytes.
+    let size = record.len().saturating_mul(4).div_ceil(3).saturating_add(JWS_OVERHEAD_BYTES);
+    if size > max {
+        return Err(Refusal::TooLarge);
+    }
+    let event = issued_event(snapshot, &claims, &source, via, now);
+    let delegation = Delegation { claims, source, record };
+    Ok(Tentative { delegation, event, typ, issued, now })
+}
+
+fn issued_event(
+    snapshot: &Snapshot,
+    claims: &OurClaims,
+    source: &Source,
+    via: &'static str,
+    now: Timestamp,
+) -> Event {
+    Event {
+        at: now,
+        kind: Kind::Exchange,
+        outcome: Outcome::Granted,
+        reason: claims.kind.as_str().into(),
+        client: Some(claims.client.clone()),
+        subject: Some(claims.subject.clone()),
+        chain: hops(&snapshot.config.issuer, claims, Some(via)),
+        resource: snapshot.resource_of(claims).map(|r| r.id.clone()),
+        tool: None,
+        effect: None,
+        txn: Some(claims.txn),
+        delegation: claims.id(),
+        parent: match source {
+            Source::Foreign | Source::Own => None,
+            Source::Delegation(parent) => Some(*parent),
+        },
+        decision: None,
+        error: None,
+        revision: claims.revision,
+        detail: Vec::new(),
+    }
+}
+
+/// The chain as the audit log shows it: what we saw authenticate, and what others assert.
+pub fn hops(issuer: &str, claims: &OurClaims, via: Option<&'static str>) -> Vec<Hop> {
+    let hop = |(i, actor): (usize, &Actor)| Hop {
+        issuer: Arc::clone(&actor.issuer),
+        sub: Arc::clone(&actor.sub),
+        provenance: if *actor.issuer == *issuer {
+            Provenance::Verified
+        } else {
+            Provenance::Asserted
+        },
+        via: via.filter(|_| i == 0).map(Into::into),
+    };
+    claims.chain.hops().iter().enumerate().map(hop).collect()
+}

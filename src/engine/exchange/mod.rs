@@ -1,0 +1,173 @@
+//! The exchange: from a proved subject token to a delegation that is ready to be committed.
+//!
+//! The path, in this order; each step's result is what the next one needs:
+//! 1. the request was parsed (`oauth::token_request`) and the client authenticated;
+//! 2. subject and actor tokens were verified (`verify`);
+//! 3. presenter: why may *this* client present *this* token? (`presenter`);
+//! 4. target: exactly one resource or agent (`target`);
+//! 5. authority: under every ceiling, error beyond any of them (`authority`);
+//! 6. lifetime, chain and claims (`mint`).
+
+pub mod authority;
+pub mod mint;
+pub mod presenter;
+pub mod target;
+
+use std::sync::Arc;
+
+use super::{
+    authenticate::Authenticated,
+    refusal::Refusal,
+    snapshot::Snapshot,
+    verify::{self, Verified},
+};
+use crate::{
+    base::{
+        id::{DelegationId, TransactionId},
+        time::Timestamp,
+    },
+    model::{
+        delegation::{Delegation, Receipt},
+        event::Event,
+        token::{ForeignClaims, OurClaims},
+    },
+    oauth::{details, token_request::Wanted, token_type::TokenType},
+};
+
+/// A subject token that was verified.
+#[derive(Clone, Debug)]
+pub enum SubjectToken {
+    /// Of a trusted issuer.
+    Foreign(Arc<Verified<ForeignClaims>>),
+    /// One of ours.
+    Ours(Arc<Verified<OurClaims>>),
+}
+
+/// Everything that an exchange is judged by.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// Who asks.
+    pub client: &'a Authenticated,
+    /// On whose behalf.
+    pub subject: &'a SubjectToken,
+    /// What confirms the client, if it sent it.
+    pub actor: Option<&'a Verified<OurClaims>>,
+    /// What should come out.
+    pub wanted: &'a Wanted,
+    /// A fresh id.
+    pub id: DelegationId,
+}
+
+/// An agent's request for itself.
+#[derive(Debug)]
+pub struct OwnRequest<'a> {
+    /// Who asks.
+    pub client: &'a Authenticated,
+    /// What should come out.
+    pub wanted: &'a Wanted,
+    /// A fresh id.
+    pub id: DelegationId,
+    /// A fresh id.
+    pub txn: TransactionId,
+}
+
+/// A token that was judged and is not yet good for anything: it must be signed and committed.
+#[derive(Debug)]
+pub struct Tentative {
+    delegation: Delegation,
+    event: Event,
+    typ: &'static str,
+    issued: TokenType,
+    now: Timestamp,
+}
+
+/// A token that was committed: the only thing that may be handed out.
+#[derive(Debug)]
+pub struct Minted {
+    /// The compact JWS.
+    pub token: String,
+    /// What it is.
+    pub issued: TokenType,
+    /// Whether it can be used at a server; if not, `token_type` is `N_A`.
+    pub is_access_token: bool,
+    /// Seconds left.
+    pub expires_in: i64,
+    /// Its scope.
+    pub scope: String,
+    /// Its details, as JSON; `[]` when it names no tools.
+    pub details: String,
+}
+
+/// Judges an exchange.
+pub fn judge(
+    snapshot: &Snapshot,
+    exchange: &Exchange<'_>,
+    now: Timestamp,
+) -> Result<Tentative, Refusal> {
+    if exchange.client.client().agent.is_none() {
+        return Err(Refusal::GrantNotAllowed);
+    }
+    if let Some(actor) = exchange.actor {
+        verify::actor::judge(snapshot, exchange.client, actor, now).map_err(Refusal::ActorToken)?;
+    }
+    let standing = presenter::judge(snapshot, exchange, now)?;
+    let target = target::judge(snapshot, exchange.wanted, exchange.client, &standing)?;
+    presenter::not_barred_at(snapshot, &standing, &target)?;
+    let granted =
+        authority::judge(snapshot, exchange.client, &standing, &target, exchange.wanted)?;
+    mint::child(snapshot, exchange, &standing, &target, granted, now)
+}
+
+/// Judges `client_credentials`: `sub` is the client itself, and nobody acts for it.
+pub fn judge_own(
+    snapshot: &Snapshot,
+    own: &OwnRequest<'_>,
+    now: Timestamp,
+) -> Result<Tentative, Refusal> {
+    if own.client.client().agent.is_none() {
+        return Err(Refusal::GrantNotAllowed);
+    }
+    if own.wanted.targets.is_empty() {
+        return mint::agent_token(snapshot, own, now);
+    }
+    let standing = presenter::Standing::Own;
+    let target = target::judge(snapshot, own.wanted, own.client, &standing)?;
+    let granted = authority::judge(snapshot, own.client, &standing, &target, own.wanted)?;
+    mint::own_root(snapshot, own, &target, granted, now)
+}
+
+impl Tentative {
+    /// The delegation to commit.
+    pub const fn delegation(&self) -> &Delegation {
+        &self.delegation
+    }
+
+    /// The event to commit with it.
+    pub const fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// The `typ` to sign under.
+    pub const fn typ(&self) -> &'static str {
+        self.typ
+    }
+
+    /// The payload to sign.
+    pub fn payload(&self) -> &str {
+        &self.delegation.record
+    }
+
+    /// Hands the token out, now that the store says it was committed. `None` if the receipt is for
+    /// another delegation.
+    pub fn settle(self, signed: String, receipt: Receipt) -> Option<Minted> {
+        let claims = &self.delegation.claims;
+        (Some(receipt.delegation()) == claims.id()).then(|| Minted {
+            token: signed,
+            issued: self.issued,
+            is_access_token: self.issued == TokenType::AccessToken,
+            expires_in: self.now.until(claims.expires_at).get(),
+            scope: claims.scope.to_string(),
+            details: details::write(&claims.authority),
+        })
+    }
+}

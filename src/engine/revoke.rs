@@ -1,0 +1,84 @@
+//! Revocation by a token's holder (RFC 7009), and what an administrator's revocation bars.
+
+use super::{authenticate::Authenticated, exchange::mint, snapshot::Snapshot, verify::Verified};
+use crate::{
+    base::time::Timestamp,
+    model::{
+        delegation::{Delegation, Source},
+        event::{Event, Kind, Outcome},
+        revocation::{Bar, Target},
+        token::OurClaims,
+    },
+};
+
+/// What to commit.
+#[derive(Debug)]
+pub struct Intent {
+    /// What ends.
+    pub target: Target,
+    /// What may not come back.
+    pub bar: Option<Bar>,
+    /// The record of it.
+    pub event: Event,
+}
+
+/// What a holder's request revokes; nothing for a token that is not a live one of its own. The
+/// caller answers 200 either way (RFC 7009 section 2.2).
+pub fn by_holder(
+    snapshot: &Snapshot,
+    client: &Authenticated,
+    token: Option<&Verified<OurClaims>>,
+    now: Timestamp,
+) -> Option<Intent> {
+    let claims = token?.get();
+    // RV-1: the token was issued to this client; anything else behaves as unknown.
+    if claims.client != client.client().id || snapshot.is_live(claims, now).is_err() {
+        return None;
+    }
+    let target = Target::Delegation(claims.id()?);
+    let event = Event {
+        client: Some(claims.client.clone()),
+        chain: mint::hops(&snapshot.config.issuer, claims, Some(client.via())),
+        subject: Some(claims.subject.clone()),
+        resource: snapshot.resource_of(claims).map(|r| r.id.clone()),
+        txn: Some(claims.txn),
+        delegation: claims.id(),
+        ..event(snapshot, "by_holder", now)
+    };
+    // Its own holder may give a token back and ask for another: nothing is barred.
+    Some(Intent { target, bar: None, event })
+}
+
+/// What an administrator's revocation of a delegation bars: its source, for its actor.
+///
+/// A root bars the foreign token for that agent; a child bars its parent's token for that actor.
+pub fn bar_of(delegation: &Delegation) -> Option<Bar> {
+    match &delegation.source {
+        Source::Foreign => Some(Bar::Root(delegation.claims.txn)),
+        Source::Delegation(parent) => Some(Bar::Child(*parent, delegation.holder().clone())),
+        Source::Own => None,
+    }
+}
+
+/// A revocation event with nothing filled in but when and why.
+pub fn event(snapshot: &Snapshot, reason: &str, now: Timestamp) -> Event {
+    Event {
+        at: now,
+        kind: Kind::Revocation,
+        outcome: Outcome::Granted,
+        reason: reason.into(),
+        client: None,
+        subject: None,
+        chain: Vec::new(),
+        resource: None,
+        tool: None,
+        effect: None,
+        txn: None,
+        delegation: None,
+        parent: None,
+        decision: None,
+        error: None,
+        revision: snapshot.revision,
+        detail: Vec::new(),
+    }
+}

@@ -1,0 +1,64 @@
+//! The documents from which clients configure themselves: authorization server metadata
+//! (RFC 8414, served also under the OpenID Connect names) and protected resource metadata
+//! (RFC 9728). Only what is built is advertised, with one exception: `authorization_endpoint`,
+//! without which no MCP SDK accepts the document.
+
+use super::token_type::{GRANT_CLIENT_CREDENTIALS, GRANT_TOKEN_EXCHANGE, TokenType};
+use crate::{
+    base::compose::ObjectWriter,
+    model::{client::AuthMethod, resource::Resource},
+};
+
+/// The authorization server metadata of `issuer`. MD-1 … MD-3.
+///
+/// `signing` are the algorithms that our keys sign with.
+pub fn authorization_server(issuer: &str, signing: &[&str]) -> String {
+    let at = |path: &str| format!("{issuer}{path}");
+    let methods = || AuthMethod::ALL.into_iter().map(AuthMethod::as_str);
+    ObjectWriter::new()
+        .text("issuer", issuer)
+        .text("authorization_endpoint", &at("/authorize"))
+        .text("token_endpoint", &at("/token"))
+        .text("introspection_endpoint", &at("/introspect"))
+        .text("revocation_endpoint", &at("/revoke"))
+        .text("jwks_uri", &at("/jwks"))
+        .texts("grant_types_supported", [GRANT_TOKEN_EXCHANGE, GRANT_CLIENT_CREDENTIALS])
+        .texts("response_types_supported", ["code"])
+        .texts("code_challenge_methods_supported", ["S256"])
+        .texts("subject_types_supported", ["public"])
+        .texts("id_token_signing_alg_values_supported", signing.iter().copied())
+        .texts("token_endpoint_auth_methods_supported", methods())
+        .texts("introspection_endpoint_auth_methods_supported", methods())
+        .texts("revocation_endpoint_auth_methods_supported", methods())
+        .texts("authorization_details_types_supported", ["mcp_tool_call"])
+        .raw("actor_profile_token_exchange", &actor_profile())
+        .raw("entity_profiles_supported", ENTITY_PROFILES)
+        .finish()
+}
+
+/// ACT-24.
+fn actor_profile() -> String {
+    ObjectWriter::new()
+        .texts("subject_token_types_supported", TokenType::ALL.into_iter().map(TokenType::as_str))
+        .texts("actor_token_types_supported", [TokenType::AccessToken.as_str()])
+        .texts(
+            "requested_token_types_supported",
+            [TokenType::AccessToken.as_str(), TokenType::Jwt.as_str()],
+        )
+        .finish()
+}
+
+const ENTITY_PROFILES: &str =
+    r#"{"client":["ai_agent","service"],"subject":["user","ai_agent"],"actor":["ai_agent"]}"#;
+
+/// The protected resource metadata of one resource, for its server to serve or proxy. PR-1.
+pub fn protected_resource(issuer: &str, resource: &Resource) -> String {
+    ObjectWriter::new()
+        .text("resource", resource.uri.as_str())
+        .text("resource_name", &resource.name)
+        .texts("authorization_servers", [issuer])
+        .texts("scopes_supported", resource.scopes.iter().map(|s| s.as_str()))
+        .texts("bearer_methods_supported", ["header"])
+        .texts("authorization_details_types_supported", ["mcp_tool_call"])
+        .finish()
+}
