@@ -56,11 +56,11 @@ fn what_is_left_out_is_the_lesser() {
 
 #[test]
 fn jw1_no_symmetric_algorithm_and_never_none() {
-    for name in ["HS256", "none", "es256", "RSA-OAEP"] {
+    for name in ["HS256", "none", "es256", "ES512", "RSA-OAEP"] {
         let read = minimal(&format!(r#","algorithms":["{name}"]"#));
         assert!(problems(read)[0].starts_with("/algorithms/0: must be one of `RS256`"), "{name}");
     }
-    assert_eq!(problems(minimal(r#","algorithms":[]"#)), ["/algorithms: must have 1 to 11 values"]);
+    assert_eq!(problems(minimal(r#","algorithms":[]"#)), ["/algorithms: must have 1 to 8 values"]);
 }
 
 #[test]
