@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-const FULL: &str = r#"{"issuer":"https://idp.example/","alias":"corp","primary":true,"keys":{"jwks_uri":"https://idp.example/jwks?v=1"},"algorithms":["ES256","PS384"],"access_tokens":{"audiences":["api://deputy"],"untyped_marker":"scp"},"id_tokens":true,"max_age_s":600,"required_claims":{"hd":["example.com"],"tid":[1,true]},"grant_rules":[{"kind":"access_token","claims":{"groups":["support"]},"foreign_scope":"tickets","gives":[{"resource":"tickets","scope":"tickets:read","tools":{"tickets.get":{}}}]},{"kind":"access_token","claims":{},"any_scope":true,"gives":[{"resource":"tickets","scope":"tickets:read"}]},{"kind":"id_token","claims":{},"gives":[{"resource":"refunds","scope":"refunds:read"}]}],"agents":{"cl_support-agent":["0oa1","0oa2"]},"any_agent":true,"asserts_actors":true,"enabled":false}"#;
+const FULL: &str = r#"{"issuer":"https://idp.example/","alias":"corp","primary":true,"keys":{"jwks_uri":"https://idp.example/jwks?v=1"},"algorithms":["ES256","PS256"],"access_tokens":{"audiences":["api://deputy"],"untyped_marker":"scp"},"id_tokens":true,"max_age_s":600,"required_claims":{"hd":["example.com"],"tid":[1,true]},"grant_rules":[{"kind":"access_token","claims":{"groups":["support"]},"foreign_scope":"tickets","gives":[{"resource":"tickets","scope":"tickets:read","tools":{"tickets.get":{}}}]},{"kind":"access_token","claims":{},"any_scope":true,"gives":[{"resource":"tickets","scope":"tickets:read"}]},{"kind":"id_token","claims":{},"gives":[{"resource":"refunds","scope":"refunds:read"}]}],"agents":{"cl_support-agent":["0oa1","0oa2"]},"any_agent":true,"asserts_actors":true,"enabled":false}"#;
 
 fn minimal(members: &str) -> Read<TrustedIssuer> {
     issuer::parse(&format!(
