@@ -114,6 +114,12 @@ pub struct Listing<T> {
     pub next: Option<Cursor>,
 }
 
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}
+
 impl Options {
     /// The most changes that wait: four batches, some milliseconds each.
     pub const CHANGES_MAX: usize = 1_024;

@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     base::{id::WriterId, time::Timestamp},
     model::{
-        delegation::Delegation,
-        event::Event,
+        delegation::{Delegation, Receipt},
+        event::{Committed, Event},
         revocation::{Bar, Target},
     },
 };
@@ -30,10 +30,10 @@ pub struct Writer {
 }
 
 /// What became of a delegation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Delegated {
     /// It is recorded, with its event.
-    Recorded,
+    Recorded(Receipt),
     /// Something was revoked or configured since it was judged; nothing was recorded.
     Moved {
         /// The revision to judge it at again, at least.
@@ -105,7 +105,7 @@ struct Mint {
 
 struct Decided {
     event: Event,
-    reply: Reply<()>,
+    reply: Reply<Committed>,
 }
 
 struct Revoke {
@@ -145,7 +145,7 @@ impl Writer {
     }
 
     /// Records a decision that must be durable before its answer.
-    pub async fn decide(&self, event: Event) -> Result<(), Error> {
+    pub async fn decide(&self, event: Event) -> Result<Committed, Error> {
         self.ask(|reply| Change::Decide(Box::new(Decided { event, reply }))).await
     }
 

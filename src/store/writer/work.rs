@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::{base::time::Timestamp, model::event::Event};
+use crate::{
+    base::time::Timestamp,
+    model::{
+        delegation::Receipt,
+        event::{Committed, Event},
+    },
+};
 
 use super::{
     super::{
@@ -108,11 +114,14 @@ impl Work {
     /// is `moved` now.
     pub fn done(self, moved: Option<&Result<u64, Error>>) {
         for decided in self.decided {
-            answer(decided.reply, Ok(()));
+            answer(decided.reply, Ok(Committed::committed()));
         }
         for mint in self.mints {
             let delegated = match moved {
-                None => Ok(Delegated::Recorded),
+                None => mint.delegation.claims.id().map(Receipt::committed).map_or(
+                    Err(Error::Corrupt { table: "delegation", what: "it has no id" }),
+                    |receipt| Ok(Delegated::Recorded(receipt)),
+                ),
                 Some(Ok(revision)) => Ok(Delegated::Moved { revision: *revision }),
                 Some(Err(error)) => Err(error.clone()),
             };
