@@ -77,13 +77,11 @@ impl<'a> Form<'a> {
         name: &'static str,
         read: impl FnOnce(&'a Value, &str) -> Read<T>,
     ) -> Option<T> {
-        match self.member(name) {
-            Some(value) => self.keep(read(value, &pointer(self.at, name))),
-            None => {
-                self.problem(name, "is missing");
-                None
-            }
-        }
+        let Some(value) = self.member(name) else {
+            self.problem(name, "is missing");
+            return None;
+        };
+        self.keep(read(value, &pointer(self.at, name)))
     }
 
     /// A member that may be left out.
@@ -100,6 +98,7 @@ impl<'a> Form<'a> {
     }
 
     /// A member that means something by being absent. The outer `None` is a problem.
+    #[expect(clippy::option_option, reason = "the two absences differ: a problem, or left out")]
     pub fn maybe<T>(
         &mut self,
         name: &'static str,
@@ -121,6 +120,11 @@ impl<'a> Form<'a> {
     /// Says that something is wrong with the object as a whole.
     pub fn problem_here(&mut self, message: impl Into<String>) {
         self.problems.extend(problem(self.at, message));
+    }
+
+    /// Says that something is wrong further down; `path` is the rest of the pointer.
+    pub fn problem_below(&mut self, path: &str, message: impl Into<String>) {
+        self.problems.extend(problem(&format!("{}/{path}", self.at), message));
     }
 
     /// The value read, or its problems kept.

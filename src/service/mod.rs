@@ -19,7 +19,10 @@ use arc_swap::ArcSwap;
 
 use self::{
     memo::TokenMemo,
-    remote::{Ages, Fetcher, IssuerKeys},
+    remote::{
+        fetch::{self, Fetcher},
+        keys::{Ages, IssuerKeys},
+    },
     secrets::VerifiedSecrets,
 };
 use crate::{
@@ -30,6 +33,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     engine::{authenticate::ClientRefusal, refusal::Refusal, snapshot::Snapshot},
+    jose::Kek,
     oauth::params::ParamError,
     store::{self, Store},
 };
@@ -57,13 +61,13 @@ pub struct Ambient {
     /// Time.
     pub clock: Clock,
     /// Chance.
-    pub random: Random,
+    pub random: Arc<Random>,
 }
 
 impl Ambient {
     /// The system's.
     pub fn system() -> Ambient {
-        Ambient { clock: Clock::System, random: Random::system() }
+        Ambient { clock: Clock::System, random: Arc::new(Random::system()) }
     }
 }
 
@@ -76,7 +80,7 @@ struct Inner {
     options: Options,
     ambient: Ambient,
     store: Store,
-    kek: crate::jose::seal::Kek,
+    kek: Kek,
     snapshot: ArcSwap<Snapshot>,
     catching_up: tokio::sync::Mutex<()>,
     issuer_keys: IssuerKeys,
@@ -130,7 +134,10 @@ impl From<store::Error> for Fault {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Busy => Fault::Busy,
-            other => Fault::Unavailable("the database", Some(Box::new(other))),
+            error @ (store::Error::Unavailable(_) | store::Error::Closed) => {
+                Fault::Unavailable("the database", Some(Box::new(error)))
+            }
+            other => Fault::Internal("the database", Some(Box::new(other))),
         }
     }
 }
@@ -152,12 +159,13 @@ impl Deputy {
     pub async fn start(options: Options, ambient: Ambient) -> Result<Deputy, Fault> {
         let kek = keys::kek(&options, &ambient.random)?;
         let writer = WriterId::from_bytes(ambient.random.bytes()?);
-        let store = Store::open(&options.database, &store::Options::default(), writer).await?;
+        let opened = store::Options::new(ambient.clock.wall(), Arc::clone(&ambient.random));
+        let store = Store::open(&options.database, &opened, writer).await?;
         keys::first_start(&store, &options, &kek, &ambient).await?;
         let snapshot = state::load(&store, &options, &kek, ambient.clock.wall()).await?;
-        let fetcher = Fetcher::new(remote::Options {
+        let fetcher = Fetcher::new(fetch::Options {
             allow_loopback_http: options.allow_loopback_issuers,
-            ..remote::Options::default()
+            ..fetch::Options::default()
         });
         Ok(Deputy(Arc::new(Inner {
             issuer_keys: IssuerKeys::new(Arc::new(fetcher), Ages::default()),
