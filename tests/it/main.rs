@@ -1,1 +1,6 @@
 //! The one test binary.
+
+#![expect(clippy::unwrap_used, reason = "clippy's allowance for tests does not reach helpers")]
+#![expect(clippy::panic, reason = "a test that cannot set itself up says so by panicking")]
+
+mod postgres;
