@@ -8,7 +8,7 @@ use crate::{
         secret::Fingerprint,
         time::Timestamp,
     },
-    jose::{mac::MacKey, ring::KeyRing},
+    jose::{MacKey, ring::KeyRing},
     model::{
         client::{Client, Edge},
         issuer::TrustedIssuer,
