@@ -5,8 +5,8 @@
 //! token means is decided elsewhere: here a token is only opened, by one function, under an
 //! explicit [`Profile`].
 
-pub mod claims;
 pub mod password;
+pub mod ring;
 
 mod algorithm;
 mod jwk;

@@ -9,7 +9,6 @@ use crate::{
     engine::{
         authenticate::{Authenticated, ClientRefusal},
         refusal::Refusal,
-        revoke,
         snapshot::Snapshot,
     },
     model::event::{Event, Kind, Outcome},
@@ -48,10 +47,9 @@ impl Deputy {
         for ((source, reason), count) in self.0.refused.take() {
             let source = source.map_or("other sources".to_owned(), |ip| ip.to_string());
             self.store().writer().journal(Event {
-                kind: Kind::Unauthenticated,
                 outcome: Outcome::Refused,
                 detail: vec![("source".into(), source), ("count".into(), count.to_string())],
-                ..revoke::event(&snapshot, reason, self.now())
+                ..Event::new(Kind::Unauthenticated, reason, self.now(), snapshot.revision)
             });
         }
     }
@@ -66,10 +64,9 @@ pub fn refused_exchange(
     now: Timestamp,
 ) -> Event {
     Event {
-        kind: Kind::Exchange,
         outcome: Outcome::Refused,
         client: Some(client.client().id.clone()),
         error: Some(id),
-        ..revoke::event(snapshot, &refusal.reason(), now)
+        ..Event::new(Kind::Exchange, &refusal.reason(), now, snapshot.revision)
     }
 }

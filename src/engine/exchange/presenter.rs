@@ -203,7 +203,8 @@ pub fn not_barred_at(
     let older = match standing {
         Standing::Root { claims, .. } => claims.issued_at <= cut.at,
         Standing::Holder(claims) | Standing::Owner(claims) | Standing::Receiver(claims) => {
-            claims.revision < cut.revision
+            // By the root, or a hand-over made after the cut would carry it around.
+            claims.root_revision < cut.revision
         }
         Standing::Own => false,
     };
