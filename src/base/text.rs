@@ -16,3 +16,15 @@ pub fn rfc6749_description(text: &str, max: usize) -> String {
         })
         .collect()
 }
+
+/// The JSON Pointer of the member `name` of what `at` points to. RFC 6901 section 3.
+pub fn pointer(at: &str, name: &str) -> String {
+    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// What somebody sent, for an error sentence: in backticks, cut at 64 characters.
+pub fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(64).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    format!("`{cut}{more}`")
+}

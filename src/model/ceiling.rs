@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::{
     authority::{Entry, ToolName, Tools},
     constraint::Arguments,
-    resource::ResourceId,
+    resource::{Resource, ResourceId, Tool},
     scope::{Scope, ScopeToken},
 };
 
@@ -49,16 +49,18 @@ impl Ceiling {
     }
 
     /// Whether `entry`, wanted at `resource`, fits; the first excess otherwise.
-    pub fn admits(&self, resource: &ResourceId, entry: &Entry) -> Result<(), Excess> {
-        let here: Vec<&CeilingEntry> = self.0.iter().filter(|e| e.resource == *resource).collect();
+    ///
+    /// A tool fits where its own scopes are allowed: a rule for `read` never lets a tool through
+    /// that another rule, for `write`, allows with certain arguments only.
+    pub fn admits(&self, resource: &Resource, entry: &Entry) -> Result<(), Excess> {
+        let here: Vec<&CeilingEntry> =
+            self.0.iter().filter(|e| e.resource == resource.id).collect();
         for token in entry.scope.iter() {
-            let allows = |e: &&CeilingEntry| {
-                e.scope.contains(token) && (e.tools.is_none() || entry.tools != Tools::Undetailed)
-            };
-            if !here.iter().any(|e| e.scope.contains(token)) {
+            let mut allowing = here.iter().filter(|e| e.scope.contains(token)).peekable();
+            if allowing.peek().is_none() {
                 return Err(Excess::Scope(token.clone()));
             }
-            if !here.iter().any(allows) {
+            if entry.tools == Tools::Undetailed && !allowing.any(|e| e.tools.is_none()) {
                 return Err(Excess::Undetailed);
             }
         }
@@ -66,7 +68,7 @@ impl Ceiling {
             Tools::Undetailed => Ok(()),
             Tools::Named(tools) => {
                 let unfit = tools.iter().find(|(name, arguments)| {
-                    !here.iter().any(|e| e.admits_tool(name, arguments))
+                    !resource.tools.get(*name).is_some_and(|t| admits_tool(&here, t, arguments))
                 });
                 unfit.map_or(Ok(()), |(name, _)| Err(Excess::Tool(name.clone())))
             }
@@ -74,11 +76,17 @@ impl Ceiling {
     }
 }
 
-impl CeilingEntry {
-    fn admits_tool(&self, name: &ToolName, arguments: &Arguments) -> bool {
-        match &self.tools {
-            None => true,
-            Some(tools) => tools.get(name).is_some_and(|wider| arguments.is_narrower_than(wider)),
-        }
-    }
+/// Whether the rules without tools, taken together, allow the tool's scopes, or one rule names it.
+fn admits_tool(here: &[&CeilingEntry], tool: &Tool, arguments: &Arguments) -> bool {
+    let covered = tool
+        .scopes
+        .iter()
+        .all(|token| here.iter().any(|e| e.tools.is_none() && e.scope.contains(token)));
+    let named = here.iter().any(|e| {
+        let wider = e.tools.as_ref().and_then(|tools| tools.get(&tool.name));
+        tool.scopes.is_subset(&e.scope)
+            && wider.is_some_and(|wider| arguments.is_narrower_than(wider))
+    });
+    // A tool without scopes would be covered by nothing at all; the registry refuses it.
+    (covered && !tool.scopes.is_empty()) || named
 }

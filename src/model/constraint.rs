@@ -7,7 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::json::{Object, Value};
+use crate::base::{
+    json::{Object, Value},
+    text::pointer as below,
+};
 
 /// A predicate over one argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,22 +214,17 @@ impl Shape {
     }
 }
 
-fn below(at: &str, name: &str) -> String {
-    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
-/// The segments of a pointer. RFC 6901 section 4: `~1` is `/`, `~0` is `~`, in that order.
+/// The segments of a pointer; a name that needs no escapes may stand without its slash, and is
+/// held to the same rules, so that what is read can always be written and read again.
 fn segments(pointer: &str) -> Result<Vec<String>, PointerError> {
-    let Some(path) = pointer.strip_prefix('/') else {
-        return if pointer.is_empty() {
-            Err(PointerError::Syntax)
-        } else {
-            Ok(vec![pointer.to_owned()])
-        };
-    };
-    path.split('/').map(unescape).collect()
+    match pointer.strip_prefix('/') {
+        Some(path) => path.split('/').map(unescape).collect(),
+        None if pointer.contains(['/', '~']) => Err(PointerError::Syntax),
+        None => Ok(vec![unescape(pointer)?]),
+    }
 }
 
+/// RFC 6901 section 4: `~1` is `/`, `~0` is `~`, in that order.
 fn unescape(segment: &str) -> Result<String, PointerError> {
     let escapes_ok = segment.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     if segment.is_empty() || segment.len() > 256 || !escapes_ok {

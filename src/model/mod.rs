@@ -10,6 +10,7 @@ pub mod ceiling;
 pub mod client;
 pub mod constraint;
 pub mod delegation;
+pub mod details;
 pub mod event;
 pub mod issuer;
 pub mod resource;

@@ -77,6 +77,13 @@ pub struct CutOff {
     pub at: Timestamp,
 }
 
+impl CutOff {
+    /// What both end: a wall clock that was set back lets no older foreign token in again.
+    fn joined(self, other: CutOff) -> CutOff {
+        CutOff { revision: self.revision.max(other.revision), at: self.at.max(other.at) }
+    }
+}
+
 /// The live revocations, indexed for the read path. Every source of revocation is consulted; none
 /// masks another.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +99,7 @@ pub struct Revocations {
 }
 
 impl Revocations {
-    /// Takes one more revocation in. Order does not matter; the latest cut-off wins.
+    /// Takes one more revocation in. Order does not matter; cut-offs only ever move later.
     pub fn apply(&mut self, revocation: &Revocation) {
         let cut = CutOff { revision: revocation.revision, at: revocation.at };
         match &revocation.target {
@@ -145,7 +152,7 @@ impl Revocations {
         self.bars.contains(&Bar::Child(parent, actor.clone()))
     }
 
-    /// The cut-off of a user or of the user's issuer, whichever is later.
+    /// The cut-off of a user or of the user's issuer, both joined.
     pub fn subject_cut(&self, subject: &Subject) -> Option<CutOff> {
         let of_issuer = self.issuers.get(&subject.issuer).copied();
         latest(self.subjects.get(subject).copied(), of_issuer)
@@ -169,14 +176,12 @@ impl Revocations {
 
 fn later<K>(entry: std::collections::hash_map::Entry<'_, K, CutOff>, cut: CutOff) {
     let kept = entry.or_insert(cut);
-    if kept.revision < cut.revision {
-        *kept = cut;
-    }
+    *kept = kept.joined(cut);
 }
 
 fn latest(a: Option<CutOff>, b: Option<CutOff>) -> Option<CutOff> {
     match (a, b) {
-        (Some(a), Some(b)) => Some(if a.revision < b.revision { b } else { a }),
+        (Some(a), Some(b)) => Some(a.joined(b)),
         (a, b) => a.or(b),
     }
 }

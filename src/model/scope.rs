@@ -35,7 +35,9 @@ pub struct Scope(BTreeSet<ScopeToken>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAScope {
     /// A token is empty, too long, or has a character outside RFC 6749 section 3.3.
-    #[error("a scope token is 1 to 128 printable ASCII characters without space, quote or backslash")]
+    #[error(
+        "a scope token is 1 to 128 printable ASCII characters without space, quote or backslash"
+    )]
     Token,
     /// More tokens than [`Scope::MAX_TOKENS`].
     #[error("a scope has at most 64 tokens")]

@@ -4,6 +4,8 @@
 pub mod claims;
 pub mod code;
 pub mod details;
+#[cfg(test)]
+mod details_tests;
 pub mod introspection;
 pub mod metadata;
 pub mod params;

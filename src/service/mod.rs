@@ -1,1 +1,223 @@
-//! (being written)
+//! L4. The shell: loads what a verb needs, asks the engine, signs, commits, and says what came of
+//! it. One short function per use case, each reading like the protocol.
+
+pub mod admin;
+pub mod audit;
+pub mod beat;
+pub mod introspect;
+pub mod keys;
+pub mod memo;
+pub mod remote;
+pub mod revoke;
+pub mod secrets;
+pub mod state;
+pub mod token;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+
+use self::{
+    memo::TokenMemo,
+    remote::{Ages, Fetcher, IssuerKeys},
+    secrets::VerifiedSecrets,
+};
+use crate::{
+    base::{
+        id::{ErrorId, WriterId},
+        random::{NoRandomness, Random},
+        secret::Secret,
+        time::{Clock, Timestamp},
+    },
+    engine::{authenticate::ClientRefusal, refusal::Refusal, snapshot::Snapshot},
+    oauth::params::ParamError,
+    store::{self, Store},
+};
+
+/// What the service must be told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The base of every URL we publish, without a trailing slash.
+    pub public_url: String,
+    /// Where the issuer lives below it, such as `/oauth2`.
+    pub issuer_path: String,
+    /// `sqlite:PATH` or `postgres://…`.
+    pub database: String,
+    /// Where `admin-token` and, unless `kek` is given, the key-encryption key are kept.
+    pub keys_dir: PathBuf,
+    /// The key-encryption key, where it comes from a variable or a mounted file.
+    pub kek: Option<Secret<[u8; 32]>>,
+    /// Whether trusted issuers may be on plain loopback HTTP: development only.
+    pub allow_loopback_issuers: bool,
+}
+
+/// Where the service gets time and chance from.
+#[derive(Debug)]
+pub struct Ambient {
+    /// Time.
+    pub clock: Clock,
+    /// Chance.
+    pub random: Random,
+}
+
+impl Ambient {
+    /// The system's.
+    pub fn system() -> Ambient {
+        Ambient { clock: Clock::System, random: Random::system() }
+    }
+}
+
+/// A running service. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Deputy(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    options: Options,
+    ambient: Ambient,
+    store: Store,
+    kek: crate::jose::seal::Kek,
+    snapshot: ArcSwap<Snapshot>,
+    catching_up: tokio::sync::Mutex<()>,
+    issuer_keys: IssuerKeys,
+    secrets: VerifiedSecrets,
+    memo: TokenMemo,
+    refused: audit::Counters,
+}
+
+/// Something of ours failed. The source chain is for the log; callers learn that it was us.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The database, or a trusted issuer whose keys were never fetched, cannot be reached.
+    #[error("{0} is unavailable")]
+    Unavailable(&'static str, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+    /// A queue is full, or the configuration changes faster than an exchange can follow.
+    #[error("too busy")]
+    Busy,
+    /// A bug or a broken installation.
+    #[error("{0}")]
+    Internal(&'static str, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+}
+
+/// How long a caller should wait before it tries again, in seconds.
+pub const RETRY_AFTER_S: u32 = 1;
+
+/// Why a protocol request got no answer.
+#[derive(Debug)]
+pub enum Failure {
+    /// The answer is no. The id can be quoted to an operator.
+    Refused(Refusal, ErrorId),
+    /// The parameters make no sense.
+    Malformed(ParamError),
+    /// Ours.
+    Fault(Fault),
+}
+
+impl Failure {
+    /// The client was not accepted.
+    pub const fn client(refusal: ClientRefusal, id: ErrorId) -> Failure {
+        Failure::Refused(Refusal::Client(refusal), id)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Failure::Fault(fault)
+    }
+}
+
+impl From<store::Error> for Fault {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Busy => Fault::Busy,
+            other => Fault::Unavailable("the database", Some(Box::new(other))),
+        }
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        Failure::Fault(error.into())
+    }
+}
+
+impl From<NoRandomness> for Fault {
+    fn from(error: NoRandomness) -> Self {
+        Fault::Internal("no randomness", Some(Box::new(error)))
+    }
+}
+
+impl Deputy {
+    /// Opens the database, makes what a first start needs, and loads the snapshot.
+    pub async fn start(options: Options, ambient: Ambient) -> Result<Deputy, Fault> {
+        let kek = keys::kek(&options, &ambient.random)?;
+        let writer = WriterId::from_bytes(ambient.random.bytes()?);
+        let store = Store::open(&options.database, &store::Options::default(), writer).await?;
+        keys::first_start(&store, &options, &kek, &ambient).await?;
+        let snapshot = state::load(&store, &options, &kek, ambient.clock.wall()).await?;
+        let fetcher = Fetcher::new(remote::Options {
+            allow_loopback_http: options.allow_loopback_issuers,
+            ..remote::Options::default()
+        });
+        Ok(Deputy(Arc::new(Inner {
+            issuer_keys: IssuerKeys::new(Arc::new(fetcher), Ages::default()),
+            secrets: VerifiedSecrets::new(&ambient.random)?,
+            memo: TokenMemo::default(),
+            refused: audit::Counters::default(),
+            catching_up: tokio::sync::Mutex::new(()),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            options,
+            ambient,
+            store,
+            kek,
+        })))
+    }
+
+    /// What is known now. Never waited for.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.snapshot.load_full()
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The wall time.
+    pub fn now(&self) -> Timestamp {
+        self.0.ambient.clock.wall()
+    }
+
+    /// The clock, for tests that move it.
+    pub fn clock(&self) -> &Clock {
+        &self.0.ambient.clock
+    }
+
+    /// Chance.
+    pub fn random(&self) -> &Random {
+        &self.0.ambient.random
+    }
+
+    /// What the service was told.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Writes everything that waits and closes the database.
+    pub async fn stop(&self) {
+        self.sum_up_refusals();
+        if let Err(error) = self.0.store.close().await {
+            tracing::error!(%error, "the audit log could not be written to the end");
+        }
+    }
+
+    /// Whether the database answers within a second.
+    pub async fn is_ready(&self) -> bool {
+        let head = tokio::time::timeout(Duration::from_secs(1), self.0.store.head()).await;
+        matches!(head, Ok(Ok(_)))
+    }
+
+    fn error_id(&self) -> Result<ErrorId, Fault> {
+        Ok(ErrorId::from_bytes(self.random().bytes()?))
+    }
+}

@@ -1,0 +1,132 @@
+"""Deputy as the bench needs it: its configuration, its registrations, and the requests to replay.
+
+Everything that knows Deputy's admin API, its names and its parameters is here; nothing here
+measures.
+"""
+
+import json
+import pathlib
+
+import wire
+from issuer import Issuer
+
+RESOURCE = "https://tickets.bench.example/mcp"
+TOOL = "tickets.get"
+SCOPE = "tickets:read"
+AUDIENCE = "https://deputy.bench.example"
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+# The longest life Deputy gives: a token made before the rounds must outlive them.
+TOKEN_LIFE_S = 900
+GARBAGE = "not-a-token-" + "x" * 52
+
+
+def configuration(directory: pathlib.Path, port: int, database: str) -> tuple[list[str], dict]:
+    """The arguments and the environment with which to start `deputy` in `directory`."""
+    settings = f"""public_url = "http://127.0.0.1:{port}"
+listen = "127.0.0.1:{port}"
+database = "{database}"
+data_dir = "{directory}"
+"""
+    path = directory / "deputy.toml"
+    path.write_text(settings)
+    return ["serve", "--config", str(path)], {}
+
+
+def admin_token(directory: pathlib.Path) -> str:
+    """The bootstrap administrator's token, which the first start wrote to a private file."""
+    return (directory / "admin-token").read_text().strip()
+
+
+class Api:
+    """The few admin calls the bench makes. Any answer but a success ends the run."""
+
+    def __init__(self, port: int, token: str):
+        self._port = port
+        self._token = token
+
+    def create(self, collection: str, document: dict) -> dict:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        raw = wire.request(
+            f"127.0.0.1:{self._port}",
+            "POST",
+            f"/admin/v1/{collection}",
+            headers,
+            json.dumps(document).encode(),
+        )
+        status, body = wire.once(self._port, raw)
+        if status not in (200, 201):
+            raise SystemExit(f"bench: creating {collection} answered {status}: {body.decode()}")
+        return json.loads(body)
+
+    def client(self, document: dict) -> tuple[str, str]:
+        """Registers a client; its id and the secret that is shown once."""
+        created = self.create("clients", document)
+        return created["client_id"], created["client_secret"]
+
+    def resource(self, owner: str) -> None:
+        self.create(
+            "resources",
+            {"uri": RESOURCE, "owner": owner, "enforces": "call", "token_ttl": TOKEN_LIFE_S},
+        )
+        schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
+        tool = {"resource": RESOURCE, "name": TOOL, "effect": "read", "scopes": [SCOPE]}
+        self.create("tools", tool | {"input_schema": schema})
+
+    def issuer(self, issuer: Issuer, agent: str) -> None:
+        self.create(
+            "issuers",
+            {
+                "issuer": issuer.url,
+                "alias": "bench",
+                "primary": True,
+                "jwks": issuer.jwks(),
+                "algorithms": ["ES256"],
+                "audiences": [AUDIENCE],
+                "clients": {agent: ["bench-app"]},
+                "grants": [{"any_scope": True, "resource": RESOURCE, "scopes": [SCOPE]}],
+            },
+        )
+
+
+class Deputy:
+    """A running Deputy that knows one issuer, one agent, one server with one tool."""
+
+    def __init__(self, port: int, directory: pathlib.Path):
+        self.port = port
+        self._host = f"127.0.0.1:{port}"
+        api = Api(port, admin_token(directory))
+        self._issuer = Issuer("https://idp.bench.example")
+        self._server = api.client({"name": "tickets", "kind": "resource_server"})
+        self._agent = api.client({"name": "planner", "kind": "agent"})
+        api.resource(self._server[0])
+        api.issuer(self._issuer, self._agent[0])
+
+    def exchange(self) -> bytes:
+        """An exchange of a subject token nobody has seen, for one tool with any arguments."""
+        subject = {"sub": "alice", "aud": AUDIENCE, "client_id": "bench-app", "scope": "tickets"}
+        fields = {
+            "grant_type": EXCHANGE,
+            "subject_token": self._issuer.token(subject),
+            "subject_token_type": ACCESS_TOKEN,
+            "resource": RESOURCE,
+            "scope": SCOPE,
+        }
+        return wire.form(self._host, "/oauth2/token", self._agent, fields)
+
+    def introspection(self, token: str, context: bool = False) -> bytes:
+        fields = {"token": token}
+        if context:
+            fields |= {"resource": RESOURCE, "tool": TOOL, "arguments": '{"id":4711}'}
+        return wire.form(self._host, "/oauth2/introspect", self._server, fields)
+
+    def issue(self, count: int) -> list[str]:
+        """`count` access tokens, each from a subject token of its own."""
+        answers = wire.in_step(self.port, [self.exchange() for _ in range(count)])
+        return [answer["access_token"] for answer in answers]
+
+    def introspect(self, tokens: list[str]) -> None:
+        """Asks about every token; one that is not active ends the run."""
+        answers = wire.in_step(self.port, [self.introspection(token) for token in tokens])
+        if not all(answer["active"] for answer in answers):
+            raise SystemExit("bench: an issued token is not active")

@@ -1,0 +1,91 @@
+"""HTTP/1.1 over loopback for the bench: requests as bytes, many in step on a few sockets."""
+
+import base64
+import json
+import socket
+from urllib.parse import quote, urlencode
+
+TIMEOUT_S = 10
+CONNECTIONS = 32
+
+
+def request(host: str, method: str, path: str, headers: dict, body: bytes = b"") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if body or method != "GET":
+        lines.append(f"Content-Length: {len(body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+def form(host: str, path: str, client: tuple[str, str], fields: dict) -> bytes:
+    """A form POST with the client authenticated by Basic (RFC 6749 §2.3.1)."""
+    pair = ":".join(quote(part, safe="") for part in client)
+    headers = {
+        "Authorization": "Basic " + base64.b64encode(pair.encode()).decode(),
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    return request(host, "POST", path, headers, urlencode(fields).encode())
+
+
+class Connection:
+    """One keep-alive connection; the peer must answer with a Content-Length."""
+
+    def __init__(self, port: int):
+        self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._buffer = b""
+
+    def send(self, raw: bytes) -> None:
+        self._socket.sendall(raw)
+
+    def receive(self) -> tuple[int, bytes]:
+        """Status and body of the next answer."""
+        while b"\r\n\r\n" not in self._buffer:
+            self._more()
+        head, self._buffer = self._buffer.split(b"\r\n\r\n", 1)
+        status, *fields = head.split(b"\r\n")
+        length = 0
+        for field in fields:
+            name, _, value = field.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        while len(self._buffer) < length:
+            self._more()
+        body, self._buffer = self._buffer[:length], self._buffer[length:]
+        return int(status.split()[1]), body
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _more(self) -> None:
+        read = self._socket.recv(65536)
+        if not read:
+            raise ConnectionError("the server closed the connection")
+        self._buffer += read
+
+
+def once(port: int, raw: bytes) -> tuple[int, bytes]:
+    connection = Connection(port)
+    try:
+        connection.send(raw)
+        return connection.receive()
+    finally:
+        connection.close()
+
+
+def in_step(port: int, requests: list[bytes], wanted: int = 200) -> list[dict]:
+    """Sends all, `CONNECTIONS` at a time, and returns the JSON answers in order."""
+    connections = [Connection(port) for _ in range(min(CONNECTIONS, len(requests)))]
+    answers = []
+    for start in range(0, len(requests), CONNECTIONS):
+        batch = list(zip(connections, requests[start : start + CONNECTIONS]))
+        for connection, raw in batch:
+            connection.send(raw)
+        for connection, _ in batch:
+            status, body = connection.receive()
+            if status != wanted:
+                raise SystemExit(f"bench: answered {status}: {body.decode()[:500]}")
+            answers.append(json.loads(body))
+    for connection in connections:
+        connection.close()
+    return answers

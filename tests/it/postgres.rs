@@ -1,0 +1,141 @@
+//! A PostgreSQL of the test run's own: started by the first test that wants one, gone when the
+//! process is, however that ends. No test here is about Deputy.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+};
+
+use sqlx::{Connection, PgConnection};
+
+/// A free port may be taken by somebody else between our look and the server's start.
+const ATTEMPTS: usize = 5;
+
+/// Runs in a session of its own, so that a signal to the test's process group misses it. It holds
+/// the cluster up for as long as its standard input is open: the kernel closes that when the test
+/// process ends, even by SIGKILL. Then it stops the server and removes the directory.
+const WATCHER: &str = r#"
+dir=$(mktemp -d /tmp/deputy-it.XXXXXX) || exit 1
+trap '"$BIN/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null 2>&1; rm -rf "$dir"' EXIT
+trap '' INT TERM HUP PIPE
+cd "$dir" || exit 1
+"$BIN/initdb" -D data -U deputy -A trust -E UTF8 --locale=C --no-sync >log 2>&1 &&
+"$BIN/pg_ctl" -D data -l log -t 60 -w start -o "-c listen_addresses=127.0.0.1 -c port=$PORT \
+    -c unix_socket_directories='$dir' -c max_connections=200 -c fsync=on" >/dev/null 2>&1 ||
+{ cat log; exit 1; }
+echo ready
+read -r _
+"#;
+
+/// A running server. It lives as long as the process.
+pub struct Cluster {
+    bin: PathBuf,
+    port: u16,
+    /// Its standard input stays open for as long as this process lives.
+    _watcher: Child,
+}
+
+/// The run's cluster, started at first use.
+pub fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(Cluster::start)
+}
+
+impl Cluster {
+    /// Where the database `name` is.
+    pub fn url(&self, name: &str) -> String {
+        format!("postgres://deputy@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Makes the database `name`, a copy of `template` (`template1` for an empty one); its URL.
+    /// Nobody may be connected to the template meanwhile.
+    pub fn create_database(&self, name: &str, template: &str) -> String {
+        let port = self.port.to_string();
+        let made = Command::new(self.bin.join("createdb"))
+            .args(["-h", "127.0.0.1", "-p", &port, "-U", "deputy", "-T", template, name])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        self.url(name)
+    }
+
+    fn start() -> Cluster {
+        let bin = binaries();
+        let mut log = String::new();
+        for _ in 0..ATTEMPTS {
+            match Cluster::attempt(&bin) {
+                Ok(cluster) => return cluster,
+                Err(said) => log = said,
+            }
+        }
+        panic!("PostgreSQL did not start:\n{log}");
+    }
+
+    fn attempt(bin: &Path) -> Result<Cluster, String> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut watcher = unprivileged()
+            .args(["setsid", "sh", "-c", WATCHER])
+            .env("BIN", bin)
+            .env("PORT", port.to_string())
+            .env("LC_ALL", "C")
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(watcher.stdout.take().unwrap());
+        let mut first = String::new();
+        said.read_line(&mut first).unwrap();
+        if first.trim_end() == "ready" {
+            return Ok(Cluster { bin: bin.to_owned(), port, _watcher: watcher });
+        }
+        said.read_to_string(&mut first).unwrap();
+        watcher.wait().unwrap();
+        Err(first)
+    }
+}
+
+/// PostgreSQL refuses to run as root.
+fn unprivileged() -> Command {
+    if rustix::process::geteuid().is_root() {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]);
+        command
+    } else {
+        Command::new("env")
+    }
+}
+
+/// The directory of `initdb`: the newest under Debian's, else the first on the path.
+fn binaries() -> PathBuf {
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<(u32, PathBuf)> = debian
+        .filter_map(|e| Some((e.file_name().to_str()?.parse().ok()?, e.path().join("bin"))))
+        .collect();
+    versions.sort();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = versions.into_iter().rev().map(|(_, bin)| bin).chain(env::split_paths(&path));
+    found.into_iter().find(|bin| bin.join("initdb").is_file()).unwrap_or_else(|| {
+        panic!("no PostgreSQL server here: install Debian's `postgresql`, or run `scripts/test`")
+    })
+}
+
+#[tokio::test]
+async fn a_database_is_copied_from_a_template() {
+    let template = cluster().create_database("smoke_template", "template1");
+    let mut made = PgConnection::connect(&template).await.unwrap();
+    sqlx::query("CREATE TABLE copied (n bigint)").execute(&mut made).await.unwrap();
+    made.close().await.unwrap();
+
+    let copy = cluster().create_database("smoke", "smoke_template");
+    let mut connection = PgConnection::connect(&copy).await.unwrap();
+    let one: i32 = sqlx::query_scalar("SELECT 1").fetch_one(&mut connection).await.unwrap();
+    let rows: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM copied").fetch_one(&mut connection).await.unwrap();
+    assert_eq!((one, rows), (1, 0));
+}
