@@ -78,3 +78,51 @@ pub fn required_u64(object: &Object, name: &'static str) -> Result<u64, ClaimErr
         .and_then(|n| u64::try_from(n).ok())
         .ok_or(ClaimError::Malformed(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::json;
+
+    fn object(text: &str) -> Object {
+        match json::parse(text.as_bytes(), &json::Limits::DEFAULT) {
+            Ok(Value::Object(object)) => object,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn jw10_a_time_of_the_wrong_type_is_not_absent() {
+        let time = |text: &str| time(&object(&format!(r#"{{"exp":{text}}}"#)), "exp");
+        for (text, seconds) in
+            [("0", 0), ("1700000000", 1_700_000_000), ("1.7e9", 1_700_000_000), ("12.99", 12)]
+        {
+            assert_eq!(time(text).unwrap(), Timestamp::from_epoch_s(seconds));
+        }
+        let bad = [
+            "null", "true", "\"1700000000\"", "[]", "{}", "-1", "-0.5", "1700000000000",
+            "9223372036854775808", "1e308",
+        ];
+        for text in bad {
+            assert!(time(text).is_err(), "{text}");
+        }
+        assert_eq!(super::time(&object("{}"), "exp"), Ok(None));
+        assert!(required_time(&object("{}"), "exp").is_err());
+    }
+
+    #[test]
+    fn a_text_or_array_is_nothing_else() {
+        let aud = |text: &str| {
+            let object = object(&format!(r#"{{"aud":{text}}}"#));
+            texts(&object, "aud").map(|list| list.join(" "))
+        };
+        assert_eq!(aud("\"a\""), Ok("a".to_owned()));
+        assert_eq!(aud("[\"a\",\"b\"]"), Ok("a b".to_owned()));
+        for text in ["null", "[1]", "[\"a\",null]", "{}", "7"] {
+            assert!(aud(text).is_err(), "{text}");
+        }
+        assert!(aud(&format!("[{}]", vec!["\"a\""; 65].join(","))).is_err());
+        assert!(text(&object(r#"{"sub":null}"#), "sub").is_err());
+        assert!(required_text(&object(r#"{"sub":""}"#), "sub").is_err());
+    }
+}

@@ -15,7 +15,7 @@ use crate::{
         secret::Secret,
         time::Timestamp,
     },
-    jose::mac::MacKey,
+    jose::MacKey,
     model::client::{AuthMethod, Client},
 };
 

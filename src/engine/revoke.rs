@@ -5,7 +5,7 @@ use crate::{
     base::time::Timestamp,
     model::{
         delegation::{Delegation, Source},
-        event::{Event, Kind, Outcome},
+        event::{Event, Kind},
         revocation::{Bar, Target},
         token::OurClaims,
     },
@@ -43,7 +43,7 @@ pub fn by_holder(
         resource: snapshot.resource_of(claims).map(|r| r.id.clone()),
         txn: Some(claims.txn),
         delegation: claims.id(),
-        ..event(snapshot, "by_holder", now)
+        ..Event::new(Kind::Revocation, "by_holder", now, snapshot.revision)
     };
     // Its own holder may give a token back and ask for another: nothing is barred.
     Some(Intent { target, bar: None, event })
@@ -57,28 +57,5 @@ pub fn bar_of(delegation: &Delegation) -> Option<Bar> {
         Source::Foreign => Some(Bar::Root(delegation.claims.txn)),
         Source::Delegation(parent) => Some(Bar::Child(*parent, delegation.holder().clone())),
         Source::Own => None,
-    }
-}
-
-/// A revocation event with nothing filled in but when and why.
-pub fn event(snapshot: &Snapshot, reason: &str, now: Timestamp) -> Event {
-    Event {
-        at: now,
-        kind: Kind::Revocation,
-        outcome: Outcome::Granted,
-        reason: reason.into(),
-        client: None,
-        subject: None,
-        chain: Vec::new(),
-        resource: None,
-        tool: None,
-        effect: None,
-        txn: None,
-        delegation: None,
-        parent: None,
-        decision: None,
-        error: None,
-        revision: snapshot.revision,
-        detail: Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use crate::{
         secret::Fingerprint,
         time::Timestamp,
     },
-    jose::{mac::MacKey, ring::KeyRing},
+    jose::{MacKey, ring::KeyRing},
     model::{
         client::{Client, Edge},
         issuer::TrustedIssuer,
@@ -17,6 +17,7 @@ use crate::{
         token::{OurClaims, OurKind},
         uri::Uri,
     },
+    registry::operator::Operator,
 };
 
 /// Everything a verb may know. Swapped whole, never changed in place.
@@ -52,24 +53,6 @@ pub struct Config {
     operators: HashMap<Fingerprint, Operator>,
 }
 
-/// Who may use the admin API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operator {
-    /// A name for the audit log.
-    pub name: String,
-    /// What this operator may do.
-    pub role: Role,
-}
-
-/// What an operator may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Everything.
-    Admin,
-    /// Read everything, change nothing.
-    Auditor,
-}
-
 /// Symmetric keys, derived from the sealed master key.
 #[derive(Debug)]
 pub struct Macs {
@@ -100,8 +83,8 @@ pub struct Parts {
     pub issuers: Vec<TrustedIssuer>,
     /// Edges.
     pub edges: Vec<Edge>,
-    /// Operators, by the fingerprint of their tokens.
-    pub operators: Vec<(Fingerprint, Operator)>,
+    /// Operators.
+    pub operators: Vec<Operator>,
 }
 
 /// Why a token of ours is worth nothing any more. For operators; callers never learn which.
@@ -197,7 +180,7 @@ impl Config {
             locations,
             issuers: parts.issuers.into_iter().map(|i| (Arc::clone(&i.url), Arc::new(i))).collect(),
             edges: parts.edges.into_iter().map(|e| ((e.from.clone(), e.to.clone()), e)).collect(),
-            operators: parts.operators.into_iter().collect(),
+            operators: parts.operators.into_iter().map(|o| (o.token_hash, o)).collect(),
         }
     }
 

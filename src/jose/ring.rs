@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{algorithm::Algorithm, jwk::KeySet, key::SigningKey};
+use super::{Algorithm, KeySet, SigningKey};
 use crate::base::time::Timestamp;
 
 /// One of our keys, with its place in time.
@@ -27,7 +27,7 @@ impl KeyRing {
     /// A ring of these keys.
     pub fn new(mut keys: Vec<RingKey>) -> KeyRing {
         keys.sort_by_key(|k| std::cmp::Reverse(k.signs_from));
-        let verifying = KeySet::from_keys(keys.iter().map(|k| k.key.verifying()).collect());
+        let verifying = KeySet::from_keys(keys.iter().map(|k| k.key.verifying().clone()).collect());
         let public: Vec<String> = keys.iter().map(|k| k.key.public_jwk()).collect();
         // JW-8: public members only, unique `kid`, `use` and `alg`.
         let jwks = format!(r#"{{"keys":[{}]}}"#, public.join(","));
@@ -36,7 +36,7 @@ impl KeyRing {
 
     /// The key that signs with `alg` now: the newest whose time has come.
     pub fn signer(&self, alg: Algorithm, now: Timestamp) -> Option<&Arc<SigningKey>> {
-        let usable = |k: &&RingKey| k.key.algorithm() == alg && k.signs_from <= now;
+        let usable = |k: &&RingKey| k.key.alg() == alg && k.signs_from <= now;
         self.keys.iter().find(usable).map(|k| &k.key)
     }
 

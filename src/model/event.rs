@@ -48,6 +48,31 @@ pub struct Event {
     pub detail: Vec<(Arc<str>, String)>,
 }
 
+impl Event {
+    /// An event that came out well, with nothing else filled in.
+    pub fn new(kind: Kind, reason: &str, at: Timestamp, revision: u64) -> Event {
+        Event {
+            at,
+            kind,
+            outcome: Outcome::Granted,
+            reason: reason.into(),
+            client: None,
+            subject: None,
+            chain: Vec::new(),
+            resource: None,
+            tool: None,
+            effect: None,
+            txn: None,
+            delegation: None,
+            parent: None,
+            decision: None,
+            error: None,
+            revision,
+            detail: Vec::new(),
+        }
+    }
+}
+
 /// One actor of a chain, with what proved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {

@@ -123,6 +123,11 @@ impl<'a> Form<'a> {
         self.problems.extend(problem(self.at, message));
     }
 
+    /// Says that something is wrong further down; `path` is the rest of the pointer.
+    pub fn problem_below(&mut self, path: &str, message: impl Into<String>) {
+        self.problems.extend(problem(&format!("{}/{path}", self.at), message));
+    }
+
     /// The value read, or its problems kept.
     pub fn keep<T>(&mut self, read: Read<T>) -> Option<T> {
         read.map_err(|problems| self.problems.extend(problems)).ok()

@@ -60,8 +60,7 @@ fn result(form: &mut Form<'_>) -> Option<Vec<ImportedTool>> {
     let mut names = BTreeSet::new();
     for (index, tool) in tools.iter().enumerate() {
         if !names.insert(&tool.name) {
-            let message = format!("lists `{}` a second time", tool.name);
-            form.problem("tools", format!("{message}, as number {index}"));
+            form.problem_below(&format!("tools/{index}/name"), "is listed a second time");
         }
     }
     Some(tools)

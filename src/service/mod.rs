@@ -19,7 +19,10 @@ use arc_swap::ArcSwap;
 
 use self::{
     memo::TokenMemo,
-    remote::{Ages, Fetcher, IssuerKeys},
+    remote::{
+        fetch::{self, Fetcher},
+        keys::{Ages, IssuerKeys},
+    },
     secrets::VerifiedSecrets,
 };
 use crate::{
@@ -30,6 +33,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     engine::{authenticate::ClientRefusal, refusal::Refusal, snapshot::Snapshot},
+    jose::Kek,
     oauth::params::ParamError,
     store::{self, Store},
 };
@@ -76,7 +80,7 @@ struct Inner {
     options: Options,
     ambient: Ambient,
     store: Store,
-    kek: crate::jose::seal::Kek,
+    kek: Kek,
     snapshot: ArcSwap<Snapshot>,
     catching_up: tokio::sync::Mutex<()>,
     issuer_keys: IssuerKeys,
@@ -155,9 +159,9 @@ impl Deputy {
         let store = Store::open(&options.database, &store::Options::default(), writer).await?;
         keys::first_start(&store, &options, &kek, &ambient).await?;
         let snapshot = state::load(&store, &options, &kek, ambient.clock.wall()).await?;
-        let fetcher = Fetcher::new(remote::Options {
+        let fetcher = Fetcher::new(fetch::Options {
             allow_loopback_http: options.allow_loopback_issuers,
-            ..remote::Options::default()
+            ..fetch::Options::default()
         });
         Ok(Deputy(Arc::new(Inner {
             issuer_keys: IssuerKeys::new(Arc::new(fetcher), Ages::default()),

@@ -16,7 +16,7 @@ use crate::{
         snapshot::Snapshot,
         verify::{self, TokenFault, Verified},
     },
-    jose::{algorithm::Algorithm, sign},
+    jose::{self, Algorithm},
     model::{
         issuer::ForeignKind,
         token::{ForeignClaims, OurClaims, OurKind},
@@ -133,7 +133,7 @@ impl Deputy {
     ) -> Result<Option<Minted>, Stopped> {
         let no_key = || Fault::Internal("no signing key", None);
         let key = snapshot.config.keys.signer(Algorithm::Es256, now).ok_or_else(no_key)?;
-        let signed = sign::sign_compact(tentative.typ(), key, tentative.payload().as_bytes())
+        let signed = jose::sign_compact(tentative.typ(), key, tentative.payload().as_bytes())
             .map_err(|error| Fault::Internal("signing failed", Some(Box::new(error))))?;
         let writer = self.store().writer();
         let delegation = tentative.delegation().clone();
@@ -239,8 +239,8 @@ impl Deputy {
         &self,
         needs: &verify::foreign::Needs,
         now: Timestamp,
-    ) -> Result<Arc<super::remote::Fetched>, Fault> {
-        let keys = self.0.issuer_keys.keys(&needs.issuer, needs.kid.as_deref(), now).await;
+    ) -> Result<Arc<super::remote::keys::Fetched>, Fault> {
+        let keys = self.0.issuer_keys.keys((&*needs.issuer).into(), needs.kid.as_deref(), now).await;
         keys.map_err(|error| Fault::Unavailable("the trusted issuer", Some(Box::new(error))))
     }
 

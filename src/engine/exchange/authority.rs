@@ -338,7 +338,7 @@ fn admits(
     entry: &Entry,
     ceiling: Ceiling,
 ) -> Result<(), Refusal> {
-    rules.admits(&resource.id, entry).map_err(|excess| match excess {
+    rules.admits(resource, entry).map_err(|excess| match excess {
         Excess::Scope(token) => Refusal::Scope(ScopeFault::Beyond(token, ceiling)),
         Excess::Tool(tool) => Refusal::Details(DetailsFault::Beyond(tool, ceiling)),
         Excess::Undetailed => Refusal::Scope(ScopeFault::NameTools(ceiling)),

@@ -3,22 +3,18 @@
 
 use std::sync::Arc;
 
-use super::{TokenFault, Verified};
+use super::{TokenFault, Verified, profiles};
 use crate::{
     base::{
         claims,
         id::ClientId,
-        json::{Object, Value},
+        json::{self, Object, Value},
         secret::Fingerprint,
         text,
         time::{Seconds, Timestamp},
     },
     engine::snapshot::Config,
-    jose::{
-        algorithm::Algorithm,
-        jwk::KeySet,
-        open::{self, Opened},
-    },
+    jose::{self, Algorithm, KeySet, Opened, Profile},
     model::{
         actor::ActorChain,
         issuer::{ForeignKind, TrustedIssuer},
@@ -26,6 +22,7 @@ use crate::{
         subject::Subject,
         token::{Authentication, ForeignClaims},
     },
+    oauth::claims::TYP_ACCESS_TOKEN,
 };
 
 /// Clocks of issuers may differ from ours by this much. JW-10: at most 60 s.
@@ -44,9 +41,11 @@ pub struct Needs {
 
 /// Reads, without believing it, whose keys a token needs. Only registered issuers are ever asked.
 pub fn needs(config: &Config, token: &str, kind: ForeignKind) -> Result<Needs, TokenFault> {
-    let unverified = open::open(token, profile(kind))?;
-    let claims = unverified.unverified_claims()?;
-    let unverified_issuer = claims::required_text(&claims, "iss")?;
+    let unverified = jose::open(token, profile(kind))?;
+    let unverified_claims = json::parse(unverified.unverified_payload(), &json::Limits::DEFAULT);
+    let unverified_claims = unverified_claims.map_err(|_| TokenFault::Kind)?;
+    let unverified_claims = unverified_claims.as_object().ok_or(TokenFault::Kind)?;
+    let unverified_issuer = claims::required_text(unverified_claims, "iss")?;
     // JW-3: `iss` is compared exactly, and selects the only keys that may verify the token.
     let issuer = config.issuer(unverified_issuer).filter(|i| i.enabled);
     let issuer = Arc::clone(issuer.ok_or(TokenFault::Issuer)?);
@@ -61,13 +60,13 @@ pub fn judge(
     kind: ForeignKind,
     now: Timestamp,
 ) -> Result<Verified<ForeignClaims>, TokenFault> {
-    let unverified = open::open(token, profile(kind))?;
+    let unverified = jose::open(token, profile(kind))?;
     // JW-1: the allow-list is the issuer's, compared by exact name.
     if !issuer.algorithms.iter().any(|a| Algorithm::from_name(a) == Some(unverified.alg())) {
         return Err(TokenFault::Key);
     }
-    let typed = unverified.typ().is_some_and(open::is_access_token_typ);
     let opened = unverified.verify_with(keys)?;
+    let typed = opened.typ == Some(TYP_ACCESS_TOKEN);
     let claims = &opened.claims;
     if claims::required_text(claims, "iss")? != &*issuer.url {
         return Err(TokenFault::Issuer);
@@ -96,10 +95,10 @@ pub fn judge(
     }))
 }
 
-const fn profile(kind: ForeignKind) -> &'static open::Profile {
+const fn profile(kind: ForeignKind) -> &'static Profile {
     match kind {
-        ForeignKind::AccessToken => &open::FOREIGN_ACCESS_TOKEN,
-        ForeignKind::IdToken => &open::ID_TOKEN,
+        ForeignKind::AccessToken => &profiles::FOREIGN_ACCESS_TOKEN,
+        ForeignKind::IdToken => &profiles::ID_TOKEN,
     }
 }
 
@@ -222,7 +221,7 @@ fn asserted(issuer: &TrustedIssuer, opened: &Opened) -> Result<ActorChain, Token
     if !issuer.asserts_actors {
         return Err(TokenFault::ForeignActor);
     }
-    let members = crate::base::json::raw_members(&opened.payload_text);
+    let members = json::raw_members(&opened.payload_text);
     let members = members.map_err(|_| TokenFault::ForeignActor)?;
     let act = members.iter().find(|(name, _)| name == "act").map(|(_, raw)| *raw);
     ActorChain::from_act(act.unwrap_or_default()).map_err(|_| TokenFault::ForeignActor)

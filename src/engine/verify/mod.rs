@@ -4,8 +4,9 @@
 pub mod actor;
 pub mod foreign;
 pub mod ours;
+pub mod profiles;
 
-use crate::{base::claims::ClaimError, jose::open::JwtError};
+use crate::{base::claims::ClaimError, jose::JwtError};
 
 /// Something whose signature and claims have been verified. Only this module makes one.
 #[derive(Clone, Debug)]

@@ -1,0 +1,138 @@
+//! Ceilings and authorities: what fits under what.
+
+use super::*;
+
+fn id() -> ResourceId {
+    ResourceId::parse("refunds").unwrap()
+}
+
+fn tool(name: &str, scopes: &str) -> (ToolName, Tool) {
+    let tool = Tool {
+        name: tool_name(name),
+        description: String::new(),
+        scopes: scope(scopes),
+        effect: Effect::Read,
+        input_schema: value("{}"),
+        digest: Fingerprint::of(b""),
+        keep_arguments: Vec::new(),
+        enabled: true,
+        changed_at: 1,
+        changed_on: Timestamp::EPOCH,
+    };
+    (tool.name.clone(), tool)
+}
+
+fn resource() -> Resource {
+    Resource {
+        id: id(),
+        uri: Uri::parse("https://refunds.example").unwrap(),
+        owner: ClientId::parse("cl_refunds").unwrap(),
+        name: "Refunds".to_owned(),
+        enforces: Enforces::Call,
+        verifies_offline: false,
+        ttl: Resource::DEFAULT_TTL,
+        step_up_hints: false,
+        scopes: scope("read write"),
+        tools: [tool("list", "read"), tool("issue", "write"), tool("both", "read write")].into(),
+        enabled: true,
+    }
+}
+
+fn exact(number: &str) -> Arguments {
+    let mut shape = Shape::default();
+    shape.constrain("n", Constraint::Exact(value(number))).unwrap();
+    Arguments::Closed(shape)
+}
+
+fn rule(scopes: &str, tools: Option<(&str, Arguments)>) -> CeilingEntry {
+    let tools = tools.map(|(name, arguments)| BTreeMap::from([(tool_name(name), arguments)]));
+    CeilingEntry { resource: id(), scope: scope(scopes), tools }
+}
+
+fn wanted(scopes: &str, tools: Option<(&str, Arguments)>) -> Entry {
+    let tools = match tools {
+        None => Tools::Undetailed,
+        Some((name, arguments)) => Tools::Named([(tool_name(name), arguments)].into()),
+    };
+    Entry { scope: scope(scopes), tools }
+}
+
+fn admits(rules: &[CeilingEntry], entry: &Entry) -> Result<(), Excess> {
+    Ceiling::new(rules.to_vec()).admits(&resource(), entry)
+}
+
+#[test]
+fn an_empty_ceiling_allows_nothing() {
+    let token = ScopeToken::parse("read").unwrap();
+    assert_eq!(admits(&[], &wanted("read", None)), Err(Excess::Scope(token)));
+    let named = wanted("", Some(("list", Arguments::Any)));
+    assert_eq!(admits(&[], &named), Err(Excess::Tool(tool_name("list"))));
+}
+
+#[test]
+fn a_rule_for_another_resource_allows_nothing() {
+    let mut other = rule("read", None);
+    other.resource = ResourceId::parse("tickets").unwrap();
+    assert!(admits(&[other], &wanted("read", None)).is_err());
+}
+
+#[test]
+fn a_rule_without_tools_allows_what_its_scopes_cover() {
+    let rules = [rule("read", None)];
+    assert_eq!(admits(&rules, &wanted("read", None)), Ok(()));
+    assert_eq!(admits(&rules, &wanted("read", Some(("list", Arguments::Any)))), Ok(()));
+    for name in ["issue", "both", "unregistered"] {
+        let entry = wanted("read", Some((name, Arguments::Any)));
+        assert_eq!(admits(&rules, &entry), Err(Excess::Tool(tool_name(name))));
+    }
+}
+
+#[test]
+fn a_rule_for_reading_never_undoes_the_limits_of_a_rule_for_writing() {
+    let rules = [rule("read", None), rule("write", Some(("issue", exact("1"))))];
+    let entry = |arguments| wanted("read write", Some(("issue", arguments)));
+    assert_eq!(admits(&rules, &entry(exact("1"))), Ok(()));
+    for wider in [exact("2"), Arguments::Any] {
+        assert_eq!(admits(&rules, &entry(wider)), Err(Excess::Tool(tool_name("issue"))));
+    }
+    assert_eq!(admits(&rules, &wanted("read write", None)), Err(Excess::Undetailed));
+    assert_eq!(admits(&rules, &wanted("read", None)), Ok(()));
+}
+
+#[test]
+fn rules_without_tools_add_up() {
+    let rules = [rule("read", None), rule("write", None)];
+    let entry = wanted("read write", Some(("both", Arguments::Any)));
+    assert_eq!(admits(&rules, &entry), Ok(()));
+    let write = ScopeToken::parse("write").unwrap();
+    assert_eq!(admits(&rules[..1], &entry), Err(Excess::Scope(write)));
+}
+
+#[test]
+fn a_tool_is_named_under_its_own_scopes() {
+    let rules = [rule("read", Some(("issue", Arguments::Any))), rule("write", None)];
+    let entry = wanted("write", Some(("issue", Arguments::Any)));
+    assert_eq!(admits(&rules, &entry), Ok(()), "by the second rule");
+    assert!(admits(&rules[..1], &wanted("", Some(("issue", Arguments::Any)))).is_err());
+}
+
+fn one(scopes: &str, tools: Tools) -> Authority {
+    let uri = Uri::parse("https://a.example").unwrap();
+    Authority::new(BTreeMap::from([(uri, Entry { scope: scope(scopes), tools })]))
+}
+
+fn named(names: &[&str]) -> Tools {
+    Tools::Named(names.iter().map(|n| (tool_name(n), Arguments::Any)).collect())
+}
+
+#[test]
+fn a_child_holds_nothing_that_its_parent_does_not() {
+    let parent = one("a b", named(&["t", "u"]));
+    assert!(one("a", named(&["t"])).is_narrower_than(&parent));
+    assert!(Authority::default().is_narrower_than(&parent));
+    assert!(!parent.is_narrower_than(&Authority::default()));
+    assert!(!one("a c", named(&["t"])).is_narrower_than(&parent));
+    assert!(!one("a", named(&["v"])).is_narrower_than(&parent));
+    assert!(!one("a", Tools::Undetailed).is_narrower_than(&parent), "detailed stays detailed");
+    assert!(parent.is_narrower_than(&one("a b", Tools::Undetailed)));
+}

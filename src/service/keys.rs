@@ -1,0 +1,255 @@
+//! Our own keys: the key-encryption key on disk or in a variable, and what is sealed under it in
+//! the database. A first start makes what is missing; a restart finds everything.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+    sync::Arc,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{Ambient, Deputy, Fault, Options};
+use crate::{
+    base::{
+        compose::ObjectWriter,
+        json::{self, Object, Value},
+        random::Random,
+        secret::{Fingerprint, Secret},
+        time::{Seconds, Timestamp},
+    },
+    engine::snapshot::{Macs, Snapshot},
+    jose::{
+        Algorithm, Kek, MacKey, SigningKey,
+        ring::{KeyRing, RingKey},
+    },
+    model::event::{Event, Kind},
+    registry::operator::{self, Operator, Role},
+    store::{Document, Put, Store},
+};
+
+/// The kind of document that holds one sealed signing key.
+pub const SIGNING_KEY: &str = "signing_key";
+/// The kind of document that holds the sealed master secret.
+pub const MASTER: &str = "master_secret";
+/// The kind of document that names an operator.
+pub const OPERATOR: &str = "operator";
+/// JW-9: a new key is published this long before it signs: twice the cache life of the JWK Set.
+pub const PUBLISHED_BEFORE: Seconds = Seconds::new(600);
+/// JW-9: a replaced key verifies this long: the longest token life, and the largest clock skew.
+const VERIFIES_AFTER: Seconds = Seconds::new(960);
+/// Where the bootstrap admin token is written, below the keys directory.
+pub const ADMIN_TOKEN_FILE: &str = "admin-token";
+const KEK_FILE: &str = "kek";
+const ADMIN_TOKEN_PREFIX: &str = "da_";
+
+/// The key-encryption key: from the options, else from its file, which a first start creates 0600.
+pub fn kek(options: &Options, random: &Random) -> Result<Kek, Fault> {
+    let bytes = match &options.kek {
+        Some(bytes) => bytes.clone(),
+        None => kek_file(&options.keys_dir, random)?,
+    };
+    Kek::from_bytes(&bytes).map_err(internal("the key-encryption key is not usable"))
+}
+
+fn kek_file(dir: &Path, random: &Random) -> Result<Secret<[u8; 32]>, Fault> {
+    let path = dir.join(KEK_FILE);
+    match fs::read(&path) {
+        Ok(text) => {
+            let mode = fs::metadata(&path).map_err(internal(UNREADABLE))?.permissions().mode();
+            if mode & 0o077 != 0 {
+                return Err(Fault::Internal(OPEN_TO_OTHERS, None));
+            }
+            let bytes = URL_SAFE_NO_PAD.decode(text.trim_ascii()).map_err(internal(MALFORMED))?;
+            let bytes = bytes.try_into().map_err(|_| Fault::Internal(MALFORMED, None))?;
+            Ok(Secret::new(bytes))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let fresh = Kek::generate(random)?;
+            fs::create_dir_all(dir).map_err(internal("the keys directory cannot be created"))?;
+            write_0600(&path, &URL_SAFE_NO_PAD.encode(fresh.expose()))?;
+            Ok(fresh)
+        }
+        Err(error) => Err(internal(UNREADABLE)(error)),
+    }
+}
+
+const UNREADABLE: &str = "the key-encryption key file cannot be read";
+const MALFORMED: &str = "the key-encryption key must be 32 bytes in base64url";
+const OPEN_TO_OTHERS: &str = "the key-encryption key file is open to others: chmod 600 it";
+
+fn write_0600(path: &Path, text: &str) -> Result<(), Fault> {
+    let failed = "a secret file cannot be written";
+    let mut options = fs::OpenOptions::new();
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(internal(failed))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(internal(failed))
+}
+
+fn internal<E: std::error::Error + Send + Sync + 'static>(
+    what: &'static str,
+) -> impl FnOnce(E) -> Fault {
+    move |error| Fault::Internal(what, Some(Box::new(error)))
+}
+
+/// Makes what a first start needs: master secret, signing key and bootstrap admin token, in one
+/// change. Another process that was faster wins.
+pub async fn first_start(
+    store: &Store,
+    options: &Options,
+    kek: &Kek,
+    ambient: &Ambient,
+) -> Result<(), Fault> {
+    let documents = store.documents().await?;
+    if documents.iter().any(|d| d.kind == MASTER) {
+        return Ok(());
+    }
+    let now = ambient.clock.wall();
+    let random = &ambient.random;
+    let master = Secret::new(random.bytes::<32>()?.to_vec());
+    let token = admin_token(&options.keys_dir, random)?;
+    let admin = Operator {
+        name: "bootstrap".to_owned(),
+        token_hash: Fingerprint::of(token.expose().as_bytes()),
+        role: Role::Admin,
+    };
+    let sealed = seal(kek, MASTER, &master, random)?;
+    let puts = vec![
+        put(MASTER, "master", ObjectWriter::new().text("sealed", &sealed).finish()),
+        signing_key(kek, random, now, now)?,
+        put(OPERATOR, "bootstrap", operator::write(&admin)),
+    ];
+    let event = Event::new(Kind::Configuration, "first_start", now, 0);
+    // On a conflict another process made these documents first, and they are just as good.
+    store.writer().configure(puts, event).await?;
+    Ok(())
+}
+
+/// The bootstrap admin token, in its file before its hash is in the database: a start that is cut
+/// off in between finds it again, and never leaves a database that nobody can administer.
+fn admin_token(dir: &Path, random: &Random) -> Result<Secret<String>, Fault> {
+    fs::create_dir_all(dir).map_err(internal("the keys directory cannot be created"))?;
+    let path = dir.join(ADMIN_TOKEN_FILE);
+    if let Ok(token) = fs::read_to_string(&path)
+        && token.starts_with(ADMIN_TOKEN_PREFIX)
+    {
+        return Ok(Secret::new(token.trim().to_owned()));
+    }
+    let token = format!("{ADMIN_TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random.bytes::<32>()?));
+    write_0600(&path, &token)?;
+    Ok(Secret::new(token))
+}
+
+fn put(kind: &str, id: &str, body: String) -> Put {
+    Put { kind: kind.to_owned(), id: id.to_owned(), expected: None, body }
+}
+
+fn seal(
+    kek: &Kek,
+    name: &str,
+    plain: &Secret<Vec<u8>>,
+    random: &Random,
+) -> Result<String, Fault> {
+    let sealed = kek.seal(name, plain, random).map_err(internal("sealing failed"))?;
+    Ok(URL_SAFE_NO_PAD.encode(sealed))
+}
+
+fn unseal(kek: &Kek, name: &str, body: &Object) -> Result<Secret<Vec<u8>>, Fault> {
+    let broken = || Fault::Internal("a sealed key is malformed", None);
+    let sealed = body.get("sealed").and_then(Value::as_str).ok_or_else(broken)?;
+    let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| broken())?;
+    kek.open(name, &sealed)
+        .map_err(internal("the key-encryption key does not open this database's keys"))
+}
+
+/// A fresh signing key, sealed, as a document.
+fn signing_key(
+    kek: &Kek,
+    random: &Random,
+    now: Timestamp,
+    signs_from: Timestamp,
+) -> Result<Put, Fault> {
+    let key = SigningKey::generate(Algorithm::Es256)
+        .map_err(internal("a signing key cannot be made"))?;
+    let sealed = seal(kek, &sealing_name(key.kid()), &key.to_pkcs8(), random)?;
+    let body = ObjectWriter::new()
+        .text("kid", key.kid())
+        .text("alg", key.alg().name())
+        .text("sealed", &sealed)
+        .number("created", now.epoch_s())
+        .number("signs_from", signs_from.epoch_s())
+        .finish();
+    Ok(put(SIGNING_KEY, key.kid(), body))
+}
+
+fn sealing_name(kid: &str) -> String {
+    format!("{SIGNING_KEY}:{kid}")
+}
+
+/// The symmetric keys, derived from the master secret.
+pub fn macs(documents: &[Document], kek: &Kek) -> Result<Macs, Fault> {
+    let missing = Fault::Internal("the database has no master secret", None);
+    let document = documents.iter().find(|d| d.kind == MASTER).ok_or(missing)?;
+    let master = unseal(kek, MASTER, &object(document)?)?;
+    let bytes: [u8; 32] = master
+        .expose()
+        .as_slice()
+        .try_into()
+        .map_err(internal("the master secret is malformed"))?;
+    let master = Secret::new(bytes);
+    Ok(Macs {
+        transaction: MacKey::derive(&master, "transaction"),
+        secret_tag: MacKey::derive(&master, "client secret tag"),
+    })
+}
+
+/// The signing keys that still verify at `now`: all but those replaced long enough ago.
+pub fn ring(documents: &[Document], kek: &Kek, now: Timestamp) -> Result<KeyRing, Fault> {
+    let mut keys = Vec::new();
+    for document in documents.iter().filter(|d| d.kind == SIGNING_KEY) {
+        let body = object(document)?;
+        let malformed = || Fault::Internal("a signing key is malformed", None);
+        let text = |name| body.get(name).and_then(Value::as_str).ok_or_else(malformed);
+        let alg = Algorithm::from_name(text("alg")?).ok_or_else(malformed)?;
+        let signs_from = body.get("signs_from").and_then(Value::as_i64);
+        let signs_from =
+            signs_from.and_then(Timestamp::from_epoch_s).ok_or_else(malformed)?;
+        let pkcs8 = unseal(kek, &sealing_name(text("kid")?), &body)?;
+        let key = SigningKey::from_pkcs8(alg, &pkcs8)
+            .map_err(internal("a signing key cannot be loaded"))?;
+        keys.push(RingKey { key: Arc::new(key), signs_from });
+    }
+    keys.sort_by_key(|k| k.signs_from);
+    let replaced = |i: usize| {
+        keys.get(i.saturating_add(1)).is_some_and(|next: &RingKey| {
+            next.signs_from.plus(VERIFIES_AFTER) <= now
+        })
+    };
+    let kept = keys.iter().enumerate().filter(|(i, _)| !replaced(*i)).map(|(_, k)| k.clone());
+    Ok(KeyRing::new(kept.collect()))
+}
+
+fn object(document: &Document) -> Result<Object, Fault> {
+    match json::parse(document.body.as_bytes(), &json::Limits::DEFAULT) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) | Err(_) => Err(Fault::Internal("a stored key is not JSON", None)),
+    }
+}
+
+impl Deputy {
+    /// Makes a new signing key: published at once, signing from [`PUBLISHED_BEFORE`] later. The
+    /// keys before it stop then, and verify until their last token is dead. I15.
+    pub async fn rotate_keys(&self, operator: &Operator) -> Result<Arc<Snapshot>, Fault> {
+        let now = self.now();
+        let put = signing_key(&self.0.kek, self.random(), now, now.plus(PUBLISHED_BEFORE))?;
+        let event = Event {
+            detail: vec![("operator".into(), operator.name.clone()), ("kid".into(), put.id.clone())],
+            ..Event::new(Kind::Configuration, "key.rotated", now, self.snapshot().revision)
+        };
+        self.store().writer().configure(vec![put], event).await?;
+        self.catch_up().await?;
+        Ok(self.snapshot())
+    }
+}

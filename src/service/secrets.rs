@@ -1,0 +1,148 @@
+//! Client secrets: argon2id on a bounded pool, and a short memory of successes.
+//!
+//! A wrong secret usually dies at its keyed tag, in microseconds, before this. What gets here has a
+//! good tag; argon2id takes about 20 ms and 19 MiB, so only [`AT_ONCE`] run at a time, and a source
+//! whose secrets fail is held to [`WRONG_PER_WINDOW`]. Nothing is remembered on failure.
+
+use std::{collections::HashMap, net::IpAddr, sync::Mutex};
+
+use quick_cache::sync::Cache;
+use tokio::sync::Semaphore;
+
+use super::{Deputy, Failure, Fault, token::Caller};
+use crate::{
+    base::{
+        id::CredentialId,
+        random::{NoRandomness, Random},
+        secret::Secret,
+        time::{Seconds, Timestamp},
+    },
+    engine::authenticate::{self, Authenticated, ClientRefusal, Needs, PresentedClient},
+    jose::{MacKey, password},
+};
+
+/// How many argon2id run at once: one a core, and 40 MiB in all.
+const AT_ONCE: usize = 2;
+/// How many requests may wait for one of them before the rest is told to come back.
+const WAITING: usize = 64;
+/// How long a success is remembered.
+const REMEMBERED: Seconds = Seconds::new(600);
+/// The most successes remembered.
+const CAPACITY: usize = 16_384;
+/// Wrong secrets of one source in one window (1 s), beyond which it is refused unchecked.
+const WRONG_PER_WINDOW: u8 = 2;
+/// Sources remembered; beyond it the table starts anew, which only forgets failures.
+const SOURCES: usize = 4_096;
+
+/// The pool, the memory and the throttle.
+#[derive(Debug)]
+pub struct VerifiedSecrets {
+    key: MacKey,
+    remembered: Cache<[u8; 32], (CredentialId, Timestamp)>,
+    at_once: Semaphore,
+    waiting: Semaphore,
+    wrong: Mutex<HashMap<IpAddr, (Timestamp, u8)>>,
+}
+
+impl VerifiedSecrets {
+    /// An empty memory under a key that lives and dies with this process.
+    pub fn new(random: &Random) -> Result<VerifiedSecrets, NoRandomness> {
+        let master = Secret::new(random.bytes()?);
+        Ok(VerifiedSecrets {
+            key: MacKey::derive(&master, "verified client secret"),
+            remembered: Cache::new(CAPACITY),
+            at_once: Semaphore::new(AT_ONCE),
+            waiting: Semaphore::new(WAITING),
+            wrong: Mutex::new(HashMap::new()),
+        })
+    }
+
+    fn name(&self, presented: &PresentedClient) -> [u8; 32] {
+        self.key.tag(&[presented.id.as_bytes(), presented.secret.expose().as_bytes()])
+    }
+
+    fn is_throttled(&self, source: IpAddr, now: Timestamp) -> bool {
+        let Ok(wrong) = self.wrong.lock() else { return true };
+        wrong.get(&source).is_some_and(|(at, n)| *at == now && *n >= WRONG_PER_WINDOW)
+    }
+
+    fn note_wrong(&self, source: IpAddr, now: Timestamp) {
+        let Ok(mut wrong) = self.wrong.lock() else { return };
+        if wrong.len() >= SOURCES {
+            wrong.clear();
+        }
+        let entry = wrong.entry(source).or_insert((now, 0));
+        *entry = if entry.0 == now { (now, entry.1.saturating_add(1)) } else { (now, 1) };
+    }
+
+    /// Which of the stored hashes the secret matches, at the price of one argon2id each.
+    async fn matched(
+        &self,
+        presented: &PresentedClient,
+        needs: Needs,
+    ) -> Result<Option<CredentialId>, Fault> {
+        let _place = self.waiting.try_acquire().map_err(|_| Fault::Busy)?;
+        let _turn = self.at_once.acquire().await.map_err(|_| Fault::Busy)?;
+        let secret = presented.secret.clone();
+        let check = move || {
+            needs.hashes.iter().find(|(_, hash)| password::verify(&secret, hash)).map(|(id, _)| *id)
+        };
+        tokio::task::spawn_blocking(check)
+            .await
+            .map_err(|error| Fault::Internal("secret check failed", Some(Box::new(error))))
+    }
+}
+
+impl Deputy {
+    /// Proves the client. Failures before this point belong to nobody: they are counted by source
+    /// and reason, and never fill the audit log.
+    pub(super) async fn authenticate(
+        &self,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Authenticated, Failure> {
+        match self.proved(caller, now).await? {
+            Ok(client) => Ok(client),
+            Err(refusal) => {
+                self.count_refused(caller.source, refusal);
+                Err(Failure::client(refusal, self.error_id()?))
+            }
+        }
+    }
+
+    async fn proved(
+        &self,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Result<Authenticated, ClientRefusal>, Fault> {
+        let presented = match &caller.presented {
+            Ok(presented) => presented,
+            Err(refusal) => return Ok(Err(*refusal)),
+        };
+        let snapshot = self.snapshot();
+        let secrets = &self.0.secrets;
+        let name = secrets.name(presented);
+        if let Some((credential, until)) = secrets.remembered.get(&name)
+            && now < until
+        {
+            // Remembered, and still only as good as the credential is in *this* snapshot.
+            return Ok(authenticate::judge(&snapshot, presented, credential, now));
+        }
+        let needs = match authenticate::needs(&snapshot.config, presented, now) {
+            Ok(needs) => needs,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if secrets.is_throttled(caller.source, now) {
+            return Ok(Err(ClientRefusal::Throttled));
+        }
+        let Some(credential) = secrets.matched(presented, needs).await? else {
+            secrets.note_wrong(caller.source, now);
+            return Ok(Err(ClientRefusal::Wrong));
+        };
+        let judged = authenticate::judge(&snapshot, presented, credential, now);
+        if judged.is_ok() {
+            secrets.remembered.insert(name, (credential, now.plus(REMEMBERED)));
+        }
+        Ok(judged)
+    }
+}

@@ -1,0 +1,152 @@
+//! The snapshot: built from the database, and caught up after every change, in number order.
+
+use std::sync::Arc;
+
+use super::{Deputy, Fault, Options, keys};
+use crate::{
+    base::{id::ClientId, time::Timestamp},
+    engine::snapshot::{Config, Parts, Snapshot},
+    jose::Kek,
+    model::{
+        client::{Client, Credential},
+        resource::Resource,
+        revocation::Revocations,
+    },
+    registry::{self, client, credential, edge, issuer, operator, resource, tool},
+    store::{Document, Store},
+};
+
+/// The kinds of document that make up the configuration.
+pub mod kind {
+    /// A client.
+    pub const CLIENT: &str = "client";
+    /// One secret of a client.
+    pub const CREDENTIAL: &str = "credential";
+    /// A resource.
+    pub const RESOURCE: &str = "resource";
+    /// A tool of a resource.
+    pub const TOOL: &str = "tool";
+    /// A trusted issuer.
+    pub const ISSUER: &str = "issuer";
+    /// An edge.
+    pub const EDGE: &str = "edge";
+}
+
+/// Loads everything.
+pub async fn load(
+    store: &Store,
+    options: &Options,
+    kek: &Kek,
+    now: Timestamp,
+) -> Result<Snapshot, Fault> {
+    // The head is read first: what is read after it may be newer, and is then read again.
+    let head = store.head().await?;
+    let documents = store.documents().await?;
+    let mut revocations = Revocations::default();
+    for revocation in store.revocations_after(0).await? {
+        revocations.apply(&revocation);
+    }
+    let config = config(&documents, head.configured, options, kek, now)?;
+    Ok(Snapshot {
+        revision: head.revision,
+        config: Arc::new(config),
+        revocations: Arc::new(revocations),
+    })
+}
+
+impl Deputy {
+    /// Takes in every revocation and configuration change that was committed, and swaps the
+    /// snapshot. When this returns, every answer to a later request knows them.
+    pub async fn catch_up(&self) -> Result<(), Fault> {
+        let _one_at_a_time = self.0.catching_up.lock().await;
+        let known = self.snapshot();
+        let head = self.store().head().await?;
+        if head.revision == known.revision {
+            return Ok(());
+        }
+        let config = if head.configured == known.config.revision {
+            Arc::clone(&known.config)
+        } else {
+            let documents = self.store().documents().await?;
+            let (options, kek) = (&self.0.options, &self.0.kek);
+            Arc::new(config(&documents, head.configured, options, kek, self.now())?)
+        };
+        let mut revocations = Arc::clone(&known.revocations);
+        for revocation in self.store().revocations_after(known.revision).await? {
+            // A revision that is not in `head` yet is applied early, which only ends more, sooner.
+            Arc::make_mut(&mut revocations).apply(&revocation);
+        }
+        let next = Snapshot { revision: head.revision, config, revocations };
+        self.0.snapshot.store(Arc::new(next));
+        Ok(())
+    }
+}
+
+fn config(
+    documents: &[Document],
+    revision: u64,
+    options: &Options,
+    kek: &Kek,
+    now: Timestamp,
+) -> Result<Config, Fault> {
+    Ok(Config::new(Parts {
+        revision,
+        public_url: options.public_url.as_str().into(),
+        issuer: format!("{}{}", options.public_url, options.issuer_path).into(),
+        keys: keys::ring(documents, kek, now)?,
+        macs: keys::macs(documents, kek)?,
+        clients: clients(documents)?,
+        resources: resources(documents)?,
+        issuers: read(documents, kind::ISSUER, issuer::parse)?,
+        edges: read(documents, kind::EDGE, edge::parse)?,
+        operators: read(documents, keys::OPERATOR, operator::parse)?,
+    }))
+}
+
+fn read<T>(
+    documents: &[Document],
+    kind: &str,
+    parse: impl Fn(&str) -> Result<T, Vec<registry::Problem>>,
+) -> Result<Vec<T>, Fault> {
+    let of_kind = documents.iter().filter(|d| d.kind == kind);
+    of_kind.map(|d| parse(&d.body).map_err(|problems| unreadable(d, &problems))).collect()
+}
+
+/// A stored document that this version cannot read. Nothing is half loaded.
+fn unreadable(document: &Document, problems: &[registry::Problem]) -> Fault {
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let Document { kind, id, .. } = document;
+    tracing::error!(kind, id, problems = problems.join("; "), "a stored document cannot be read");
+    Fault::Internal("a stored document cannot be read", None)
+}
+
+fn clients(documents: &[Document]) -> Result<Vec<Client>, Fault> {
+    let mut clients = read(documents, kind::CLIENT, client::parse)?;
+    let credentials: Vec<(ClientId, Credential)> =
+        read(documents, kind::CREDENTIAL, credential::parse)?;
+    for (owner, credential) in credentials {
+        if let Some(client) = clients.iter_mut().find(|c| c.id == owner) {
+            client.credentials.push(credential);
+        }
+    }
+    for client in &mut clients {
+        client.credentials.sort_by_key(|c| std::cmp::Reverse(c.created));
+    }
+    Ok(clients)
+}
+
+fn resources(documents: &[Document]) -> Result<Vec<Resource>, Fault> {
+    let mut resources = read(documents, kind::RESOURCE, resource::parse)?;
+    for document in documents.iter().filter(|d| d.kind == kind::TOOL) {
+        let (owner, mut tool) =
+            tool::parse(&document.body).map_err(|problems| unreadable(document, &problems))?;
+        if tool.changed_at == 0 {
+            // Written with this very revision, whose number its writer could not know.
+            tool.changed_at = document.revision;
+        }
+        if let Some(resource) = resources.iter_mut().find(|r| r.id == owner) {
+            resource.tools.insert(tool.name.clone(), tool);
+        }
+    }
+    Ok(resources)
+}
