@@ -9,7 +9,7 @@ use super::{
     issuer::{Issuer, claims::Claims},
     mcp_server::INJECTION,
     setup::{AUDIENCE, Admin, Cast, FOREIGN_CLIENT, FOREIGN_SCOPE, Server},
-    story::{Mood, Narrator},
+    story::{Mood, Narrator, names},
 };
 use crate::{
     base::{secret::Secret, time::Clock},
@@ -104,8 +104,9 @@ impl Stage<'_> {
              one tool, for one ticket, for two minutes.",
         );
         let (support, server) = (&self.cast.support, &self.cast.tickets);
-        let token = exchange(n, support, alice, &At::server(server), (&one_ticket(), Must::Pass));
-        let Some(token) = token.await? else { return Ok(()) };
+        let (at, wanted) = (At::server(server), one_ticket());
+        let token = exchange(n, support, alice, &at, (&wanted, Must::Pass)).await?;
+        let Some(token) = token else { return Ok(()) };
         let Some(session) = connect(n, support, server, &token).await else { return Ok(()) };
         let call = ("tickets.get", json!({ "id": 4711 }));
         let text = called(n, (support.name, &token), &session, &call, Must::Pass).await;
@@ -266,6 +267,9 @@ fn told_refusal(n: &mut Narrator<'_>, refused: &Refused) {
 
 /// `tickets.get(id=4711)` from `{"id":{"constraint_type":"exact","value":4711}}`.
 fn asked((tool, limits): (&String, &Value)) -> String {
+    if limits.as_object().is_none_or(serde_json::Map::is_empty) {
+        return format!("{tool}(anything)");
+    }
     let limits = limits.as_object().into_iter().flatten();
     let limits: serde_json::Map<String, Value> = limits
         .filter_map(|(name, limit)| Some((name.clone(), limit.get("value")?.clone())))
@@ -299,9 +303,8 @@ async fn called(
     n.row(Mood::Plain, "call", &format!("{agent} calls {}", written(tool, arguments)));
     let outcome = session.call(tool, arguments).await;
     told_call(n, &outcome);
-    let links: Vec<String> = token.chain().iter().map(|l| l.trim_start_matches("cl_").to_owned()).collect();
     if let Called::Denied(_) = outcome {
-        n.row(Mood::Plain, "on record", &links.join(" → "));
+        n.row(Mood::Plain, "on record", &names(&token.chain()));
     }
     let came_true = match (&outcome, must) {
         (Called::Done(..), Must::Pass) => true,
@@ -322,16 +325,17 @@ async fn called(
 fn told_call(n: &mut Narrator<'_>, outcome: &Called) {
     match outcome {
         Called::Done(_, decision) => {
-            let decision = format!("{}  (decision {})", text(decision, "reason"), text(decision, "id"));
-            n.row(Mood::Granted, "  ALLOWED", &decision);
+            n.row(Mood::Granted, "  ALLOWED", text(decision, "reason"));
+            n.row(Mood::Plain, "decision", text(decision, "id"));
         }
         Called::Denied(decision) => {
-            let (reason, message) = (text(decision, "reason"), text(decision, "message"));
-            let verdict = format!("{reason}: {message}  (decision {})", text(decision, "id"));
+            let verdict = format!("{}: {}", text(decision, "reason"), text(decision, "message"));
             n.row(Mood::Refused, "  DENIED", &verdict);
+            n.row(Mood::Plain, "decision", text(decision, "id"));
         }
         Called::Unauthorised(challenge) => {
-            n.row(Mood::Refused, "  401", challenge);
+            n.row(Mood::Refused, "  REFUSED", "HTTP 401: Deputy no longer calls this token active");
+            n.row(Mood::Plain, "answer", challenge);
         }
         Called::Broken(problem) => n.row(Mood::Warning, "  BROKEN", problem),
     }

@@ -88,8 +88,7 @@ impl<'a> Narrator<'a> {
 
     /// Draws who acts for whom, and where.
     pub fn chain(&mut self, links: &[String], at: &str) {
-        let links: Vec<&str> = links.iter().map(|l| l.strip_prefix("cl_").unwrap_or(l)).collect();
-        self.row(Mood::Plain, "chain", &format!("{}  ⟶  {at}", links.join(" → ")));
+        self.row(Mood::Plain, "chain", &format!("{}  ⟶  {at}", names(links)));
     }
 
     /// A line as it is, for things to be copied.
@@ -122,6 +121,12 @@ impl<'a> Narrator<'a> {
         };
         let _ = self.out.flush();
     }
+}
+
+/// `alice → support-agent → billing-agent`: client ids without their prefix.
+pub fn names(links: &[impl AsRef<str>]) -> String {
+    let plain = |link: &str| link.strip_prefix("cl_").unwrap_or(link).to_owned();
+    links.iter().map(|link| plain(link.as_ref())).collect::<Vec<_>>().join(" → ")
 }
 
 /// Breaks a text between words.

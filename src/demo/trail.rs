@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     DemoError,
     scenes::{Stage, text},
-    story::{Mood, Narrator},
+    story::{Mood, Narrator, names},
 };
 
 /// How often the trail is read until it is complete: denials are journalled a moment after they
@@ -79,29 +79,24 @@ fn show(n: &mut Narrator<'_>, event: &Value) {
     let granted = text(event, "outcome") == "granted";
     let what = match text(event, "kind") {
         "decision" => text(event, "tool").to_owned(),
-        "exchange" => event
-            .get("resource")
-            .and_then(Value::as_str)
-            .map_or_else(|| "hand-over".to_owned(), |resource| format!("token for {resource}")),
-        kind => kind.to_owned(),
+        "exchange" => match event.get("resource").and_then(Value::as_str) {
+            Some(resource) => format!("for {resource}"),
+            None => "hand-over".to_owned(),
+        },
+        _ => String::new(),
     };
-    let line = format!(
-        "{}  {:<9} {what:<18} {:<24} {}",
-        clock(event.get("at").and_then(Value::as_i64).unwrap_or_default()),
-        text(event, "outcome"),
-        text(event, "reason"),
-        through(event),
-    );
-    n.row(if granted { Mood::Granted } else { Mood::Refused }, text(event, "kind"), &line);
+    let at = clock(event.get("at").and_then(Value::as_i64).unwrap_or_default());
+    let line = format!("{at} {what:<14} {:<22} {}", text(event, "reason"), through(event));
+    let (mood, mark) = if granted { (Mood::Granted, '+') } else { (Mood::Refused, '-') };
+    n.row(mood, &format!("{mark} {}", text(event, "kind")), &line);
 }
 
-/// `alice → support-agent → billing-agent`: the subject, then the chain, which is recorded with the
-/// current actor first.
+/// Subject, then the chain, which is recorded with the current actor first.
 fn through(event: &Value) -> String {
     let subject = event.get("subject").and_then(|s| s.get("sub")).and_then(Value::as_str);
     let hops = event.get("chain").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let hops = hops.iter().rev().map(|hop| text(hop, "sub").trim_start_matches("cl_"));
-    subject.into_iter().chain(hops).collect::<Vec<_>>().join(" → ")
+    let hops = hops.iter().rev().map(|hop| text(hop, "sub"));
+    names(&subject.into_iter().chain(hops).collect::<Vec<_>>())
 }
 
 /// The time of day in UTC.
