@@ -80,7 +80,8 @@ fn permits(
         return Err(denial(Reason::ToolChanged));
     }
     let cut = snapshot.revocations.tool_cut(&resource.id, &tool.name);
-    if cut.is_some_and(|cut| claims.revision < cut.revision) {
+    // By the root: an older hand-over that is exchanged after the cut does not bring it back.
+    if cut.is_some_and(|cut| claims.root_revision < cut.revision) {
         return Err(denial(Reason::ToolRevoked));
     }
     let entry = claims.authority.at(&resource.uri).ok_or(denial(Reason::ToolNotDelegated))?;

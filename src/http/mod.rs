@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides: a handler parses, calls one function of `service`, and replies.
 
+pub mod admin;
 pub mod form;
 pub mod head;
 pub mod serve;

@@ -50,7 +50,7 @@ impl Delegation {
 
 /// Proof that a delegation and its event were committed. Only the store makes one; nothing is
 /// handed out without it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Receipt(DelegationId);
 
 impl Receipt {

@@ -12,6 +12,7 @@ use super::{ceiling::CeilingEntry, scope::ScopeToken};
 
 /// An identity provider that an administrator registered.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the document")]
 pub struct TrustedIssuer {
     /// The exact `iss` of its tokens.
     pub url: Arc<str>,

@@ -4,8 +4,6 @@
 pub mod claims;
 pub mod code;
 pub mod details;
-#[cfg(test)]
-mod details_tests;
 pub mod introspection;
 pub mod metadata;
 pub mod params;

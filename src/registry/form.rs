@@ -77,13 +77,11 @@ impl<'a> Form<'a> {
         name: &'static str,
         read: impl FnOnce(&'a Value, &str) -> Read<T>,
     ) -> Option<T> {
-        match self.member(name) {
-            Some(value) => self.keep(read(value, &pointer(self.at, name))),
-            None => {
-                self.problem(name, "is missing");
-                None
-            }
-        }
+        let Some(value) = self.member(name) else {
+            self.problem(name, "is missing");
+            return None;
+        };
+        self.keep(read(value, &pointer(self.at, name)))
     }
 
     /// A member that may be left out.
@@ -100,6 +98,7 @@ impl<'a> Form<'a> {
     }
 
     /// A member that means something by being absent. The outer `None` is a problem.
+    #[expect(clippy::option_option, reason = "the two absences differ: a problem, or left out")]
     pub fn maybe<T>(
         &mut self,
         name: &'static str,

@@ -11,7 +11,7 @@ use crate::{
     },
     model::{
         resource::{Enforces, Resource, ResourceId},
-        scope::Scope,
+        scope::{Scope, ScopeToken},
         uri::Uri,
     },
 };
@@ -88,7 +88,8 @@ pub fn write(resource: &Resource) -> String {
     document.insert("verifies_offline", resource.verifies_offline);
     document.insert("token_ttl_s", resource.ttl.get());
     document.insert("step_up_hints", resource.step_up_hints);
-    document.insert("scopes_supported", form::texts(resource.scopes.iter().map(|s| s.as_str())));
+    document
+        .insert("scopes_supported", form::texts(resource.scopes.iter().map(ScopeToken::as_str)));
     document.insert("enabled", resource.enabled);
     document.to_json()
 }

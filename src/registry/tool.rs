@@ -15,7 +15,7 @@ use crate::{
         authority::ToolName,
         constraint::{Constraint, Shape},
         resource::{Effect, ResourceId, Tool},
-        scope::Scope,
+        scope::{Scope, ScopeToken},
     },
 };
 
@@ -154,7 +154,7 @@ pub fn write(resource: &ResourceId, tool: &Tool) -> String {
     document.insert("resource", resource.as_str());
     document.insert("name", tool.name.as_str());
     document.insert("description", tool.description.as_str());
-    document.insert("scopes", form::texts(tool.scopes.iter().map(|s| s.as_str())));
+    document.insert("scopes", form::texts(tool.scopes.iter().map(ScopeToken::as_str)));
     document.insert("effect", tool.effect.as_str());
     document.insert("input_schema", tool.input_schema.clone());
     document.insert("keep_arguments", form::texts(tool.keep_arguments.iter().map(String::as_str)));

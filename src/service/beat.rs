@@ -3,7 +3,10 @@
 use std::{future::Future, time::Duration};
 
 use super::{Deputy, Fault};
-use crate::base::time::{Seconds, Timestamp};
+use crate::{
+    base::time::{Seconds, Timestamp},
+    store::Keep,
+};
 
 /// How often the beat looks whether something is due.
 const EVERY: Duration = Duration::from_secs(1);
@@ -42,8 +45,8 @@ impl Deputy {
             self.sum_up_refusals();
         }
         if now.epoch_s().rem_euclid(SWEEP_S) == 0 {
-            let keep = now.minus(KEEP_DELEGATIONS);
-            self.store().sweep(keep, now.minus(KEEP_REVOCATIONS)).await?;
+            let keep = Keep { delegations: KEEP_DELEGATIONS, revocations: KEEP_REVOCATIONS };
+            self.store().sweep(now, keep).await?;
         }
         Ok(())
     }

@@ -61,13 +61,13 @@ pub struct Ambient {
     /// Time.
     pub clock: Clock,
     /// Chance.
-    pub random: Random,
+    pub random: Arc<Random>,
 }
 
 impl Ambient {
     /// The system's.
     pub fn system() -> Ambient {
-        Ambient { clock: Clock::System, random: Random::system() }
+        Ambient { clock: Clock::System, random: Arc::new(Random::system()) }
     }
 }
 
@@ -134,7 +134,10 @@ impl From<store::Error> for Fault {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Busy => Fault::Busy,
-            other => Fault::Unavailable("the database", Some(Box::new(other))),
+            error @ (store::Error::Unavailable(_) | store::Error::Closed) => {
+                Fault::Unavailable("the database", Some(Box::new(error)))
+            }
+            other => Fault::Internal("the database", Some(Box::new(other))),
         }
     }
 }
@@ -156,7 +159,8 @@ impl Deputy {
     pub async fn start(options: Options, ambient: Ambient) -> Result<Deputy, Fault> {
         let kek = keys::kek(&options, &ambient.random)?;
         let writer = WriterId::from_bytes(ambient.random.bytes()?);
-        let store = Store::open(&options.database, &store::Options::default(), writer).await?;
+        let opened = store::Options::new(ambient.clock.wall(), Arc::clone(&ambient.random));
+        let store = Store::open(&options.database, &opened, writer).await?;
         keys::first_start(&store, &options, &kek, &ambient).await?;
         let snapshot = state::load(&store, &options, &kek, ambient.clock.wall()).await?;
         let fetcher = Fetcher::new(fetch::Options {

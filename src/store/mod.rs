@@ -1,1 +1,282 @@
-//! (being written)
+//! L3. Everything that lasts: one database, SQLite or PostgreSQL, behind one set of verbs.
+//!
+//! Reads go through a small pool, all writes through the one [`Writer`]. SQL lives nowhere else,
+//! and nothing here decides who may do what: it keeps, in the order of one number, what others
+//! decided. Differences between the engines stand in `twin` and `connect`.
+
+mod chain;
+mod commit;
+mod connect;
+mod error;
+mod events;
+mod record;
+mod rows;
+pub mod sql;
+pub mod twin;
+mod writer;
+
+use std::{fmt, sync::Arc};
+
+pub use self::{
+    chain::{Broken, ChainReport, Why},
+    error::Error,
+    events::{EventFilter, StoredEvent},
+    rows::{Document, Head, StoredDelegation},
+    writer::{Configured, Delegated, Put, Swept, Writer},
+};
+use self::{
+    connect::{Address, DelegationQuery, Pool},
+    rows::number,
+};
+use crate::{
+    base::{
+        id::{ClientId, DelegationId, TransactionId, WriterId},
+        random::Random,
+        time::{Seconds, Timestamp},
+    },
+    model::{revocation::Revocation, subject::Subject},
+};
+
+/// Revocations read at a time.
+const REVOCATIONS_PAGE: i64 = 1_000;
+/// Revocations are kept at least this long after they were made: the longest life of a token of
+/// ours (900 s) and an hour for clocks that differ.
+const REVOCATIONS_KEPT_MIN: Seconds = Seconds::new(4_500);
+
+/// The database.
+pub struct Store {
+    pool: Pool,
+    writer: Writer,
+}
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The wall time now: when this run of the writer began.
+    pub started_at: Timestamp,
+    /// Where the keys of subjects come from.
+    pub random: Arc<Random>,
+    /// Changes that may wait; one more is refused with [`Error::Busy`].
+    pub changes_max: usize,
+    /// Journalled events that may wait; one more is lost and counted.
+    pub journal_max: usize,
+}
+
+/// What is kept for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Delegations after they expired.
+    pub delegations: Seconds,
+    /// Revocations after they were made: the longest accepted age of a foreign token. Never less
+    /// than an hour and a quarter.
+    pub revocations: Seconds,
+}
+
+/// Which delegations are listed; `None` means any.
+#[derive(Clone, Debug, Default)]
+pub struct DelegationFilter {
+    /// Of this transaction.
+    pub txn: Option<TransactionId>,
+    /// For this subject.
+    pub subject: Option<Subject>,
+    /// Held by this client.
+    pub holder: Option<ClientId>,
+    /// Grown directly from this one.
+    pub parent: Option<DelegationId>,
+    /// Not expired at this moment. Whether they were revoked is not looked at.
+    pub live_at: Option<Timestamp>,
+}
+
+/// One page of a list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Behind this place; `None` for the first page.
+    pub after: Option<Cursor>,
+    /// How many, at most [`Page::LIMIT_MAX`].
+    pub limit: u16,
+}
+
+/// A place in a list, newest first. Stays good while rows come and go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    at: i64,
+    id: String,
+    seq: i64,
+    n: i64,
+}
+
+/// What a page holds, and where the next one begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listing<T> {
+    /// The page; it may be short, even empty, while `next` is there: a call reads a bounded amount.
+    pub items: Vec<T>,
+    /// Behind which place the next page begins; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Options {
+    /// The most changes that wait: four batches, some milliseconds each.
+    pub const CHANGES_MAX: usize = 1_024;
+    /// The most journalled events that wait: at 1 KiB each, 8 MiB.
+    pub const JOURNAL_MAX: usize = 8_192;
+
+    /// The usual bounds.
+    pub fn new(started_at: Timestamp, random: Arc<Random>) -> Options {
+        let (changes_max, journal_max) = (Self::CHANGES_MAX, Self::JOURNAL_MAX);
+        Options { started_at, random, changes_max, journal_max }
+    }
+}
+
+impl Page {
+    /// The most items of one page.
+    pub const LIMIT_MAX: u16 = 500;
+
+    fn limit(&self) -> usize {
+        usize::from(self.limit.clamp(1, Self::LIMIT_MAX))
+    }
+
+    fn before(&self) -> Cursor {
+        let newest = Cursor { at: i64::MAX, id: String::new(), seq: 0, n: 0 };
+        self.after.clone().unwrap_or(newest)
+    }
+}
+
+impl Cursor {
+    /// Reads a cursor as it was printed.
+    pub fn parse(text: &str) -> Option<Cursor> {
+        let mut parts = text.splitn(4, '.');
+        let mut number = || parts.next()?.parse::<i64>().ok().filter(|n| *n >= 0);
+        let (at, seq, n) = (number()?, number()?, number()?);
+        let id = parts.next()?;
+        let ok = id.len() <= 64 && id.bytes().all(|b| b.is_ascii_graphic());
+        ok.then(|| Cursor { at, id: id.to_owned(), seq, n })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}.{}", self.at, self.seq, self.n, self.id)
+    }
+}
+
+impl Store {
+    /// Opens the database at `url` (`sqlite:PATH`, made if missing, or `postgres://…`), brings the
+    /// schema up to date and starts the writer. `writer` names this run in the audit log and must
+    /// be new.
+    pub async fn open(url: &str, options: &Options, writer: WriterId) -> Result<Store, Error> {
+        let address = Address::parse(url)?;
+        address.migrate().await?;
+        let pool = address.pool();
+        let writer = writer::start(address, options, writer).await?;
+        Ok(Store { pool, writer })
+    }
+
+    /// Only brings the schema up to date.
+    pub async fn migrate(url: &str) -> Result<(), Error> {
+        Address::parse(url)?.migrate().await
+    }
+
+    /// The revision. Whoever loads more reads this first: what is loaded afterwards is then never
+    /// older than the number says.
+    pub async fn head(&self) -> Result<Head, Error> {
+        self.pool.head().await?.try_into()
+    }
+
+    /// The whole registry, in order of kind and id.
+    pub async fn documents(&self) -> Result<Vec<Document>, Error> {
+        self.pool.documents().await?.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Every kept revocation with a greater number, in order of number.
+    pub async fn revocations_after(&self, revision: u64) -> Result<Vec<Revocation>, Error> {
+        let mut after = number(revision);
+        let mut all = Vec::new();
+        loop {
+            let rows = self.pool.revocations(after, REVOCATIONS_PAGE).await?;
+            let full = number(rows.len()) == REVOCATIONS_PAGE;
+            for row in rows {
+                let revocation = Revocation::try_from(row)?;
+                after = number(revocation.revision);
+                all.push(revocation);
+            }
+            if !full {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// One delegation.
+    pub async fn delegation(&self, id: DelegationId) -> Result<Option<StoredDelegation>, Error> {
+        let row = self.pool.delegation(&id.to_string()).await?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// Delegations, newest first.
+    pub async fn delegations(
+        &self,
+        filter: &DelegationFilter,
+        page: &Page,
+    ) -> Result<Listing<StoredDelegation>, Error> {
+        let before = page.before();
+        let query = DelegationQuery {
+            before: (before.at, &before.id),
+            holder: filter.holder.as_ref().map(ClientId::as_str),
+            parent: filter.parent.map(|id| id.to_string()),
+            // Live means now < expires_at.
+            live_at: filter.live_at.map_or(-1, Timestamp::epoch_s),
+            txn: filter.txn.map(|id| id.to_string()),
+            subject: filter.subject.as_ref().map(|s| (&*s.issuer, &*s.sub)),
+            limit: number(page.limit()),
+        };
+        let rows = self.pool.delegations(&query).await?;
+        let items: Vec<StoredDelegation> =
+            rows.into_iter().map(TryInto::try_into).collect::<Result<_, Error>>()?;
+        let full = items.len() == page.limit();
+        let next = items.last().filter(|_| full).map(|last| Cursor {
+            at: last.issued_at.epoch_s(),
+            id: last.id.to_string(),
+            seq: 0,
+            n: 0,
+        });
+        Ok(Listing { items, next })
+    }
+
+    /// Audit events, newest first. Reads a bounded amount per call: a page may be short although
+    /// there is a next one.
+    pub async fn events(
+        &self,
+        filter: &EventFilter,
+        page: &Page,
+    ) -> Result<Listing<StoredEvent>, Error> {
+        events::list(&self.pool, filter, page).await
+    }
+
+    /// Deletes what need not be kept any longer, a bounded amount per call.
+    pub async fn sweep(&self, now: Timestamp, keep: Keep) -> Result<Swept, Error> {
+        let revocations = keep.revocations.max(REVOCATIONS_KEPT_MIN);
+        self.writer.sweep(now.minus(keep.delegations), now.minus(revocations)).await
+    }
+
+    /// Recomputes every hash chain of the audit log and names the first link that is not in order.
+    pub async fn verify_chain(&self) -> Result<ChainReport, Error> {
+        chain::verify(&self.pool).await
+    }
+
+    /// The one that writes.
+    pub fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// Writes what waits, then closes. Changes asked for later are refused.
+    pub async fn close(&self) -> Result<(), Error> {
+        let written = self.writer.close().await;
+        self.pool.close().await;
+        written
+    }
+}

@@ -73,7 +73,9 @@ fn unrelated() -> Vec<Target> {
 
 fn ends(revocations: &[Revocation]) -> bool {
     let mut all = Revocations::default();
-    revocations.iter().for_each(|r| all.apply(r));
+    for revocation in revocations {
+        all.apply(revocation);
+    }
     all.ends(&claims(), Some(&resource()))
 }
 

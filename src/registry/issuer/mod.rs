@@ -5,7 +5,10 @@
 mod keys;
 mod rules;
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use super::form::{self, Form, Read};
 use crate::{
@@ -48,13 +51,10 @@ pub fn parse(text: &str) -> Read<TrustedIssuer> {
             form.maybe("access_tokens", |value, at| form::object(value, at, access_tokens));
         let id_tokens = form.or("id_tokens", false, form::flag);
         let max_age = form.or("max_age_s", DEFAULT_MAX_AGE_S, form::number(1..=MAX_MAX_AGE_S));
-        let required_claims = form.or("required_claims", Default::default(), rules::claims);
+        let required_claims = form.or("required_claims", BTreeMap::new(), rules::claims);
         let grant_rules = form.or("grant_rules", Vec::new(), rules::read);
-        let agents = form.or(
-            "agents",
-            Default::default(),
-            form::map(0..=MAX_AGENTS, ClientId::parse, texts),
-        );
+        let agents =
+            form.or("agents", BTreeMap::new(), form::map(0..=MAX_AGENTS, ClientId::parse, texts));
         let any_agent = form.or("any_agent", false, form::flag);
         let asserts_actors = form.or("asserts_actors", false, form::flag);
         let enabled = form.or("enabled", true, form::flag);

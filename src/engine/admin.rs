@@ -1,1 +1,0 @@
-//! What an administrator may write: documents checked against everything else in the snapshot.

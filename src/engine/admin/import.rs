@@ -1,0 +1,77 @@
+//! What an import changes. A tool whose meaning (digest, scopes, effect) stays is the same tool,
+//! and authority that was given over it stays; anything else makes it another tool.
+
+use super::tool;
+use crate::{
+    base::{text::pointer, time::Timestamp},
+    model::{
+        authority::ToolName,
+        resource::{Resource, Tool},
+    },
+    registry::{Problem, tool::ToolDraft},
+};
+
+/// What becomes of the tools that an administrator sent.
+#[derive(Debug, Default)]
+pub struct Import {
+    /// What must be written.
+    pub changes: Vec<Change>,
+    /// New names.
+    pub imported: Vec<ToolName>,
+    /// Names whose tool is written again.
+    pub changed: Vec<ToolName>,
+    /// Names whose tool is what was sent already; nothing is written.
+    pub unchanged: Vec<ToolName>,
+}
+
+/// One tool that must be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The tool. Where its meaning is new, `changed_at` says nothing yet.
+    pub tool: Tool,
+    /// Whether its meaning is new: then it changed at the revision that writing it makes.
+    pub is_new_meaning: bool,
+}
+
+/// Compares what was sent with what is registered.
+pub fn import(
+    resource: &Resource,
+    drafts: Vec<ToolDraft>,
+    now: Timestamp,
+) -> Result<Import, Vec<Problem>> {
+    let at = |draft: &ToolDraft| pointer("/assign", draft.name.as_str());
+    let problems: Vec<Problem> =
+        drafts.iter().flat_map(|draft| tool(resource, draft, &at(draft))).collect();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut import = Import::default();
+    for draft in drafts {
+        let name = draft.name.clone();
+        let known = resource.tools.get(&name);
+        match replace(known, draft, now) {
+            None => import.unchanged.push(name),
+            Some(change) => {
+                import.changes.push(change);
+                let names = if known.is_some() { &mut import.changed } else { &mut import.imported };
+                names.push(name);
+            }
+        }
+    }
+    Ok(import)
+}
+
+/// What must be written so that a tool is as described; `None` when it is so already.
+pub fn replace(known: Option<&Tool>, draft: ToolDraft, now: Timestamp) -> Option<Change> {
+    let Some(known) = known else {
+        return Some(Change { tool: draft.into_tool(0, now), is_new_meaning: true });
+    };
+    let tool = draft.into_tool(known.changed_at, known.changed_on);
+    if tool == *known {
+        return None;
+    }
+    let is_new_meaning = (&tool.digest, &tool.scopes, tool.effect)
+        != (&known.digest, &known.scopes, known.effect);
+    let changed_on = if is_new_meaning { now } else { known.changed_on };
+    Some(Change { tool: Tool { changed_on, ..tool }, is_new_meaning })
+}

@@ -1,0 +1,113 @@
+//! The table of the admin API. What is not in it does not exist.
+
+use axum::http::Method;
+
+use super::{
+    Access, Handler, IMPORT_BYTES_MAX, Route, documents, lookups, secrets, tools,
+};
+use crate::{
+    http::serve::body::BODY_BYTES_MAX,
+    service::admin::{Kind, Whole},
+};
+
+const PAGE: &[&str] = &["after", "limit"];
+const DELEGATIONS: &[&str] =
+    &["transaction", "subject_iss", "subject_sub", "client", "parent", "live", "after", "limit"];
+const EVENTS: &[&str] = &[
+    "subject_iss", "subject_sub", "client", "agent", "tool", "transaction", "kind", "outcome",
+    "decision", "error_id", "since", "after", "limit",
+];
+
+const fn read(
+    path: &'static str,
+    operation: &'static str,
+    query: &'static [&'static str],
+    handler: Handler,
+) -> Route {
+    let (method, access) = (Method::GET, Access::Read);
+    Route { method, path, operation, access, query, body_max: None, handler }
+}
+
+const fn change(
+    method: Method,
+    path: &'static str,
+    operation: &'static str,
+    body_max: Option<usize>,
+    handler: Handler,
+) -> Route {
+    Route { method, path, operation, access: Access::Change, query: &[], body_max, handler }
+}
+
+const DOCUMENT: Option<usize> = Some(BODY_BYTES_MAX);
+const IMPORT: Option<usize> = Some(IMPORT_BYTES_MAX);
+
+/// Every operation.
+pub const ROUTES: &[Route] = &[
+    read("/clients", "listClients", PAGE, |d, a| Box::pin(documents::list(d, a, Kind::Client))),
+    change(Method::POST, "/clients", "createClient", DOCUMENT, |d, a| {
+        Box::pin(documents::create_client(d, a))
+    }),
+    read("/clients/{client_id}", "showClient", &[], |d, a| {
+        Box::pin(documents::show(d, a, Kind::Client, "client_id"))
+    }),
+    change(Method::PUT, "/clients/{client_id}", "replaceClient", DOCUMENT, |d, a| {
+        Box::pin(documents::replace_client(d, a))
+    }),
+    read("/clients/{client_id}/secrets", "listSecrets", &[], |d, a| Box::pin(secrets::list(d, a))),
+    change(Method::POST, "/clients/{client_id}/secrets", "addSecret", None, |d, a| {
+        Box::pin(secrets::add(d, a))
+    }),
+    change(
+        Method::DELETE,
+        "/clients/{client_id}/secrets/{credential_id}",
+        "deleteSecret",
+        None,
+        |d, a| Box::pin(secrets::delete(d, a)),
+    ),
+    read("/resources", "listResources", PAGE, |d, a| {
+        Box::pin(documents::list(d, a, Kind::Resource))
+    }),
+    change(Method::POST, "/resources", "createResource", DOCUMENT, |d, a| {
+        Box::pin(documents::create(d, a, Whole::Resource, "resources"))
+    }),
+    read("/resources/{id}", "showResource", &[], |d, a| {
+        Box::pin(documents::show(d, a, Kind::Resource, "id"))
+    }),
+    change(Method::PUT, "/resources/{id}", "replaceResource", DOCUMENT, |d, a| {
+        Box::pin(documents::replace_resource(d, a))
+    }),
+    read("/resources/{id}/tools", "listTools", PAGE, |d, a| Box::pin(tools::list(d, a))),
+    change(Method::POST, "/resources/{id}/tools/import", "importTools", IMPORT, |d, a| {
+        Box::pin(tools::import(d, a))
+    }),
+    read("/resources/{id}/tools/{name}", "showTool", &[], |d, a| Box::pin(tools::show(d, a))),
+    change(Method::PUT, "/resources/{id}/tools/{name}", "replaceTool", DOCUMENT, |d, a| {
+        Box::pin(tools::replace(d, a))
+    }),
+    read("/issuers", "listIssuers", PAGE, |d, a| Box::pin(documents::list(d, a, Kind::Issuer))),
+    change(Method::POST, "/issuers", "createIssuer", DOCUMENT, |d, a| {
+        Box::pin(documents::create(d, a, Whole::Issuer, "issuers"))
+    }),
+    read("/issuers/{alias}", "showIssuer", &[], |d, a| {
+        Box::pin(documents::show(d, a, Kind::Issuer, "alias"))
+    }),
+    change(Method::PUT, "/issuers/{alias}", "replaceIssuer", DOCUMENT, |d, a| {
+        Box::pin(documents::replace_issuer(d, a))
+    }),
+    read("/edges", "listEdges", PAGE, |d, a| Box::pin(documents::list(d, a, Kind::Edge))),
+    read("/edges/{from}/{to}", "showEdge", &[], |d, a| Box::pin(documents::show_edge(d, a))),
+    change(Method::PUT, "/edges/{from}/{to}", "replaceEdge", DOCUMENT, |d, a| {
+        Box::pin(documents::replace_edge(d, a))
+    }),
+    change(Method::POST, "/revocations", "revoke", DOCUMENT, |d, a| {
+        Box::pin(lookups::revoke(d, a))
+    }),
+    read("/delegations", "listDelegations", DELEGATIONS, |d, a| {
+        Box::pin(lookups::delegations(d, a))
+    }),
+    read("/delegations/{delegation}", "showDelegation", &[], |d, a| {
+        Box::pin(lookups::delegation(d, a))
+    }),
+    read("/events", "listEvents", EVENTS, |d, a| Box::pin(lookups::events(d, a))),
+    read("/audit/verify", "verifyAudit", &[], |d, a| Box::pin(lookups::verify(d, a))),
+];

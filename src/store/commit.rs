@@ -1,0 +1,184 @@
+//! What one commit consists of: rows for every table, in one JSON text, chained in order. Never
+//! the moment of committing; that is the writer's.
+
+use serde::Serialize;
+
+use crate::model::{delegation::Delegation, event::Event};
+
+use super::{
+    chain::{Chain, NewLink, hex},
+    error::Error,
+    record::{Sealed, Sealer},
+    rows::{DelegationRow, DocumentRow, RevocationRow},
+};
+
+/// The most events of one link.
+pub(super) const SEGMENT_EVENTS: usize = 256;
+/// The most bytes of one link's events; a single larger event has a link of its own.
+const SEGMENT_BYTES: usize = 64 * 1024;
+
+/// The rows of one commit.
+#[derive(Default, Serialize)]
+struct Rows<'a> {
+    delegations: Vec<DelegationRow>,
+    revocations: Vec<RevocationRow>,
+    documents: Vec<DocumentRow<'a>>,
+    keys: Vec<KeyRow>,
+    links: Vec<NewLink>,
+    private: Vec<NewPrivate>,
+    index: Vec<NewIndex>,
+}
+
+#[derive(Serialize)]
+struct KeyRow {
+    id: String,
+    issuer: String,
+    sub: String,
+    key: String,
+}
+
+#[derive(Serialize)]
+struct NewPrivate {
+    writer: String,
+    seq: i64,
+    n: usize,
+    key: String,
+    body: String,
+}
+
+#[derive(Serialize)]
+struct NewIndex {
+    at: i64,
+    writer: String,
+    seq: i64,
+    n: usize,
+    kind: &'static str,
+    outcome: &'static str,
+    tool: Option<String>,
+    actors: String,
+    key: Option<String>,
+    txn: Option<String>,
+    decision: Option<String>,
+    error: Option<String>,
+}
+
+/// A commit that is being put together.
+pub(super) struct Draft<'a> {
+    rows: Rows<'a>,
+    chain: Chain,
+    sealer: &'a mut Sealer,
+}
+
+/// A commit, ready to be sent.
+pub(super) struct Sent {
+    /// All rows, as JSON.
+    pub json: String,
+    /// The chain when everything is committed.
+    pub chain: Chain,
+}
+
+impl<'a> Draft<'a> {
+    /// An empty commit that continues `chain`.
+    pub fn new(chain: Chain, sealer: &'a mut Sealer) -> Draft<'a> {
+        Draft { rows: Rows::default(), chain, sealer }
+    }
+
+    /// The chain so far.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Adds journalled events, in as few links as their bounds allow.
+    pub fn journal<'e>(&mut self, events: impl Iterator<Item = &'e Event>) -> Result<(), Error> {
+        let mut segment: Vec<Sealed> = Vec::new();
+        let mut bytes = 0_usize;
+        for event in events {
+            let sealed = self.sealer.seal(event, false)?;
+            let longer = bytes.saturating_add(sealed.json.len());
+            if segment.len() == SEGMENT_EVENTS || longer > SEGMENT_BYTES {
+                self.link(std::mem::take(&mut segment));
+                bytes = 0;
+            }
+            bytes = bytes.saturating_add(sealed.json.len());
+            segment.push(sealed);
+        }
+        self.link(segment);
+        Ok(())
+    }
+
+    /// Adds one event that is committed before its answer: a link of its own.
+    pub fn event(&mut self, event: &Event) -> Result<(), Error> {
+        let sealed = self.sealer.seal(event, true)?;
+        self.link(vec![sealed]);
+        Ok(())
+    }
+
+    /// Adds a delegation and its event.
+    pub fn delegation(&mut self, delegation: &Delegation, event: &Event) -> Result<(), Error> {
+        let bad = Error::Corrupt { table: "delegation", what: "a token without an id" };
+        self.rows.delegations.push(DelegationRow::of(delegation).ok_or(bad)?);
+        self.event(event)
+    }
+
+    /// Adds a revocation.
+    pub fn revocation(&mut self, row: RevocationRow) {
+        self.rows.revocations.push(row);
+    }
+
+    /// Adds a document.
+    pub fn document(&mut self, row: DocumentRow<'a>) {
+        self.rows.documents.push(row);
+    }
+
+    /// The commit as it is sent.
+    pub fn finish(mut self) -> Result<Sent, Error> {
+        self.rows.keys = self
+            .sealer
+            .fresh()
+            .map(|(subject, key)| KeyRow {
+                id: key.id.clone(),
+                issuer: subject.issuer.to_string(),
+                sub: subject.sub.to_string(),
+                key: hex(key.key.expose()),
+            })
+            .collect();
+        let json = serde_json::to_string(&self.rows)
+            .map_err(|_| Error::Corrupt { table: "journal", what: "a batch is no JSON" })?;
+        Ok(Sent { json, chain: self.chain })
+    }
+
+    fn link(&mut self, events: Vec<Sealed>) {
+        if events.is_empty() {
+            return;
+        }
+        let link = self.chain.link(&events);
+        for (n, event) in events.into_iter().enumerate() {
+            if let Some(private) = event.private {
+                self.rows.private.push(NewPrivate {
+                    writer: link.writer.clone(),
+                    seq: link.seq,
+                    n,
+                    key: private.key,
+                    body: private.body,
+                });
+            }
+            if let Some(index) = event.index {
+                self.rows.index.push(NewIndex {
+                    at: link.at,
+                    writer: link.writer.clone(),
+                    seq: link.seq,
+                    n,
+                    kind: index.kind,
+                    outcome: index.outcome,
+                    tool: index.tool,
+                    actors: index.actors,
+                    key: index.key,
+                    txn: index.txn,
+                    decision: index.decision,
+                    error: index.error,
+                });
+            }
+        }
+        self.rows.links.push(link);
+    }
+}

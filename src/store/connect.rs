@@ -1,0 +1,477 @@
+//! Connections: the pools that read, the one connection that writes, and the schema they find.
+//! The only file that names an engine outside `twin`.
+
+use std::{fs::File, io, path::Path, str::FromStr, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Connection as _, PgConnection, PgPool, SqliteConnection, SqlitePool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::base::time::Timestamp;
+
+use super::{
+    chain::{LinkRow, PrivateRow},
+    error::{self, Error},
+    rows::{DelegationRow, HeadRow, RevocationRow, StoredDocumentRow},
+    sql,
+    twin::{self, Twin},
+};
+
+/// Connections that read. Reads are lists for people and the state at start; four never wait long.
+const READERS: u32 = 4;
+/// How long a reader waits for a connection.
+const ACQUIRE_MAX: Duration = Duration::from_secs(1);
+/// How long one read may take.
+const READ_MAX: Duration = Duration::from_secs(5);
+/// How long connecting may take.
+const CONNECT_MAX: Duration = Duration::from_secs(1);
+/// How long SQLite waits for another process that holds the file.
+const BUSY_MAX: Duration = Duration::from_secs(1);
+/// How long a statement or an idle transaction of the writer may hold what others wait for.
+const WRITER_HOLDS_MS: &str = "1000";
+/// The same for readers, who hold nothing.
+const READER_HOLDS_MS: &str = "5000";
+
+static SQLITE_SCHEMA: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_SCHEMA: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Does the same, in the same words, on either engine.
+macro_rules! on {
+    ($kind:ident, $this:expr, $db:ident => $body:expr) => {
+        match $this {
+            $kind::Sqlite($db) => $body,
+            $kind::Postgres($db) => $body,
+        }
+    };
+}
+
+/// Where a database is.
+#[derive(Clone)]
+pub(super) enum Address {
+    Sqlite(Box<SqliteConnectOptions>),
+    Postgres(Box<PgConnectOptions>),
+}
+
+/// The pool that reads.
+#[derive(Clone)]
+pub(super) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// The one connection that writes.
+pub(super) enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// Which delegations a page is made of; see the texts in `sql`.
+pub(super) struct DelegationQuery<'a> {
+    pub before: (i64, &'a str),
+    pub holder: Option<&'a str>,
+    pub parent: Option<String>,
+    pub live_at: i64,
+    pub txn: Option<String>,
+    pub subject: Option<(&'a str, &'a str)>,
+    pub limit: i64,
+}
+
+/// Which index rows are read; see the texts in `sql`.
+pub(super) struct IndexQuery<'a> {
+    pub text: &'static str,
+    pub before: (i64, &'a str, i64, i64),
+    pub since: i64,
+    pub value: Option<String>,
+    pub limit: i64,
+}
+
+/// One row of `journal_index`.
+#[derive(sqlx::FromRow)]
+pub(super) struct IndexRow {
+    pub at: i64,
+    pub writer: String,
+    pub seq: i64,
+    pub n: i64,
+    pub kind: String,
+    pub outcome: String,
+    pub tool: Option<String>,
+    pub actors: String,
+    pub key: Option<String>,
+}
+
+impl Address {
+    /// Reads `sqlite:PATH` or `postgres://…`.
+    pub fn parse(url: &str) -> Result<Address, Error> {
+        let scheme = url.split(':').next().unwrap_or_default();
+        // A password may stand behind the scheme, so only the scheme is ever repeated.
+        let bad = || Error::Address(format!("{scheme}:…"));
+        match scheme {
+            // Every connection would have its own database in memory.
+            "sqlite" if !url.contains(":memory:") && !url.contains("mode=memory") => {
+                let options = SqliteConnectOptions::from_str(url).map_err(|_| bad())?;
+                Ok(Address::Sqlite(Box::new(
+                    options
+                        .foreign_keys(true)
+                        .journal_mode(SqliteJournalMode::Wal)
+                        .synchronous(SqliteSynchronous::Full)
+                        .busy_timeout(BUSY_MAX)
+                        .disable_statement_logging(),
+                )))
+            }
+            "postgres" | "postgresql" => {
+                let options = PgConnectOptions::from_str(url).map_err(|_| bad())?;
+                Ok(Address::Postgres(Box::new(
+                    options
+                        .application_name("deputy")
+                        .options([("default_transaction_isolation", "read committed")])
+                        .disable_statement_logging(),
+                )))
+            }
+            _ => Err(bad()),
+        }
+    }
+
+    /// Brings the schema up to date, one process at a time; refuses a newer one.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        match self {
+            Address::Sqlite(options) => {
+                // The switch to WAL takes a lock that SQLite does not wait for, and sqlx has no lock
+                // of its own for SQLite: one process at a time, by a lock file beside the database.
+                let _alone = alone(options.get_filename()).await?;
+                let options = options.clone().create_if_missing(true);
+                let mut db = connected(SqliteConnection::connect_with(&options)).await?;
+                let mut tx = db.begin_with(twin::BEGIN).await?;
+                SQLITE_SCHEMA.run_direct(None, &mut *tx, false).await?;
+                tx.commit().await?;
+                Ok(db.close().await?)
+            }
+            Address::Postgres(options) => {
+                // Under sqlx's advisory lock.
+                let mut db = connected(PgConnection::connect_with(options)).await?;
+                POSTGRES_SCHEMA.run_direct(None, &mut db, false).await?;
+                Ok(db.close().await?)
+            }
+        }
+    }
+
+    /// The pool that reads. Connects when first used.
+    pub fn pool(&self) -> Pool {
+        match self {
+            Address::Sqlite(options) => {
+                let pool = SqlitePoolOptions::new()
+                    .max_connections(READERS)
+                    .acquire_timeout(ACQUIRE_MAX)
+                    .test_before_acquire(false);
+                Pool::Sqlite(pool.connect_lazy_with((**options).clone().read_only(true)))
+            }
+            Address::Postgres(options) => {
+                let pool = PgPoolOptions::new()
+                    .max_connections(READERS)
+                    .acquire_timeout(ACQUIRE_MAX)
+                    .test_before_acquire(true);
+                let options = (**options).clone().options([
+                    ("statement_timeout", READER_HOLDS_MS),
+                    ("default_transaction_read_only", "on"),
+                ]);
+                Pool::Postgres(pool.connect_lazy_with(options))
+            }
+        }
+    }
+
+    /// A connection that writes.
+    pub async fn connect(&self) -> Result<Connection, sqlx::Error> {
+        Ok(match self {
+            Address::Sqlite(options) => Connection::Sqlite(
+                in_time(CONNECT_MAX, SqliteConnection::connect_with(options)).await?,
+            ),
+            Address::Postgres(options) => {
+                let options = (**options).clone().options([
+                    ("statement_timeout", WRITER_HOLDS_MS),
+                    ("lock_timeout", WRITER_HOLDS_MS),
+                    ("idle_in_transaction_session_timeout", WRITER_HOLDS_MS),
+                ]);
+                Connection::Postgres(
+                    in_time(CONNECT_MAX, PgConnection::connect_with(&options)).await?,
+                )
+            }
+        })
+    }
+}
+
+/// Holds `FILE.lock` until dropped; the system lets go of it when a process dies.
+async fn alone(database: &Path) -> Result<File, Error> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = File::options().create(true).append(true).open(name)?;
+        file.lock()?;
+        Ok(file)
+    });
+    let locked = locked.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    locked.map_err(|error| sqlx::Error::Io(error).into())
+}
+
+impl Connection {
+    /// Runs one batch; whether `head` said `revision`. All that is written is durable when this
+    /// returns.
+    pub async fn batch(
+        &mut self,
+        twin: &Twin,
+        json: &str,
+        (revision, judged_from): (i64, i64),
+    ) -> Result<bool, sqlx::Error> {
+        match self {
+            Connection::Postgres(db) => {
+                let held: i64 = sqlx::query_scalar(twin.postgres)
+                    .bind(json)
+                    .bind(revision)
+                    .bind(judged_from)
+                    .fetch_one(db)
+                    .await?;
+                Ok(held > 0)
+            }
+            Connection::Sqlite(db) => {
+                let mut tx = db.begin_with(twin::BEGIN).await?;
+                let mut texts = twin.sqlite.iter();
+                let mut held = false;
+                if let Some(first) = texts.next() {
+                    let said: Option<i64> = sqlx::query_scalar(*first)
+                        .bind(json)
+                        .bind(revision)
+                        .fetch_optional(&mut *tx)
+                        .await?;
+                    held = said.is_some_and(|said| said > 0);
+                }
+                if twin.or_nothing && !held {
+                    tx.rollback().await?;
+                    return Ok(false);
+                }
+                for text in texts {
+                    sqlx::query(*text)
+                        .bind(json)
+                        .bind(revision)
+                        .bind(judged_from)
+                        .execute(&mut *tx)
+                        .await?;
+                }
+                tx.commit().await?;
+                Ok(held)
+            }
+        }
+    }
+
+    /// `head`, on the connection that writes.
+    pub async fn head(&mut self) -> Result<HeadRow, sqlx::Error> {
+        on!(Connection, self, db => sqlx::query_as(sql::HEAD).fetch_one(db).await)
+    }
+
+    /// The version of one document; `None` if it does not exist.
+    pub async fn version(&mut self, kind: &str, id: &str) -> Result<Option<i64>, sqlx::Error> {
+        on!(Connection, self, db => {
+            sqlx::query_scalar(sql::DOCUMENT_VERSION).bind(kind).bind(id).fetch_optional(db).await
+        })
+    }
+
+    /// The last link of a writer's chain: sequence and hash.
+    pub async fn chain_head(
+        &mut self,
+        writer: &str,
+    ) -> Result<Option<(i64, Vec<u8>)>, sqlx::Error> {
+        on!(Connection, self, db => {
+            sqlx::query_as(sql::CHAIN_HEAD).bind(writer).fetch_optional(db).await
+        })
+    }
+
+    /// Registers this run.
+    pub async fn register(&mut self, writer: &str, at: Timestamp) -> Result<(), sqlx::Error> {
+        on!(Connection, self, db => {
+            let query = sqlx::query(sql::WRITER_INSERT).bind(writer).bind(at.epoch_s());
+            query.execute(db).await.map(|_| ())
+        })
+    }
+
+    /// Deletes at most `limit` rows by one of the sweeps; how many.
+    pub async fn sweep(
+        &mut self,
+        text: &'static str,
+        until: Timestamp,
+        limit: i64,
+    ) -> Result<u64, sqlx::Error> {
+        on!(Connection, self, db => {
+            let query = sqlx::query(text).bind(until.epoch_s()).bind(limit);
+            query.execute(db).await.map(|done| done.rows_affected())
+        })
+    }
+
+    /// Says good-bye.
+    pub async fn close(self) -> Result<(), sqlx::Error> {
+        on!(Connection, self, db => db.close().await)
+    }
+}
+
+impl Pool {
+    pub async fn head(&self) -> Result<HeadRow, Error> {
+        on!(Pool, self, db => read(sqlx::query_as(sql::HEAD).fetch_one(db)).await)
+    }
+
+    pub async fn documents(&self) -> Result<Vec<StoredDocumentRow>, Error> {
+        on!(Pool, self, db => read(sqlx::query_as(sql::DOCUMENTS).fetch_all(db)).await)
+    }
+
+    pub async fn revocations(&self, after: i64, limit: i64) -> Result<Vec<RevocationRow>, Error> {
+        on!(Pool, self, db => {
+            read(sqlx::query_as(sql::REVOCATIONS_AFTER).bind(after).bind(limit).fetch_all(db)).await
+        })
+    }
+
+    pub async fn delegation(&self, id: &str) -> Result<Option<DelegationRow>, Error> {
+        on!(Pool, self, db => {
+            read(sqlx::query_as(sql::DELEGATION).bind(id).fetch_optional(db)).await
+        })
+    }
+
+    pub async fn delegations(&self, q: &DelegationQuery<'_>) -> Result<Vec<DelegationRow>, Error> {
+        let text = match (&q.txn, q.subject) {
+            (Some(_), _) => sql::DELEGATIONS_OF_TRANSACTION,
+            (None, Some(_)) => sql::DELEGATIONS_OF_SUBJECT,
+            (None, None) => sql::DELEGATIONS,
+        };
+        on!(Pool, self, db => {
+            let mut query = sqlx::query_as(text)
+                .bind(q.before.0)
+                .bind(q.before.1)
+                .bind(q.holder)
+                .bind(q.parent.as_deref())
+                .bind(q.live_at)
+                .bind(q.limit);
+            if let Some(txn) = &q.txn {
+                query = query.bind(txn).bind(q.subject.map(|s| s.0)).bind(q.subject.map(|s| s.1));
+            } else if let Some((issuer, sub)) = q.subject {
+                query = query.bind(issuer).bind(sub);
+            }
+            read(query.fetch_all(db)).await
+        })
+    }
+
+    pub async fn writers(&self) -> Result<Vec<String>, Error> {
+        on!(Pool, self, db => read(sqlx::query_scalar(sql::WRITERS).fetch_all(db)).await)
+    }
+
+    pub async fn chain_links(
+        &self,
+        writer: &str,
+        from: i64,
+        limit: i64,
+    ) -> Result<Vec<LinkRow>, Error> {
+        on!(Pool, self, db => {
+            let query = sqlx::query_as(sql::CHAIN_LINKS).bind(writer).bind(from).bind(limit);
+            read(query.fetch_all(db)).await
+        })
+    }
+
+    pub async fn chain_private(
+        &self,
+        writer: &str,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<PrivateRow>, Error> {
+        on!(Pool, self, db => {
+            let query = sqlx::query_as(sql::CHAIN_PRIVATE).bind(writer).bind(from).bind(to);
+            read(query.fetch_all(db)).await
+        })
+    }
+
+    pub async fn links(
+        &self,
+        upto: (i64, &str, i64),
+        since: i64,
+        limit: i64,
+    ) -> Result<Vec<LinkRow>, Error> {
+        on!(Pool, self, db => {
+            let query = sqlx::query_as(sql::LINKS).bind(upto.0).bind(upto.1).bind(upto.2);
+            read(query.bind(since).bind(limit).fetch_all(db)).await
+        })
+    }
+
+    pub async fn index(&self, q: &IndexQuery<'_>) -> Result<Vec<IndexRow>, Error> {
+        let (at, writer, seq, n) = q.before;
+        on!(Pool, self, db => {
+            let query = sqlx::query_as(q.text).bind(at).bind(writer).bind(seq).bind(n);
+            let mut query = query.bind(q.since).bind(q.limit);
+            if let Some(value) = &q.value {
+                query = query.bind(value);
+            }
+            read(query.fetch_all(db)).await
+        })
+    }
+
+    pub async fn subject_keys(
+        &self,
+        issuer: &str,
+        sub: &str,
+        limit: i64,
+    ) -> Result<Vec<String>, Error> {
+        on!(Pool, self, db => {
+            let query = sqlx::query_scalar(sql::SUBJECT_KEYS).bind(issuer).bind(sub).bind(limit);
+            read(query.fetch_all(db)).await
+        })
+    }
+
+    /// The links that a JSON array of `[writer, seq]` names.
+    pub async fn named_links(&self, places: &str) -> Result<Vec<LinkRow>, Error> {
+        match self {
+            Pool::Sqlite(db) => {
+                let text = only(&twin::NAMED_LINKS);
+                read(sqlx::query_as(text).bind(places).fetch_all(db)).await
+            }
+            Pool::Postgres(db) => {
+                let text = twin::NAMED_LINKS.postgres;
+                read(sqlx::query_as(text).bind(places).fetch_all(db)).await
+            }
+        }
+    }
+
+    /// The private parts of the links that a JSON array of `[writer, seq]` names.
+    pub async fn private(&self, places: &str) -> Result<Vec<PrivateRow>, Error> {
+        match self {
+            Pool::Sqlite(db) => {
+                let text = only(&twin::PRIVATE);
+                read(sqlx::query_as(text).bind(places).fetch_all(db)).await
+            }
+            Pool::Postgres(db) => {
+                let text = twin::PRIVATE.postgres;
+                read(sqlx::query_as(text).bind(places).fetch_all(db)).await
+            }
+        }
+    }
+
+    pub async fn close(&self) {
+        on!(Pool, self, db => db.close().await);
+    }
+}
+
+/// The one SQLite text of a look-up.
+fn only(twin: &Twin) -> &'static str {
+    twin.sqlite.first().copied().unwrap_or_default()
+}
+
+async fn connected<T>(
+    connecting: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, Error> {
+    Ok(in_time(CONNECT_MAX, connecting).await?)
+}
+
+async fn read<T>(reading: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+    Ok(in_time(READ_MAX, reading).await?)
+}
+
+/// The answer, or an error once it is too late: a connection cut in half never says so itself.
+pub(super) async fn in_time<T>(
+    max: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(max, answer).await.unwrap_or_else(|_| Err(error::too_late()))
+}

@@ -1,0 +1,383 @@
+//! Audit events as they are written down: the chained record without a personal value, the private
+//! part it commits to, and the index row. Never a decision about what is recorded.
+
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use quick_cache::unsync::Cache;
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    base::{
+        id::{ClientId, DecisionId, DelegationId, ErrorId, ResourceId, TransactionId},
+        random::Random,
+        secret::Secret,
+        time::Timestamp,
+    },
+    model::{
+        actor::Provenance,
+        event::{Event, Hop, Kind, Outcome},
+        resource::Effect,
+        subject::Subject,
+    },
+};
+
+use super::{
+    error::Error,
+    events::EventFilter,
+    rows::{count, number},
+};
+
+/// The longest tool name, reason or actor that is kept, in characters: twice a legal tool name, so
+/// that a caller's nonsense is recognised and does not fill the disk.
+const TEXT_MAX: usize = 256;
+/// The most private details of one event; more than any event of ours has.
+const DETAILS_MAX: usize = 32;
+/// The longest private detail, in characters.
+const DETAIL_MAX: usize = 4_096;
+/// Subjects whose key the writer remembers; a subject met again later gets one key more.
+const KEYS_MAX: usize = 4_096;
+/// What parts actors in an index row; no id and no printable `sub` has it.
+const BETWEEN_ACTORS: &str = "\n";
+
+/// One event, ready to be chained.
+pub(super) struct Sealed {
+    /// Its part of a record: one JSON object.
+    pub json: String,
+    /// When it happened, epoch seconds.
+    pub at: i64,
+    /// Its private part, where it has one.
+    pub private: Option<Private>,
+    /// Its index row, where it is to be found without reading every record.
+    pub index: Option<Index>,
+}
+
+/// The personal part of an event.
+pub(super) struct Private {
+    /// The id of the key that the record commits under.
+    pub key: String,
+    /// A [`PrivateBody`] as JSON.
+    pub body: String,
+}
+
+/// What an index row says about an event, besides where it stands.
+pub(super) struct Index {
+    pub kind: &'static str,
+    pub outcome: &'static str,
+    pub tool: Option<String>,
+    pub actors: String,
+    pub key: Option<String>,
+    pub txn: Option<String>,
+    pub decision: Option<String>,
+    pub error: Option<String>,
+}
+
+/// An event as it stands in a record.
+#[derive(Serialize, Deserialize)]
+pub(super) struct EventRecord<'a> {
+    at: i64,
+    kind: Cow<'a, str>,
+    outcome: Cow<'a, str>,
+    reason: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    chain: Vec<HopRecord<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resource: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tool: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    effect: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    txn: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delegation: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decision: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    revision: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<Commitment>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HopRecord<'a> {
+    iss: Cow<'a, str>,
+    sub: Cow<'a, str>,
+    /// Whether we saw it authenticate; otherwise another issuer asserted it.
+    verified: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    via: Option<Cow<'a, str>>,
+}
+
+/// What a record says about the private part: under which key, and the tag.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Commitment {
+    /// The id of the subject's key.
+    pub key: String,
+    /// HMAC-SHA-256 of the body under that key, base64url.
+    tag: String,
+}
+
+/// The private part: the subject and free text.
+#[derive(Serialize, Deserialize)]
+struct PrivateBody<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    detail: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+/// One subject's key in one run of one writer.
+pub(super) struct SubjectKey {
+    /// Names the key in records; says nothing about the subject.
+    pub id: String,
+    /// The key.
+    pub key: Secret<[u8; 32]>,
+}
+
+/// Writes events down, and keeps the keys of the subjects it met.
+pub(super) struct Sealer {
+    random: Arc<Random>,
+    known: Cache<Subject, Arc<SubjectKey>>,
+    /// Drawn for the batch that is being made; known once that is committed.
+    fresh: HashMap<Subject, Arc<SubjectKey>>,
+}
+
+impl Sealer {
+    pub fn new(random: Arc<Random>) -> Sealer {
+        Sealer { random, known: Cache::new(KEYS_MAX), fresh: HashMap::new() }
+    }
+
+    /// Writes one event down. Events that are committed before their answer are always indexed;
+    /// journalled ones unless they are an allowed read.
+    pub fn seal(&mut self, event: &Event, committed: bool) -> Result<Sealed, Error> {
+        let mut private = None;
+        let mut commitment = None;
+        if let Some(body) = private_body(event) {
+            let key = self.key(event.subject.as_ref())?;
+            commitment =
+                Some(Commitment { key: key.id.clone(), tag: tag(key.key.expose(), &body) });
+            private = Some(Private { key: key.id.clone(), body });
+        }
+        let key = private.as_ref().map(|private| private.key.clone());
+        let json = serde_json::to_string(&record(event, commitment))
+            .map_err(|_| Error::Corrupt { table: "journal", what: "an event is no JSON" })?;
+        let index = (committed || is_indexed(event)).then(|| index(event, key));
+        Ok(Sealed { json, at: event.at.epoch_s(), private, index })
+    }
+
+    /// The keys that must be stored together with what was sealed since the last [`Self::settle`].
+    pub fn fresh(&self) -> impl Iterator<Item = (&Subject, &SubjectKey)> {
+        self.fresh.iter().map(|(subject, key)| (subject, key.as_ref()))
+    }
+
+    /// Remembers the fresh keys if they were stored, forgets them if not.
+    pub fn settle(&mut self, stored: bool) {
+        for (subject, key) in self.fresh.drain() {
+            if stored {
+                self.known.insert(subject, key);
+            }
+        }
+    }
+
+    fn key(&mut self, subject: Option<&Subject>) -> Result<Arc<SubjectKey>, Error> {
+        let nobody = || Subject { issuer: "".into(), sub: "".into() };
+        let subject = subject.map_or_else(nobody, Subject::clone);
+        if let Some(key) = self.known.get(&subject).or_else(|| self.fresh.get(&subject)) {
+            return Ok(Arc::clone(key));
+        }
+        let key = Arc::new(SubjectKey {
+            id: URL_SAFE_NO_PAD.encode(self.random.bytes::<16>()?),
+            key: Secret::new(self.random.bytes()?),
+        });
+        self.fresh.insert(subject, Arc::clone(&key));
+        Ok(key)
+    }
+}
+
+/// Whether a journalled event has an index row: refusals, effects other than reading, everything
+/// that is no decision. Only allowed reads are found by reading records.
+pub(super) fn is_indexed(event: &Event) -> bool {
+    event.outcome == Outcome::Refused
+        || event.kind != Kind::Decision
+        || event.error.is_some()
+        || event.effect.is_some_and(Effect::is_committed_first)
+}
+
+/// The events of one record, in order.
+pub(super) fn decode(record: &[u8]) -> Result<Vec<EventRecord<'_>>, Error> {
+    serde_json::from_slice(record)
+        .map_err(|_| Error::Corrupt { table: "journal", what: "a record is no list of events" })
+}
+
+impl Commitment {
+    /// Whether `body` is what was committed to.
+    pub fn holds(&self, key: &[u8], body: &[u8]) -> bool {
+        let Ok(tag) = URL_SAFE_NO_PAD.decode(&self.tag) else { return false };
+        hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), body, &tag).is_ok()
+    }
+}
+
+impl EventRecord<'_> {
+    /// When it happened, epoch seconds.
+    pub fn at(&self) -> i64 {
+        self.at
+    }
+
+    /// Whether everything but the subject is as the filter wants it.
+    pub fn matches(&self, filter: &EventFilter) -> bool {
+        let is = |field: &Option<String>, wanted: Option<String>| {
+            wanted.is_none_or(|wanted| field.as_ref() == Some(&wanted))
+        };
+        let acts = |actor: &str| {
+            self.client.as_deref() == Some(actor) || self.chain.iter().any(|hop| hop.sub == actor)
+        };
+        filter.kind.is_none_or(|kind| self.kind == kind.as_str())
+            && filter.outcome.is_none_or(|outcome| self.outcome == outcome.as_str())
+            && filter.tool.as_ref().is_none_or(|tool| self.tool.as_deref() == Some(&**tool))
+            && filter.actor.as_ref().is_none_or(|actor| acts(actor))
+            && is(&self.txn, filter.txn.map(|id| id.to_string()))
+            && is(&self.decision, filter.decision.map(|id| id.to_string()))
+            && is(&self.error, filter.error.map(|id| id.to_string()))
+            && filter.since.is_none_or(|since| since.epoch_s() <= self.at)
+    }
+
+    /// The event, with its private part where that still exists.
+    pub fn read(self, private: Option<&[u8]>) -> Result<Event, Error> {
+        self.event(private).ok_or(Error::Corrupt { table: "journal", what: "an event" })
+    }
+
+    fn event(self, private: Option<&[u8]>) -> Option<Event> {
+        let body: Option<PrivateBody<'_>> = match private {
+            Some(body) => Some(serde_json::from_slice(body).ok()?),
+            None => None,
+        };
+        let (subject, detail) = body.map_or((None, Vec::new()), |b| (b.subject, b.detail));
+        Some(Event {
+            at: Timestamp::from_epoch_s(self.at)?,
+            kind: Kind::ALL.into_iter().find(|kind| kind.as_str() == self.kind)?,
+            outcome: Outcome::ALL.into_iter().find(|o| o.as_str() == self.outcome)?,
+            reason: self.reason.into(),
+            client: parsed(self.client.as_deref(), ClientId::parse).ok()?,
+            subject: subject.map(|(iss, sub)| Subject { issuer: iss.into(), sub: sub.into() }),
+            chain: self.chain.into_iter().map(HopRecord::hop).collect(),
+            resource: parsed(self.resource.as_deref(), ResourceId::parse).ok()?,
+            tool: self.tool.map(Into::into),
+            effect: match self.effect {
+                Some(word) => Some(Effect::ALL.into_iter().find(|e| e.as_str() == word)?),
+                None => None,
+            },
+            txn: parsed(self.txn.as_deref(), TransactionId::parse).ok()?,
+            delegation: parsed(self.delegation.as_deref(), DelegationId::parse).ok()?,
+            parent: parsed(self.parent.as_deref(), DelegationId::parse).ok()?,
+            decision: parsed(self.decision.as_deref(), DecisionId::parse).ok()?,
+            error: parsed(self.error.as_deref(), ErrorId::parse).ok()?,
+            revision: count(self.revision)?,
+            detail: detail.into_iter().map(|(k, v)| (k.into(), v.into_owned())).collect(),
+        })
+    }
+}
+
+impl HopRecord<'_> {
+    fn hop(self) -> Hop {
+        let provenance = if self.verified { Provenance::Verified } else { Provenance::Asserted };
+        let via = self.via.map(Into::into);
+        Hop { issuer: self.iss.into(), sub: self.sub.into(), provenance, via }
+    }
+}
+
+/// Whether the actors of an index row include `actor`.
+pub(super) fn names_actor(actors: &str, actor: &str) -> bool {
+    actors.split(BETWEEN_ACTORS).any(|name| name == actor)
+}
+
+fn parsed<T, E>(
+    text: Option<&str>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, E> {
+    text.map(parse).transpose()
+}
+
+fn record(event: &Event, private: Option<Commitment>) -> EventRecord<'_> {
+    EventRecord {
+        at: event.at.epoch_s(),
+        kind: event.kind.as_str().into(),
+        outcome: event.outcome.as_str().into(),
+        reason: cut(&event.reason, TEXT_MAX).into(),
+        client: event.client.as_ref().map(|id| id.as_str().into()),
+        chain: event.chain.iter().map(hop_record).collect(),
+        resource: event.resource.as_ref().map(|id| id.as_str().into()),
+        tool: event.tool.as_ref().map(|tool| cut(tool, TEXT_MAX).into()),
+        effect: event.effect.map(|effect| effect.as_str().into()),
+        txn: event.txn.map(|id| id.to_string()),
+        delegation: event.delegation.map(|id| id.to_string()),
+        parent: event.parent.map(|id| id.to_string()),
+        decision: event.decision.map(|id| id.to_string()),
+        error: event.error.map(|id| id.to_string()),
+        revision: number(event.revision),
+        private,
+    }
+}
+
+fn hop_record(hop: &Hop) -> HopRecord<'_> {
+    HopRecord {
+        iss: hop.issuer.as_ref().into(),
+        sub: hop.sub.as_ref().into(),
+        verified: hop.provenance == Provenance::Verified,
+        via: hop.via.as_deref().map(Into::into),
+    }
+}
+
+fn private_body(event: &Event) -> Option<String> {
+    if event.subject.is_none() && event.detail.is_empty() {
+        return None;
+    }
+    let detail = event.detail.iter().take(DETAILS_MAX);
+    let body = PrivateBody {
+        subject: event.subject.as_ref().map(|s| (s.issuer.as_ref().into(), s.sub.as_ref().into())),
+        detail: detail
+            .map(|(name, value)| (cut(name, TEXT_MAX).into(), cut(value, DETAIL_MAX).into()))
+            .collect(),
+    };
+    // Texts and lists of texts always are JSON.
+    serde_json::to_string(&body).ok()
+}
+
+fn index(event: &Event, key: Option<String>) -> Index {
+    let client = event.client.iter().map(ClientId::as_str);
+    let mut actors: Vec<&str> = client.chain(event.chain.iter().map(|hop| &*hop.sub)).collect();
+    actors.dedup();
+    Index {
+        kind: event.kind.as_str(),
+        outcome: event.outcome.as_str(),
+        tool: event.tool.as_ref().map(|tool| without_nul(cut(tool, TEXT_MAX))),
+        actors: without_nul(&actors.join(BETWEEN_ACTORS)),
+        key,
+        txn: event.txn.map(|id| id.to_string()),
+        decision: event.decision.map(|id| id.to_string()),
+        error: event.error.map(|id| id.to_string()),
+    }
+}
+
+/// PostgreSQL holds no NUL in a text; a caller who sends one must not lose us the event.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+fn cut(text: &str, max: usize) -> &str {
+    match text.char_indices().nth(max) {
+        Some((at, _)) => text.get(..at).unwrap_or_default(),
+        None => text,
+    }
+}
+
+fn tag(key: &[u8; 32], body: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    URL_SAFE_NO_PAD.encode(hmac::sign(&key, body.as_bytes()))
+}

@@ -1,0 +1,210 @@
+//! Every SQL text that both engines take as it is, by name. Never a text that is put together at
+//! run time; texts that must differ are in `twin`.
+
+/// What every statement on `head` reads.
+pub const HEAD: &str = "
+    SELECT revision, configured
+    FROM head
+    WHERE one = 1";
+
+/// The whole registry, in order of kind and id.
+pub const DOCUMENTS: &str = "
+    SELECT kind, id, version, revision, body
+    FROM document
+    ORDER BY kind, id";
+
+/// The version of one document.
+pub const DOCUMENT_VERSION: &str = "
+    SELECT version
+    FROM document
+    WHERE kind = $1 AND id = $2";
+
+/// Revocations after a number, in order.
+pub const REVOCATIONS_AFTER: &str = "
+    SELECT revision, kind, within, name, bar_kind, bar_id, bar_actor, at
+    FROM revocation
+    WHERE revision > $1
+    ORDER BY revision
+    LIMIT $2";
+
+macro_rules! delegations {
+    ($($rest:literal)*) => {
+        concat!(
+            "
+    SELECT id, parent, source, txn, kind, subject_issuer, subject_sub, holder, audience,
+      depth, root_revision, revision, issued_at, expires_at, record
+    FROM delegation",
+            $($rest,)*
+        )
+    };
+}
+
+/// One delegation.
+pub const DELEGATION: &str = delegations!(
+    "
+    WHERE id = $1"
+);
+
+/// The newest delegations before a cursor. $3 holder, $4 parent and $5 a moment they must outlive
+/// narrow the list where they are given.
+pub const DELEGATIONS: &str = delegations!(
+    "
+    WHERE (issued_at, id) < ($1, $2)
+      AND (holder = $3 OR $3 IS NULL)
+      AND (parent = $4 OR $4 IS NULL)
+      AND expires_at > $5
+    ORDER BY issued_at DESC, id DESC
+    LIMIT $6"
+);
+
+/// The same within one transaction, $7, and for one subject, $8 and $9, where it is given.
+pub const DELEGATIONS_OF_TRANSACTION: &str = delegations!(
+    "
+    WHERE txn = $7
+      AND (issued_at, id) < ($1, $2)
+      AND (holder = $3 OR $3 IS NULL)
+      AND (parent = $4 OR $4 IS NULL)
+      AND expires_at > $5
+      AND ((subject_issuer = $8 AND subject_sub = $9) OR $8 IS NULL)
+    ORDER BY issued_at DESC, id DESC
+    LIMIT $6"
+);
+
+/// The same for one subject, $7 and $8.
+pub const DELEGATIONS_OF_SUBJECT: &str = delegations!(
+    "
+    WHERE subject_issuer = $7
+      AND subject_sub = $8
+      AND (issued_at, id) < ($1, $2)
+      AND (holder = $3 OR $3 IS NULL)
+      AND (parent = $4 OR $4 IS NULL)
+      AND expires_at > $5
+    ORDER BY issued_at DESC, id DESC
+    LIMIT $6"
+);
+
+/// Ends the rows of delegations that expired at or before $1; at most $2 of them.
+pub const SWEEP_DELEGATIONS: &str = "
+    DELETE FROM delegation
+    WHERE id IN (
+      SELECT id FROM delegation WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+    )";
+
+/// Ends the rows of revocations made at or before $1; at most $2 of them.
+pub const SWEEP_REVOCATIONS: &str = "
+    DELETE FROM revocation
+    WHERE revision IN (
+      SELECT revision FROM revocation WHERE at <= $1 ORDER BY at LIMIT $2
+    )";
+
+/// Registers one run of a writer.
+pub const WRITER_INSERT: &str = "
+    INSERT INTO writer (id, started_at)
+    VALUES ($1, $2)";
+
+/// Every writer that ever wrote.
+pub const WRITERS: &str = "
+    SELECT id
+    FROM writer
+    ORDER BY started_at, id";
+
+/// The last link of a writer's chain.
+pub const CHAIN_HEAD: &str = "
+    SELECT seq, hash
+    FROM journal
+    WHERE writer = $1
+    ORDER BY seq DESC
+    LIMIT 1";
+
+/// The links of one chain from a sequence on, in order.
+pub const CHAIN_LINKS: &str = "
+    SELECT writer, seq, prev, hash, at, events, record
+    FROM journal
+    WHERE writer = $1 AND seq >= $2
+    ORDER BY seq
+    LIMIT $3";
+
+/// The private parts of a stretch of one chain, with their keys where those still exist.
+pub const CHAIN_PRIVATE: &str = "
+    SELECT p.writer, p.seq, p.n, p.key AS id, k.key, p.body
+    FROM journal_private p
+    LEFT JOIN subject_key k ON k.id = p.key
+    WHERE p.writer = $1 AND p.seq >= $2 AND p.seq <= $3";
+
+/// Links in time order, newest first, from a cursor on (that link included).
+pub const LINKS: &str = "
+    SELECT writer, seq, prev, hash, at, events, record
+    FROM journal
+    WHERE (at, writer, seq) <= ($1, $2, $3)
+      AND at >= $4
+    ORDER BY at DESC, writer DESC, seq DESC
+    LIMIT $5";
+
+macro_rules! index {
+    ($by:literal) => {
+        concat!(
+            "
+    SELECT at, writer, seq, n, kind, outcome, tool, actors, key
+    FROM journal_index
+    WHERE (at, writer, seq, n) < ($1, $2, $3, $4)
+      AND at >= $5",
+            $by,
+            "
+    ORDER BY at DESC, writer DESC, seq DESC, n DESC
+    LIMIT $6"
+        )
+    };
+}
+
+/// Indexed events, newest first.
+pub const INDEX: &str = index!("");
+
+/// Indexed events of one transaction.
+pub const INDEX_OF_TRANSACTION: &str = index!(
+    "
+      AND txn = $7"
+);
+
+/// Indexed events of one decision.
+pub const INDEX_OF_DECISION: &str = index!(
+    "
+      AND decision = $7"
+);
+
+/// Indexed events of one error.
+pub const INDEX_OF_ERROR: &str = index!(
+    "
+      AND error = $7"
+);
+
+/// The ids of one subject's keys, one for each run of a writer that met the subject.
+pub const SUBJECT_KEYS: &str = "
+    SELECT id
+    FROM subject_key
+    WHERE issuer = $1 AND sub = $2
+    LIMIT $3";
+
+/// Every text of this file, for the test that has both engines prepare it.
+pub const ALL: &[&str] = &[
+    HEAD,
+    DOCUMENTS,
+    DOCUMENT_VERSION,
+    REVOCATIONS_AFTER,
+    DELEGATION,
+    DELEGATIONS,
+    DELEGATIONS_OF_TRANSACTION,
+    DELEGATIONS_OF_SUBJECT,
+    SWEEP_DELEGATIONS,
+    SWEEP_REVOCATIONS,
+    WRITER_INSERT,
+    WRITERS,
+    CHAIN_HEAD,
+    CHAIN_LINKS,
+    CHAIN_PRIVATE,
+    LINKS,
+    INDEX,
+    INDEX_OF_TRANSACTION,
+    INDEX_OF_DECISION,
+    INDEX_OF_ERROR,
+    SUBJECT_KEYS,
+];

@@ -1,0 +1,229 @@
+//! The one writer: a bounded queue, and a task that takes everything that waits and commits it
+//! once. Never SQL, and never an answer before the commit it speaks of.
+
+mod task;
+mod work;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    base::{id::WriterId, time::Timestamp},
+    model::{
+        delegation::{Delegation, Receipt},
+        event::{Committed, Event},
+        revocation::{Bar, Target},
+    },
+};
+
+use super::{Options, connect::Address, error::Error};
+
+/// The handle to the writer. Every change has its event, or is housekeeping.
+pub struct Writer {
+    changes: mpsc::Sender<Change>,
+    journal: mpsc::Sender<Event>,
+    lost: Arc<AtomicU64>,
+}
+
+/// What became of a delegation.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Delegated {
+    /// It is recorded, with its event.
+    Recorded(Receipt),
+    /// Something was revoked or configured since it was judged; nothing was recorded.
+    Moved {
+        /// The revision to judge it at again, at least.
+        revision: u64,
+    },
+}
+
+/// What became of a configuration change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Configured {
+    /// All of it is in force.
+    Done {
+        /// The revision that it made.
+        revision: u64,
+    },
+    /// A document is not what was expected; nothing was changed.
+    Conflict {
+        /// The document's kind.
+        kind: String,
+        /// The document's id.
+        id: String,
+        /// Its version; `None` if it does not exist.
+        current: Option<u64>,
+    },
+}
+
+/// One document to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// Its kind.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// The version that it replaces; `None` creates it.
+    pub expected: Option<u64>,
+    /// Its JSON text.
+    pub body: String,
+}
+
+/// What a sweep deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Delegations.
+    pub delegations: u64,
+    /// Revocations.
+    pub revocations: u64,
+    /// Whether there is probably more: call again.
+    pub more: bool,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// One thing to write. None that decides anything can be built without its event.
+enum Change {
+    Delegate(Box<Mint>),
+    Decide(Box<Decided>),
+    Revoke(Box<Revoke>),
+    Configure(Box<Configure>),
+    Sweep { delegations: Timestamp, revocations: Timestamp, reply: Reply<Swept> },
+    Flush { reply: Reply<()> },
+    Close { reply: Reply<()> },
+}
+
+struct Mint {
+    delegation: Delegation,
+    event: Event,
+    reply: Reply<Delegated>,
+}
+
+struct Decided {
+    event: Event,
+    reply: Reply<Committed>,
+}
+
+struct Revoke {
+    target: Target,
+    bar: Option<Bar>,
+    at: Timestamp,
+    event: Event,
+    reply: Reply<u64>,
+}
+
+struct Configure {
+    puts: Vec<Put>,
+    event: Event,
+    reply: Reply<Configured>,
+}
+
+/// Connects, registers this run and starts the task.
+pub(super) async fn start(
+    address: Address,
+    options: &Options,
+    id: WriterId,
+) -> Result<Writer, Error> {
+    let (changes, changes_in) = mpsc::channel(options.changes_max.max(1));
+    let (journal, journal_in) = mpsc::channel(options.journal_max.max(1));
+    let lost = Arc::new(AtomicU64::new(0));
+    let inbox = task::Inbox { changes: changes_in, journal: journal_in, lost: Arc::clone(&lost) };
+    let task = task::Task::begin(address, options, id, inbox).await?;
+    tokio::spawn(task.run());
+    Ok(Writer { changes, journal, lost })
+}
+
+impl Writer {
+    /// Records a delegation and its event, if nothing was revoked or configured since the revision
+    /// in its claims. Durable when this returns [`Delegated::Recorded`].
+    pub async fn delegate(&self, delegation: Delegation, event: Event) -> Result<Delegated, Error> {
+        self.ask(|reply| Change::Delegate(Box::new(Mint { delegation, event, reply }))).await
+    }
+
+    /// Records a decision that must be durable before its answer.
+    pub async fn decide(&self, event: Event) -> Result<Committed, Error> {
+        self.ask(|reply| Change::Decide(Box::new(Decided { event, reply }))).await
+    }
+
+    /// Revokes. Returns the revocation's number, which is also the revision its event names: what
+    /// was judged at a smaller one is ended.
+    pub async fn revoke(
+        &self,
+        target: Target,
+        bar: Option<Bar>,
+        at: Timestamp,
+        event: Event,
+    ) -> Result<u64, Error> {
+        let revoke = |reply| Change::Revoke(Box::new(Revoke { target, bar, at, event, reply }));
+        self.ask(revoke).await
+    }
+
+    /// Writes documents, all or none. Its event names the revision that it makes.
+    pub async fn configure(&self, puts: Vec<Put>, event: Event) -> Result<Configured, Error> {
+        self.ask(|reply| Change::Configure(Box::new(Configure { puts, event, reply }))).await
+    }
+
+    /// Takes an event that need not be durable before its answer; it is written within about
+    /// 50 ms. Never waits; whether there was room. What finds none is lost, and counted.
+    pub fn journal(&self, event: Event) -> bool {
+        let taken = self.journal.try_send(event).is_ok();
+        if !taken {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// Journalled events that were lost since the start.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Returns when every event journalled before is written.
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.ask(|reply| Change::Flush { reply }).await
+    }
+
+    pub(super) async fn sweep(
+        &self,
+        delegations: Timestamp,
+        revocations: Timestamp,
+    ) -> Result<Swept, Error> {
+        self.ask(|reply| Change::Sweep { delegations, revocations, reply }).await
+    }
+
+    pub(super) async fn close(&self) -> Result<(), Error> {
+        match self.ask(|reply| Change::Close { reply }).await {
+            Err(Error::Closed) => Ok(()),
+            written => written,
+        }
+    }
+
+    async fn ask<T>(&self, change: impl FnOnce(Reply<T>) -> Change) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.changes.try_send(change(reply)).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => Error::Busy,
+            mpsc::error::TrySendError::Closed(_) => Error::Closed,
+        })?;
+        // The task answers every change; it drops one only when it ends.
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+}
+
+impl Configured {
+    /// The revision that was made. A revocation never conflicts; if it did, it was not made.
+    fn revision(self) -> Result<u64, Error> {
+        match self {
+            Configured::Done { revision } => Ok(revision),
+            Configured::Conflict { .. } => Err(Error::Busy),
+        }
+    }
+}
+
+/// Answers somebody who may have stopped waiting; the change stands all the same.
+fn answer<T>(reply: Reply<T>, result: Result<T, Error>) {
+    drop(reply.send(result));
+}

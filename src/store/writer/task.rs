@@ -1,0 +1,460 @@
+//! The task behind the writer's queue: what is taken together, what is tried again, who is told
+//! what. It alone knows the state of the chain and owns the connection that writes.
+//!
+//! After a failure nothing is assumed: the connection is dropped, those who wait are told
+//! `Unavailable`, and the next batch connects anew and reads from the database how far the chain
+//! has come.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::mpsc, time::Instant};
+
+use crate::{
+    base::{id::WriterId, time::Timestamp},
+    model::event::Event,
+};
+
+use super::{
+    super::{
+        Options,
+        chain::Chain,
+        commit::{Draft, SEGMENT_EVENTS, Sent},
+        connect::{Address, Connection, in_time},
+        error::Error,
+        record::Sealer,
+        rows::{DocumentRow, Head, HeadRow, RevocationRow, count, number},
+        sql, twin,
+    },
+    Change, Configured, Put, Reply, Revoke, Swept, answer,
+    work::{Sorted, Work},
+};
+
+/// Changes that share a commit: beyond this a commit takes longer, and not less time per change.
+const BATCH_MAX: usize = 256;
+/// Journalled events that share a commit: eight links.
+const JOURNAL_BATCH: usize = 8 * SEGMENT_EVENTS;
+/// How old a journalled event may get before it is written.
+const SEGMENT_AGE: Duration = Duration::from_millis(50);
+/// How long after a failure the journal is tried again, unless a change comes first.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long one commit may take; longer than the server's own limit for a statement.
+const COMMIT_MAX: Duration = Duration::from_millis(1_500);
+/// How often a revocation or configuration change gives way to another instance's. Each time one
+/// of theirs was done.
+const BUMPS_MAX: usize = 32;
+/// How often one refused change is tried again because the chain stood elsewhere.
+const RESYNCS_MAX: usize = 3;
+/// Rows that one sweep deletes per table, so that it holds nobody up.
+const SWEEP_ROWS: i64 = 1_000;
+
+/// What comes in.
+pub(super) struct Inbox {
+    pub changes: mpsc::Receiver<Change>,
+    pub journal: mpsc::Receiver<Event>,
+    pub lost: Arc<AtomicU64>,
+}
+
+pub(super) struct Task {
+    address: Address,
+    inbox: Inbox,
+    db: Option<Connection>,
+    /// Why there is no connection; asked for anew with the next batch.
+    down: Option<Error>,
+    chain: Chain,
+    /// How many of the oldest pending events were in a commit whose answer was lost.
+    doubtful: usize,
+    sealer: Sealer,
+    /// Journalled events that are not written yet, oldest first.
+    pending: VecDeque<Event>,
+    /// When `pending` must be written.
+    due: Option<Instant>,
+}
+
+/// Why a batch went no further.
+enum Failure {
+    /// The database, or we, will not take it; the chain stands where it stood.
+    Refused(Error),
+    /// There is no connection; nothing was sent.
+    Down(Error),
+    /// It was sent, and nobody knows whether it was done. The connection is gone.
+    Lost(Error),
+}
+
+/// What raises the revision.
+enum Raise<'a> {
+    Revocation(&'a Revoke),
+    Documents(&'a [Put]),
+}
+
+impl Task {
+    /// Connects and registers this run.
+    pub async fn begin(
+        address: Address,
+        options: &Options,
+        id: WriterId,
+        inbox: Inbox,
+    ) -> Result<Task, Error> {
+        let chain = Chain::begin(id);
+        let mut db = address.connect().await?;
+        in_time(COMMIT_MAX, db.register(chain.writer(), options.started_at)).await?;
+        Ok(Task {
+            address,
+            inbox,
+            db: Some(db),
+            down: None,
+            chain,
+            doubtful: 0,
+            sealer: Sealer::new(Arc::clone(&options.random)),
+            pending: VecDeque::new(),
+            due: None,
+        })
+    }
+
+    /// Serves until the store is closed or dropped.
+    pub async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut closing = Vec::new();
+        while closing.is_empty() && self.receive(&mut batch).await {
+            self.serve(&mut batch, &mut closing).await;
+        }
+        // Whatever was taken in before the end is still answered.
+        self.inbox.changes.close();
+        self.inbox.journal.close();
+        while self.inbox.changes.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            self.serve(&mut batch, &mut closing).await;
+        }
+        let written = self.flush().await;
+        self.lose(self.pending.len().saturating_add(self.inbox.journal.len()));
+        if let Some(db) = self.db.take() {
+            // Everything is committed; a connection that cannot say good-bye changes nothing.
+            let _ = in_time(COMMIT_MAX, db.close()).await;
+        }
+        for reply in closing {
+            answer(reply, written.clone());
+        }
+    }
+
+    /// Waits for something to do; false when nothing will ever come.
+    async fn receive(&mut self, batch: &mut Vec<Change>) -> bool {
+        loop {
+            let room = SEGMENT_EVENTS.saturating_sub(self.pending.len());
+            let mut taken = Vec::new();
+            let inbox = &mut self.inbox;
+            let next = async {
+                tokio::select! {
+                    biased;
+                    n = inbox.changes.recv_many(batch, BATCH_MAX) => (n > 0, true),
+                    n = inbox.journal.recv_many(&mut taken, room), if room > 0 => (n > 0, false),
+                }
+            };
+            let (more, now) = match self.due {
+                Some(due) => tokio::time::timeout_at(due, next).await.unwrap_or((true, true)),
+                None => next.await,
+            };
+            self.pending.extend(taken);
+            let full = self.pending.len() >= SEGMENT_EVENTS && self.db.is_some();
+            if now || full || !more {
+                return more;
+            }
+            self.due = self.due.or_else(|| Instant::now().checked_add(SEGMENT_AGE));
+        }
+    }
+
+    /// Writes a batch, and the journal on its way.
+    async fn serve(&mut self, batch: &mut Vec<Change>, closing: &mut Vec<Reply<()>>) {
+        self.down = None;
+        self.top_up();
+        // Before anything is taken from `pending`: connecting settles what of it is written.
+        let connected = self.connect().await.is_ok();
+        let sorted = Sorted::of(batch);
+        for mut work in sorted.appends {
+            work.journal.extend(self.pending.drain(..));
+            self.append(work).await;
+        }
+        if connected && !self.pending.is_empty() && self.db.is_some() {
+            let journal = self.pending.drain(..).collect();
+            self.append(Work { journal, ..Work::default() }).await;
+        }
+        for revoke in sorted.revokes {
+            let raised = self.raise(&Raise::Revocation(&revoke), &revoke.event).await;
+            answer(revoke.reply, raised.and_then(Configured::revision));
+        }
+        for change in sorted.configures {
+            let raised = self.raise(&Raise::Documents(&change.puts), &change.event).await;
+            answer(change.reply, raised);
+        }
+        for (delegations, revocations, reply) in sorted.sweeps {
+            answer(reply, self.sweep(delegations, revocations).await);
+        }
+        for reply in sorted.flushes {
+            answer(reply, self.flush().await);
+        }
+        closing.extend(sorted.closing);
+        let again = if self.db.is_some() { SEGMENT_AGE } else { RETRY_AFTER };
+        self.due = Instant::now().checked_add(again).filter(|_| !self.pending.is_empty());
+    }
+
+    /// Commits one work. What the database refuses is parted, until only the guilty one is refused.
+    async fn append(&mut self, work: Work) {
+        let mut todo = vec![work];
+        while let Some(mut work) = todo.pop() {
+            match self.attempt(&work).await {
+                Ok(moved) => work.done(moved.as_ref()),
+                Err(Failure::Refused(error)) => {
+                    let elsewhere = self.resync().await;
+                    work.resyncs = work.resyncs.saturating_add(usize::from(elsewhere));
+                    if elsewhere && work.resyncs <= RESYNCS_MAX {
+                        todo.push(work);
+                    } else if work.len() > 1 {
+                        todo.extend(work.part());
+                    } else {
+                        tracing::error!(%error, "refused one change");
+                        let lost = work.fail(&error);
+                        self.lose(lost.len());
+                    }
+                }
+                Err(Failure::Down(error)) => self.pending.extend(work.fail(&error)),
+                Err(Failure::Lost(error)) => {
+                    let journal = work.fail(&error);
+                    self.doubtful = journal.len();
+                    for event in journal.into_iter().rev() {
+                        self.pending.push_front(event);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Commits one work; `Some` with the present revision if its delegations were not recorded.
+    async fn attempt(&mut self, work: &Work) -> Result<Option<Result<u64, Error>>, Failure> {
+        self.connect().await.map_err(Failure::Down)?;
+        let drafted = work.draft(Draft::new(self.chain.clone(), &mut self.sealer));
+        let (sent, free) = drafted.map_err(|error| {
+            self.sealer.settle(false);
+            Failure::Refused(error)
+        })?;
+        let place = (work.revision(), free.seq().saturating_add(1));
+        let held = self.commit(&twin::APPEND, &sent, place).await?;
+        let moved = !held && !work.mints.is_empty();
+        self.chain = if moved { free } else { sent.chain };
+        if !moved {
+            return Ok(None);
+        }
+        let now = self.head().await;
+        Ok(Some(now.and_then(|row| Head::try_from(row).map(|head| head.revision))))
+    }
+
+    /// Raises the revision for a revocation or a configuration change: reads it, and commits if it
+    /// still stands. Another instance may be faster; then again.
+    async fn raise(&mut self, what: &Raise<'_>, event: &Event) -> Result<Configured, Error> {
+        let mut resyncs = 0_usize;
+        for _ in 0..BUMPS_MAX {
+            self.connect().await?;
+            // The number first: documents read afterwards are at least as new.
+            let revision = self.head().await?.revision;
+            let mut event = event.clone();
+            event.revision = count(revision.saturating_add(1)).unwrap_or(0);
+            let done = Configured::Done { revision: event.revision };
+            let documents = match what {
+                Raise::Revocation(_) => Vec::new(),
+                Raise::Documents(puts) => match self.documents(puts).await? {
+                    Ok(documents) => documents,
+                    Err(conflict) => return Ok(conflict),
+                },
+            };
+            let draft = Draft::new(self.chain.clone(), &mut self.sealer);
+            let sent = drafted(draft, what, documents, &event).inspect_err(|_| {
+                self.sealer.settle(false);
+            })?;
+            match self.commit(&twin::BUMP, &sent, (revision, i64::MAX)).await {
+                Ok(true) => {
+                    self.chain = sent.chain;
+                    return Ok(done);
+                }
+                Ok(false) => {}
+                Err(Failure::Refused(error)) => {
+                    resyncs = resyncs.saturating_add(1);
+                    if !self.resync().await || resyncs > RESYNCS_MAX {
+                        return Err(error);
+                    }
+                }
+                Err(Failure::Down(error) | Failure::Lost(error)) => return Err(error),
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    /// The rows of a configuration change, or the document that is not what was expected.
+    async fn documents<'a>(
+        &mut self,
+        puts: &'a [Put],
+    ) -> Result<Result<Vec<DocumentRow<'a>>, Configured>, Error> {
+        let mut rows: Vec<DocumentRow<'a>> = Vec::with_capacity(puts.len());
+        for put in puts {
+            let db = self.db.as_mut().ok_or(Error::Closed)?;
+            let stored = in_time(COMMIT_MAX, db.version(&put.kind, &put.id)).await;
+            let stored = stored.map_err(|error| self.broken(error))?.and_then(count);
+            let twice = rows.iter().find(|row| row.kind == put.kind && row.id == put.id);
+            let current = twice.map_or(stored, |row| count(row.version));
+            if twice.is_some() || current != put.expected {
+                let (kind, id) = (put.kind.clone(), put.id.clone());
+                return Ok(Err(Configured::Conflict { kind, id, current }));
+            }
+            let version = number(current.unwrap_or(0).saturating_add(1));
+            rows.push(DocumentRow { kind: &put.kind, id: &put.id, version, body: &put.body });
+        }
+        Ok(Ok(rows))
+    }
+
+    async fn sweep(
+        &mut self,
+        delegations: Timestamp,
+        revocations: Timestamp,
+    ) -> Result<Swept, Error> {
+        let mut swept = [0_u64; 2];
+        let texts = [(sql::SWEEP_DELEGATIONS, delegations), (sql::SWEEP_REVOCATIONS, revocations)];
+        for ((text, until), rows) in texts.into_iter().zip(&mut swept) {
+            self.connect().await?;
+            let db = self.db.as_mut().ok_or(Error::Closed)?;
+            let deleted = in_time(COMMIT_MAX, db.sweep(text, until, SWEEP_ROWS)).await;
+            *rows = deleted.map_err(|error| self.broken(error))?;
+        }
+        let [delegations, revocations] = swept;
+        let more = swept.iter().any(|rows| number(*rows) >= SWEEP_ROWS);
+        Ok(Swept { delegations, revocations, more })
+    }
+
+    /// Writes every event that was journalled before now.
+    async fn flush(&mut self) -> Result<(), Error> {
+        let mut left = self.pending.len().saturating_add(self.inbox.journal.len());
+        while left > 0 {
+            self.connect().await?;
+            self.top_up();
+            let journal: Vec<Event> = self.pending.drain(..).collect();
+            left = left.saturating_sub(journal.len());
+            self.append(Work { journal, ..Work::default() }).await;
+        }
+        match &self.down {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn top_up(&mut self) {
+        while self.pending.len() < JOURNAL_BATCH {
+            match self.inbox.journal.try_recv() {
+                Ok(event) => self.pending.push_back(event),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn lose(&self, events: usize) {
+        let events = u64::try_from(events).unwrap_or(u64::MAX);
+        self.inbox.lost.fetch_add(events, Ordering::Relaxed);
+    }
+
+    async fn commit(
+        &mut self,
+        twin: &twin::Twin,
+        sent: &Sent,
+        place: (i64, i64),
+    ) -> Result<bool, Failure> {
+        let Some(db) = self.db.as_mut() else { return Err(Failure::Down(Error::Closed)) };
+        let held = in_time(COMMIT_MAX, db.batch(twin, &sent.json, place)).await;
+        let stored = held.as_ref().is_ok_and(|held| *held || !twin.or_nothing);
+        self.sealer.settle(stored);
+        held.map_err(|error| match Error::from(error) {
+            error @ Error::Refused { .. } => Failure::Refused(error),
+            error => Failure::Lost(self.disconnect(error)),
+        })
+    }
+
+    async fn head(&mut self) -> Result<HeadRow, Error> {
+        let db = self.db.as_mut().ok_or(Error::Closed)?;
+        in_time(COMMIT_MAX, db.head()).await.map_err(|error| self.broken(error))
+    }
+
+    /// Connects if there is no connection, once per batch.
+    async fn connect(&mut self) -> Result<(), Error> {
+        if let Some(error) = &self.down {
+            return Err(error.clone());
+        }
+        if self.db.is_none() {
+            let mut db = self.address.connect().await.map_err(|error| self.broken(error))?;
+            let head = in_time(COMMIT_MAX, db.chain_head(self.chain.writer())).await;
+            let head = head.map_err(|error| self.broken(error))?;
+            self.db = Some(db);
+            self.stand_at(head);
+            tracing::info!(seq = self.chain.seq(), "the writer is connected again");
+        }
+        Ok(())
+    }
+
+    /// Reads how far the chain has come; whether that is elsewhere than we thought.
+    async fn resync(&mut self) -> bool {
+        let Some(db) = self.db.as_mut() else { return false };
+        match in_time(COMMIT_MAX, db.chain_head(self.chain.writer())).await {
+            Ok(head) => self.stand_at(head),
+            Err(error) => {
+                self.broken(error);
+                false
+            }
+        }
+    }
+
+    fn stand_at(&mut self, head: Option<(i64, Vec<u8>)>) -> bool {
+        let stored = match head {
+            Some((seq, hash)) => self.chain.at(seq, &hash),
+            None => Some(self.chain.restarted()),
+        };
+        let doubtful = std::mem::take(&mut self.doubtful);
+        let Some(stored) = stored.filter(|stored| *stored != self.chain) else { return false };
+        if stored.seq() > self.chain.seq() {
+            // The commit whose answer was lost was made: its events are written.
+            self.pending.drain(..doubtful.min(self.pending.len()));
+        }
+        self.chain = stored;
+        true
+    }
+
+    fn broken(&mut self, error: sqlx::Error) -> Error {
+        self.disconnect(error.into())
+    }
+
+    fn disconnect(&mut self, error: Error) -> Error {
+        self.db = None;
+        let cause = match error {
+            Error::Unavailable(cause) => cause,
+            // Anything odd from the database is an outage for those who wait.
+            odd => Arc::new(sqlx::Error::Protocol(odd.to_string())),
+        };
+        tracing::error!(%cause, "the writer lost its database");
+        let error = Error::Unavailable(cause);
+        self.down = Some(error.clone());
+        error
+    }
+}
+
+fn drafted<'a>(
+    mut draft: Draft<'a>,
+    what: &Raise<'a>,
+    documents: Vec<DocumentRow<'a>>,
+    event: &Event,
+) -> Result<Sent, Error> {
+    if let Raise::Revocation(revoke) = what {
+        draft.revocation(RevocationRow::of(&revoke.target, revoke.bar.as_ref(), revoke.at));
+    }
+    for document in documents {
+        draft.document(document);
+    }
+    draft.event(event)?;
+    draft.finish()
+}

@@ -1,0 +1,96 @@
+//! Migrations and statements.
+
+use std::fs;
+
+use deputy::{
+    base::id::WriterId,
+    store::{Error, Options, Store, sql, twin},
+};
+use sqlx::{Executor, SqlSafeStr};
+
+use super::{Db, Hand, at, names};
+
+super::on_both! {
+    every_statement_is_prepared
+    a_newer_schema_is_refused
+    two_processes_start_at_once
+    a_writer_is_registered_once
+}
+
+async fn every_statement_is_prepared(db: Db) {
+    db.open(1).await.close().await.unwrap();
+    let mut hand = db.hand().await;
+    for text in sql::ALL {
+        prepare(&mut hand, text).await;
+    }
+    for twin in twin::ALL {
+        match &hand {
+            Hand::Postgres(_) => prepare(&mut hand, twin.postgres).await,
+            Hand::Sqlite(_) => {
+                for text in twin.sqlite {
+                    prepare(&mut hand, text).await;
+                }
+            }
+        }
+    }
+}
+
+async fn prepare(hand: &mut Hand, text: &'static str) {
+    let prepared = match hand {
+        Hand::Sqlite(db) => db.prepare(text.into_sql_str()).await.map(|_| ()),
+        Hand::Postgres(db) => db.prepare(text.into_sql_str()).await.map(|_| ()),
+    };
+    assert!(prepared.is_ok(), "{prepared:?}\n{text}");
+}
+
+async fn a_newer_schema_is_refused(db: Db) {
+    db.open(1).await.close().await.unwrap();
+    db.tamper(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES (9999, 'later', true, '', 0)",
+    )
+    .await;
+    let refused = Store::migrate(&db.url).await;
+    assert!(matches!(refused, Err(Error::Newer { found: 9999 })), "{refused:?}");
+}
+
+async fn two_processes_start_at_once(db: Db) {
+    let (one, two) = tokio::join!(Store::migrate(&db.url), Store::migrate(&db.url));
+    one.unwrap();
+    two.unwrap();
+}
+
+async fn a_writer_is_registered_once(db: Db) {
+    let store = db.open(1).await;
+    let options = Options::new(at(0), deputy::base::random::Random::seeded(1).into());
+    let again = Store::open(&db.url, &options, WriterId::from_bytes([1; 16])).await;
+    assert!(matches!(again.err(), Some(Error::Refused { .. })));
+    store.close().await.unwrap();
+}
+
+#[test]
+fn migrations_are_twins() {
+    let list = |engine: &str| {
+        let dir = format!("{}/migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
+        let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|f| f.unwrap().path()).collect();
+        files.sort();
+        files
+    };
+    let (sqlite, postgres) = (list("sqlite"), list("postgres"));
+    assert_eq!(sqlite.len(), postgres.len());
+    for (sqlite, postgres) in sqlite.iter().zip(&postgres) {
+        assert_eq!(sqlite.file_name(), postgres.file_name());
+        let texts = [sqlite, postgres].map(|file| names(&fs::read_to_string(file).unwrap()));
+        assert!(texts[0].len() > 40);
+        assert_eq!(texts[0], texts[1]);
+    }
+}
+
+#[tokio::test]
+async fn only_the_two_engines_are_taken() {
+    for url in ["mysql://root:secret@db/deputy", "sqlite::memory:", "deputy.db", ""] {
+        let refused = Store::migrate(url).await.unwrap_err();
+        assert!(matches!(refused, Error::Address(_)));
+        assert!(!refused.to_string().contains("secret"));
+    }
+}
