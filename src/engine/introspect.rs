@@ -85,11 +85,8 @@ pub fn judge(snapshot: &Snapshot, asked: &Introspection<'_>, now: Timestamp) -> 
     let Some(call) = &asked.question.call else {
         return Verdict::Active(introspection::active(issuer, claims, None));
     };
-    let question = decide::Question {
-        id: asked.id,
-        tool: &call.tool,
-        arguments: call.arguments.as_deref(),
-    };
+    let question =
+        decide::Question { id: asked.id, tool: &call.tool, arguments: call.arguments.as_deref() };
     let decision = decide::decide(snapshot, claims, &resource, &question);
     let event = decision_event(snapshot, asked, claims, &resource, &decision, now);
     if !decision.allow {
@@ -141,9 +138,11 @@ fn hint(
     let tool = decision.tool.as_ref().and_then(|name| resource.tools.get(name))?;
     let safe = tool.effect == Effect::Read || resource.step_up_hints;
     let agent = config.client(&claims.client)?.agent.as_ref()?;
-    let within = agent.allowance.entries().iter().any(|entry| {
-        entry.resource == resource.id && tool.scopes.is_subset(&entry.scope)
-    });
+    let within = agent
+        .allowance
+        .entries()
+        .iter()
+        .any(|entry| entry.resource == resource.id && tool.scopes.is_subset(&entry.scope));
     (safe && within).then(|| {
         let required_scope = tool.scopes.to_string();
         let metadata = resource_metadata_url(config, &resource.id);

@@ -218,4 +218,3 @@ fn message(decision: &Decision) -> String {
         }
     }
 }
-

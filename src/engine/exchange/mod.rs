@@ -113,8 +113,7 @@ pub fn judge(
     let standing = presenter::judge(snapshot, exchange, now)?;
     let target = target::judge(snapshot, exchange.wanted, exchange.client, &standing)?;
     presenter::not_barred_at(snapshot, &standing, &target)?;
-    let granted =
-        authority::judge(snapshot, exchange.client, &standing, &target, exchange.wanted)?;
+    let granted = authority::judge(snapshot, exchange.client, &standing, &target, exchange.wanted)?;
     mint::child(snapshot, exchange, &standing, &target, granted, now)
 }
 
