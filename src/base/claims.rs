@@ -39,7 +39,7 @@ pub fn required_text<'a>(object: &'a Object, name: &'static str) -> Result<&'a s
     }
 }
 
-/// An optional NumericDate. RFC 7519 section 2 allows fractions; they are cut off. JW-10.
+/// An optional `NumericDate`. RFC 7519 section 2 allows fractions; they are cut off. JW-10.
 pub fn time(object: &Object, name: &'static str) -> Result<Option<Timestamp>, ClaimError> {
     match object.get(name) {
         None => Ok(None),
@@ -52,7 +52,7 @@ pub fn time(object: &Object, name: &'static str) -> Result<Option<Timestamp>, Cl
     }
 }
 
-/// A NumericDate that must be there.
+/// A `NumericDate` that must be there.
 pub fn required_time(object: &Object, name: &'static str) -> Result<Timestamp, ClaimError> {
     time(object, name)?.ok_or(ClaimError::Missing(name))
 }

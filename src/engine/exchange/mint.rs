@@ -45,8 +45,7 @@ const JWS_OVERHEAD_BYTES: usize = 560;
 pub fn child(
     snapshot: &Snapshot,
     exchange: &Exchange<'_>,
-    standing: &Standing<'_>,
-    target: &Target<'_>,
+    (standing, target): (&Standing<'_>, &Target<'_>),
     granted: Granted,
     now: Timestamp,
 ) -> Result<Tentative, Refusal> {
