@@ -14,5 +14,3 @@ pub mod revoke;
 pub mod snapshot;
 pub mod verify;
 
-#[cfg(test)]
-mod tests;

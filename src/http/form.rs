@@ -9,6 +9,8 @@ mod tests;
 
 use std::borrow::Cow;
 
+use crate::oauth::params::Params;
+
 /// Parameters in one form; the largest real request has fewer than 20.
 pub const PARAMETERS_MAX: usize = 64;
 
@@ -114,6 +116,16 @@ impl<'a> Form<'a> {
             strangers.push(name);
         }
         Ok(())
+    }
+}
+
+impl Params for Form<'_> {
+    fn one(&self, name: &str) -> Option<&str> {
+        self.get(name)
+    }
+
+    fn all(&self, name: &str) -> Vec<&str> {
+        Form::all(self, name).collect()
     }
 }
 

@@ -141,7 +141,7 @@ impl Deputy {
         match writer.delegate(delegation, event).await.map_err(Fault::from)? {
             Delegated::Recorded(receipt) => {
                 let mismatch = || Fault::Internal("receipt for another delegation", None);
-                let minted = tentative.settle(signed, receipt).ok_or_else(mismatch)?;
+                let minted = tentative.settle(signed, &receipt).ok_or_else(mismatch)?;
                 Ok(Some(minted))
             }
             Delegated::Moved { .. } => {

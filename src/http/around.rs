@@ -1,0 +1,126 @@
+//! What stands around every request: its name, the headers that every answer has, one line in the
+//! log, and a net below a handler that panics. It never sees a parameter, a token or a secret.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+};
+
+use axum::{
+    extract::Request,
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method,
+        header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
+    },
+    response::Response,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tokio::time::Instant;
+
+use super::error;
+use crate::base::random::Random;
+
+/// The longest request id that we take over; longer ones are replaced.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// The name of a request, in its answer and in the log: printable ASCII.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The caller's `X-Request-ID` if it is 1 to [`REQUEST_ID_BYTES_MAX`] printable characters,
+    /// else a fresh one.
+    pub fn of(headers: &HeaderMap, random: &Random) -> RequestId {
+        let sent = headers.get(X_REQUEST_ID).filter(|id| is_acceptable(id.as_bytes()));
+        RequestId(sent.cloned().unwrap_or_else(|| fresh(random)))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.to_str().unwrap_or_default())
+    }
+}
+
+fn is_acceptable(id: &[u8]) -> bool {
+    let printable = |b: &u8| (0x20..=0x7e).contains(b);
+    !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.iter().all(printable)
+}
+
+fn fresh(random: &Random) -> HeaderValue {
+    // 96 bits, 16 characters: unique among all requests that any log keeps.
+    let id = random.bytes::<12>().ok().map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+    let id = id.and_then(|id| HeaderValue::try_from(id).ok());
+    // Without randomness nothing is answered but this request's error.
+    id.unwrap_or(HeaderValue::from_static("none"))
+}
+
+/// One request, from its head to its answer's head.
+#[derive(Debug)]
+pub struct Frame<'a> {
+    id: RequestId,
+    method: Method,
+    path: &'a str,
+    opened: Instant,
+}
+
+impl Frame<'_> {
+    /// Begins. `path` is the route's, with names in place of values.
+    pub fn open<'a>(random: &Random, path: &'a str, request: &Request) -> Frame<'a> {
+        let id = RequestId::of(request.headers(), random);
+        Frame { id, method: request.method().clone(), path, opened: Instant::now() }
+    }
+
+    /// The request's name.
+    pub const fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// Waits for the answer and finishes it.
+    pub async fn close(&self, answer: impl Future<Output = Response>) -> Response {
+        let mut response = caught(answer).await.unwrap_or_else(|| error::panicked(&self.id));
+        finish(response.headers_mut(), &self.id);
+        let micros = u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(
+            id = %self.id,
+            method = %self.method,
+            path = self.path,
+            status = response.status().as_u16(),
+            micros,
+            "answered"
+        );
+        response
+    }
+}
+
+fn finish(headers: &mut HeaderMap, id: &RequestId) {
+    // TE-7: an answer with a token in it must not be kept. Public documents say otherwise.
+    headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.insert(X_REQUEST_ID, id.0.clone());
+}
+
+/// What the future gives, or `None` when it panics.
+async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        // The state of a request that panicked is dropped with it; shared state is behind types
+        // that have no broken middle.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
+            Err(_panic) => Poll::Ready(None),
+        }
+    })
+    .await
+}

@@ -1,0 +1,98 @@
+//! How a client presents itself with a form: in `Authorization` or in the body, one way only.
+//! Whether its credentials are good is the service's to say.
+
+#[cfg(test)]
+mod tests;
+
+use axum::{body::Body, http::HeaderMap, response::Response};
+
+use super::{
+    error::{self, Rejected},
+    form::{Form, Names},
+    head::{self, Authorization},
+    routes::{self, Later},
+    serve::body::{BODY_BYTES_MAX, BODY_WAIT, read_body},
+};
+use crate::{
+    base::secret::Secret,
+    engine::authenticate::{ClientRefusal, PresentedClient},
+    model::client::AuthMethod,
+    service::{Deputy, Failure, token::Caller},
+};
+
+/// A client's request, as a handler gets it. Has no `Debug`: forms carry secrets.
+pub struct Asked<'a> {
+    /// The service.
+    pub deputy: &'a Deputy,
+    /// Who asks: unproved.
+    pub caller: Caller,
+    /// What it asks.
+    pub form: Form<'a>,
+}
+
+/// Reads the form, finds the client's credentials and lets `handler` answer.
+pub async fn answer(
+    asked: routes::Asked<'_>,
+    body: Body,
+    names: &'static Names,
+    handler: for<'a> fn(Asked<'a>) -> Later<'a, Result<Response, Failure>>,
+) -> Response {
+    let read = read(&asked, body).await;
+    let read = read.as_deref().map_err(Clone::clone).and_then(|body| {
+        Ok((Form::parse(body, names)?, head::authorization(&asked.parts.headers)?))
+    });
+    let (form, authorization) = match read {
+        Ok(read) => read,
+        Err(problem) => return error::rejected(&problem),
+    };
+    // RFC 6749 section 5.2: challenge only who tried this way.
+    let challenged = !matches!(authorization, Authorization::None);
+    let caller = Caller { presented: presented(authorization, &form), source: asked.source() };
+    let answer = handler(Asked { deputy: asked.deputy, caller, form }).await;
+    answer.unwrap_or_else(|failure| error::failure(&failure, challenged, asked.id))
+}
+
+async fn read(asked: &routes::Asked<'_>, body: Body) -> Result<axum::body::Bytes, Rejected> {
+    // TE-9. No parameter of ours may stand there, so nothing may.
+    if asked.parts.uri.query().is_some_and(|query| !query.is_empty()) {
+        return Err(Rejected::Query);
+    }
+    if !is_form(&asked.parts.headers)? {
+        return Err(Rejected::NotAForm);
+    }
+    Ok(read_body(body, BODY_BYTES_MAX, BODY_WAIT).await?)
+}
+
+fn is_form(headers: &HeaderMap) -> Result<bool, Rejected> {
+    Ok(head::content_type(headers)?.is_some_and(|content_type| content_type.is_form()))
+}
+
+/// Finds the one set of credentials. RFC 6749 section 2.3: not more than one method.
+fn presented(
+    authorization: Authorization,
+    form: &Form<'_>,
+) -> Result<PresentedClient, ClientRefusal> {
+    let id = form.get("client_id");
+    let secret = form.get("client_secret");
+    let asserts = ["client_assertion", "client_assertion_type"];
+    let asserts = asserts.into_iter().any(|name| form.get(name).is_some());
+    match (authorization, id, secret, asserts) {
+        (Authorization::None, _, None, true) => Err(ClientRefusal::Wrong),
+        (Authorization::None, Some(id), Some(secret), false) => Ok(PresentedClient {
+            id: id.to_owned(),
+            secret: Secret::new(secret.to_owned()),
+            method: AuthMethod::ClientSecretPost,
+        }),
+        (Authorization::None, _, _, false) => Err(ClientRefusal::Absent),
+        (_, _, Some(_), _) | (_, _, _, true) => Err(ClientRefusal::TwoMethods),
+        (Authorization::Basic { id, secret }, beside, None, false) => {
+            if beside.is_some_and(|beside| beside != id) {
+                return Err(ClientRefusal::Contradiction);
+            }
+            Ok(PresentedClient { id, secret, method: AuthMethod::ClientSecretBasic })
+        }
+        (Authorization::Bearer(_) | Authorization::Other, _, None, false) => {
+            Err(ClientRefusal::Wrong)
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The shapes of answers that are not errors: 200 and a body.
+
+use axum::{
+    body::Body,
+    http::{
+        HeaderValue,
+        header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE},
+    },
+    response::Response,
+};
+
+/// A JSON text.
+pub fn json(body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A JSON text for everybody: web pages may read it, and it may be kept for five minutes.
+pub fn public(body: impl Into<Body>) -> Response {
+    let mut response = json(body);
+    for_everybody(&mut response);
+    response
+}
+
+/// Marks an answer as one that web pages may read and caches may keep.
+pub fn for_everybody(response: &mut Response) {
+    let headers = response.headers_mut();
+    // Clients look for new keys every 300 s, and for an unknown one sooner.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+}
