@@ -1,7 +1,7 @@
 //! The program `deputy`: reads the command line, runs one command, and turns its end into an exit
 //! code: 0 done, 1 refused or failed, 2 not understood.
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use clap::Parser as _;
 use deputy::cli::{self, Cli, Command, Out, ServerError, server};
@@ -28,7 +28,9 @@ async fn run(command: Command, out: &mut Out) -> ExitCode {
         Command::CheckConfig(args) => server::check_config(args, out),
         #[cfg(feature = "demo")]
         Command::Demo { keep } => return demo::run(demo::Options { keep }).await,
-        Command::Admin(command) => return cli::run(command, out).await,
+        Command::Admin(command) => {
+            return cli::run(command, &|name| env::var(name).ok(), out).await;
+        }
     };
     ended.unwrap_or_else(|error: ServerError| {
         for line in error.to_string().lines() {

@@ -32,7 +32,11 @@ pub enum Command {
     Serve(ServerArgs),
     /// Tell the whole story on this machine: an injected agent is stopped, a chain is revoked
     #[cfg(feature = "demo")]
-    Demo,
+    Demo {
+        /// Leave everything running at the end, and print requests to try
+        #[arg(long)]
+        keep: bool,
+    },
     /// Bring the database schema up to date, then stop
     Migrate(ServerArgs),
     /// Print the configuration that holds, and where each value came from

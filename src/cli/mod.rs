@@ -7,6 +7,7 @@ mod args;
 mod compose;
 mod out;
 mod run;
+pub mod server;
 mod show;
 
 #[cfg(test)]
@@ -16,4 +17,5 @@ pub use self::{
     args::{AdminCommand, Cli, Command, Connection, ServerArgs},
     out::Out,
     run::run,
+    server::ServerError,
 };
