@@ -39,7 +39,7 @@ pub fn required_text<'a>(object: &'a Object, name: &'static str) -> Result<&'a s
     }
 }
 
-/// An optional NumericDate. RFC 7519 section 2 allows fractions; they are cut off. JW-10.
+/// An optional `NumericDate`. RFC 7519 section 2 allows fractions; they are cut off. JW-10.
 pub fn time(object: &Object, name: &'static str) -> Result<Option<Timestamp>, ClaimError> {
     match object.get(name) {
         None => Ok(None),
@@ -52,7 +52,7 @@ pub fn time(object: &Object, name: &'static str) -> Result<Option<Timestamp>, Cl
     }
 }
 
-/// A NumericDate that must be there.
+/// A `NumericDate` that must be there.
 pub fn required_time(object: &Object, name: &'static str) -> Result<Timestamp, ClaimError> {
     time(object, name)?.ok_or(ClaimError::Missing(name))
 }
@@ -73,10 +73,7 @@ pub fn texts<'a>(object: &'a Object, name: &'static str) -> Result<Vec<&'a str>,
 /// A whole number that is not negative.
 pub fn required_u64(object: &Object, name: &'static str) -> Result<u64, ClaimError> {
     let value = object.get(name).ok_or(ClaimError::Missing(name))?;
-    value
-        .as_i64()
-        .and_then(|n| u64::try_from(n).ok())
-        .ok_or(ClaimError::Malformed(name))
+    value.as_i64().and_then(|n| u64::try_from(n).ok()).ok_or(ClaimError::Malformed(name))
 }
 
 #[cfg(test)]
@@ -100,8 +97,16 @@ mod tests {
             assert_eq!(time(text).unwrap(), Timestamp::from_epoch_s(seconds));
         }
         let bad = [
-            "null", "true", "\"1700000000\"", "[]", "{}", "-1", "-0.5", "1700000000000",
-            "9223372036854775808", "1e308",
+            "null",
+            "true",
+            "\"1700000000\"",
+            "[]",
+            "{}",
+            "-1",
+            "-0.5",
+            "1700000000000",
+            "9223372036854775808",
+            "1e308",
         ];
         for text in bad {
             assert!(time(text).is_err(), "{text}");

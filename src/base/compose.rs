@@ -60,11 +60,7 @@ impl ObjectWriter {
 
     /// An array of texts.
     #[must_use]
-    pub fn texts<'a>(
-        self,
-        name: &str,
-        values: impl IntoIterator<Item = &'a str>,
-    ) -> ObjectWriter {
+    pub fn texts<'a>(self, name: &str, values: impl IntoIterator<Item = &'a str>) -> ObjectWriter {
         let quoted: Vec<String> = values.into_iter().map(json::quote).collect();
         self.raw(name, &format!("[{}]", quoted.join(",")))
     }

@@ -135,9 +135,10 @@ impl Agent {
         let config = StreamableHttpClientTransportConfig::with_uri(url)
             .auth_header(token.secret.expose().as_str());
         let transport = StreamableHttpClientTransport::with_client(self.wire.client(), config);
-        let lifecycle =
-            ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
-        ().serve_with_lifecycle(transport, lifecycle).await.map(Session).map_err(not_opened)
+        let lifecycle = ClientLifecycleMode::Discover {
+            preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+        };
+        ().serve_with_lifecycle(transport, lifecycle).await.map(Session).map_err(|e| not_opened(&e))
     }
 }
 
@@ -205,8 +206,11 @@ fn outcome(result: &CallToolResult) -> Called {
 }
 
 /// A server that does not let us in says so before any tool is named.
-fn not_opened(error: ClientInitializeError) -> Called {
-    let ClientInitializeError::TransportError { error: DynamicTransportError { error: source, .. }, .. } = &error
+fn not_opened(error: &ClientInitializeError) -> Called {
+    let ClientInitializeError::TransportError {
+        error: DynamicTransportError { error: source, .. },
+        ..
+    } = &error
     else {
         return Called::Broken(error.to_string());
     };

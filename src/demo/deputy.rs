@@ -15,9 +15,17 @@ pub struct Deputy {
 #[derive(Debug)]
 struct Home(PathBuf);
 impl Deputy {
-    pub async fn start() -> Result<Deputy, DemoError> { todo!() }
-    pub fn url(&self) -> String { todo!() }
-    pub fn admin_token(&self) -> Result<Secret<String>, DemoError> { todo!() }
-    pub fn home(&self) -> &str { todo!() }
+    pub async fn start() -> Result<Deputy, DemoError> {
+        todo!()
+    }
+    pub fn url(&self) -> String {
+        todo!()
+    }
+    pub fn admin_token(&self) -> Result<Secret<String>, DemoError> {
+        todo!()
+    }
+    pub fn home(&self) -> &str {
+        todo!()
+    }
     pub async fn stop(self) {}
 }

@@ -74,7 +74,8 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
     };
     let bearer = Bearer { gate, token: Arc::new(token), heard: Arc::default() };
     let announced = request.headers().get("mcp-method");
-    if announced.is_none_or(|method| method != "tools/call") && bearer.introspect().await != Heard::Live
+    if announced.is_none_or(|method| method != "tools/call")
+        && bearer.introspect().await != Heard::Live
     {
         return bearer.refusal();
     }
@@ -178,4 +179,67 @@ fn bearer(headers: &HeaderMap) -> Option<Secret<String>> {
 /// A JSON object as text.
 pub fn as_text(object: &Map<String, Value>) -> String {
     Value::Object(object.clone()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, body::Body, middleware, routing::post};
+    use tower::ServiceExt as _;
+
+    /// A door behind which lies gold, and nobody to ask: port 1 answers nothing.
+    fn door() -> Router {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let gate = Arc::new(Gate {
+            wire: Wire::new().unwrap(),
+            introspection: "http://127.0.0.1:1/oauth2/introspect".to_owned(),
+            owner: Credentials { client_id: "cl_x".to_owned(), secret: Secret::new(String::new()) },
+            resource: "http://127.0.0.1:2/mcp".to_owned(),
+            metadata: "http://127.0.0.1:2/.well-known/oauth-protected-resource/mcp".to_owned(),
+            metadata_source: "http://127.0.0.1:1/resources/x".to_owned(),
+        });
+        Router::new()
+            .route("/mcp", post(|| async { "gold" }))
+            .route_layer(middleware::from_fn_with_state(gate, guard))
+    }
+
+    async fn knock(headers: &[(&str, &str)]) -> Response {
+        let mut request = Request::post("/mcp");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        door().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn rfc6750_a_request_without_a_token_learns_where_to_get_one_and_no_error() {
+        for headers in [vec![], vec![("authorization", "Basic eDp5")]] {
+            let response = knock(&headers).await;
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+            let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
+            assert_eq!(
+                challenge,
+                "Bearer resource_metadata=\
+                 \"http://127.0.0.1:2/.well-known/oauth-protected-resource/mcp\""
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn two_tokens_are_none() {
+        let two = [("authorization", "Bearer a"), ("authorization", "Bearer b")];
+        assert_eq!(knock(&two).await.status(), StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn nothing_gets_through_while_deputy_is_down() {
+        let response = knock(&[("authorization", "Bearer t")]).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn announcing_a_call_and_doing_something_else_gets_nothing_out() {
+        let headers = [("authorization", "Bearer t"), ("mcp-method", "tools/call")];
+        assert_eq!(knock(&headers).await.status(), StatusCode::BAD_REQUEST);
+    }
 }

@@ -53,9 +53,8 @@ impl Stage<'_> {
                 "curl -s {owner} --data-urlencode \"token=$TOKEN\" -d '{call}' {base}/oauth2/introspect; echo"
             )
         };
-        let introspect_plainly = format!(
-            "curl -s {owner} --data-urlencode \"token=$TOKEN\" {base}/oauth2/introspect"
-        );
+        let introspect_plainly =
+            format!("curl -s {owner} --data-urlencode \"token=$TOKEN\" {base}/oauth2/introspect");
         let asked = |id: &str| encoded(&[("tool", "tickets.get"), ("arguments", id)]);
         vec![
             (

@@ -135,7 +135,11 @@ impl Stage<'_> {
             ("identity", self.issuer.url(), "OpenID issuer: discovery, rotating keys"),
             ("deputy", self.admin.base.clone(), "this program; SQLite"),
             ("tickets", self.cast.tickets.uri.clone(), "MCP server (rmcp): tickets.get"),
-            ("refunds", self.cast.refunds.uri.clone(), "MCP server (rmcp): refunds.list, refunds.export"),
+            (
+                "refunds",
+                self.cast.refunds.uri.clone(),
+                "MCP server (rmcp): refunds.list, refunds.export",
+            ),
         ];
         for (label, url, what) in parts {
             n.row(Mood::Plain, label, &format!("{url:<36}{what}"));
@@ -156,7 +160,10 @@ impl Stage<'_> {
         let (mood, text) = if wrong == 0 {
             (Mood::Granted, format!("All {steps} steps came out as they must."))
         } else {
-            (Mood::Warning, format!("{wrong} of {steps} steps came out differently: see `!! WRONG`."))
+            (
+                Mood::Warning,
+                format!("{wrong} of {steps} steps came out differently: see `!! WRONG`."),
+            )
         };
         n.row(mood, "the end", &text);
         wrong == 0

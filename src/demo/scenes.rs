@@ -183,7 +183,9 @@ impl Stage<'_> {
         n.row(Mood::Title, "revoked", &format!("transaction {}", props.txn));
         n.check(revision.is_some(), "the revocation is numbered");
         n.gap();
-        n.say("The very next call, on the connection that is still open, and allowed a moment ago:");
+        n.say(
+            "The very next call, on the connection that is still open, and allowed a moment ago:",
+        );
         let Cast { support, billing, tickets, refunds, .. } = &self.cast;
         let call = ("refunds.list", json!({ "order_id": "A-17" }));
         let must = Must::Fail("401");
@@ -261,7 +263,11 @@ fn granted(n: &mut Narrator<'_>, token: &Token, at: &str) {
 fn told_refusal(n: &mut Narrator<'_>, refused: &Refused) {
     n.row(Mood::Refused, "  REFUSED", &format!("{}: {}", refused.error, refused.description));
     if let Some(id) = &refused.error_id {
-        n.row(Mood::Plain, "", &format!("error id {id}; operators find the precise reason under it"));
+        n.row(
+            Mood::Plain,
+            "",
+            &format!("error id {id}; operators find the precise reason under it"),
+        );
     }
 }
 
@@ -312,10 +318,13 @@ async fn called(
         (Called::Unauthorised(_), Must::Fail(reason)) => reason == "401",
         (_, _) => false,
     };
-    n.check(came_true, match must {
-        Must::Pass => "allowed",
-        Must::Fail(reason) => reason,
-    });
+    n.check(
+        came_true,
+        match must {
+            Must::Pass => "allowed",
+            Must::Fail(reason) => reason,
+        },
+    );
     match outcome {
         Called::Done(answer, _) => Some(answer),
         Called::Denied(_) | Called::Unauthorised(_) | Called::Broken(_) => None,

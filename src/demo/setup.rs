@@ -178,7 +178,8 @@ async fn server(admin: &Admin, desk: Desk) -> Result<Server, DemoError> {
         "scopes_supported": [format!("{id}:read")],
     });
     admin.post("/resources", &resource).await?;
-    let import = json!({ "tools_list": mcp_server::tools_list(desk).await?, "assign": assign(desk) });
+    let import =
+        json!({ "tools_list": mcp_server::tools_list(desk).await?, "assign": assign(desk) });
     admin.post(&format!("/resources/{id}/tools/import"), &import).await?;
     let gate = Gate {
         wire: admin.wire.clone(),

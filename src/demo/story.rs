@@ -80,7 +80,9 @@ impl<'a> Narrator<'a> {
     /// A labelled row; more lines stand below its text.
     pub fn row(&mut self, mood: Mood, label: &str, text: &str) {
         let mut label = label;
-        for line in text.lines().flat_map(|line| wrapped(line, WIDTH.saturating_sub(COLUMN + INDENT))) {
+        for line in
+            text.lines().flat_map(|line| wrapped(line, WIDTH.saturating_sub(COLUMN + INDENT)))
+        {
             self.line(mood, &format!("{:INDENT$}{label:COLUMN$}{line}", ""));
             label = "";
         }

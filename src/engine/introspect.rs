@@ -51,7 +51,7 @@ pub enum Verdict {
     /// A decision that may be answered now and journalled.
     Decided(String, Box<Event>),
     /// An allow that must be committed before it is answered.
-    Tentative(Tentative),
+    Tentative(Box<Tentative>),
 }
 
 /// An allow that is not yet one: its event must be committed first.
@@ -85,13 +85,10 @@ pub fn judge(snapshot: &Snapshot, asked: &Introspection<'_>, now: Timestamp) -> 
     let Some(call) = &asked.question.call else {
         return Verdict::Active(introspection::active(issuer, claims, None));
     };
-    let question = decide::Question {
-        id: asked.id,
-        tool: &call.tool,
-        arguments: call.arguments.as_deref(),
-    };
+    let question =
+        decide::Question { id: asked.id, tool: &call.tool, arguments: call.arguments.as_deref() };
     let decision = decide::decide(snapshot, claims, &resource, &question);
-    let event = decision_event(snapshot, asked, claims, &resource, &decision, now);
+    let event = decision_event(snapshot, asked, (claims, &resource), &decision, now);
     if !decision.allow {
         let hint = hint(&snapshot.config, claims, &resource, &decision);
         let answer = introspection::denied(claims, &decision, hint.as_ref());
@@ -99,7 +96,7 @@ pub fn judge(snapshot: &Snapshot, asked: &Introspection<'_>, now: Timestamp) -> 
     }
     let answer = introspection::active(issuer, claims, Some(&decision));
     if decision.effect.is_none_or(Effect::is_committed_first) {
-        Verdict::Tentative(Tentative { answer, event })
+        Verdict::Tentative(Box::new(Tentative { answer, event }))
     } else {
         Verdict::Decided(answer, Box::new(event))
     }
@@ -141,9 +138,11 @@ fn hint(
     let tool = decision.tool.as_ref().and_then(|name| resource.tools.get(name))?;
     let safe = tool.effect == Effect::Read || resource.step_up_hints;
     let agent = config.client(&claims.client)?.agent.as_ref()?;
-    let within = agent.allowance.entries().iter().any(|entry| {
-        entry.resource == resource.id && tool.scopes.is_subset(&entry.scope)
-    });
+    let within = agent
+        .allowance
+        .entries()
+        .iter()
+        .any(|entry| entry.resource == resource.id && tool.scopes.is_subset(&entry.scope));
     (safe && within).then(|| {
         let required_scope = tool.scopes.to_string();
         let metadata = resource_metadata_url(config, &resource.id);
@@ -160,8 +159,7 @@ pub fn resource_metadata_url(config: &Config, id: &ResourceId) -> String {
 fn decision_event(
     snapshot: &Snapshot,
     asked: &Introspection<'_>,
-    claims: &OurClaims,
-    resource: &Resource,
+    (claims, resource): (&OurClaims, &Resource),
     decision: &Decision,
     now: Timestamp,
 ) -> Event {

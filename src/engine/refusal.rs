@@ -167,7 +167,9 @@ impl Refusal {
             | Refusal::ActorToken(_)
             | Refusal::Presenter(_)
             | Refusal::Barred(_) => TOKEN_UNACCEPTABLE.to_owned(),
-            Refusal::TooDeep => "the actor chain would be longer than this server allows".to_owned(),
+            Refusal::TooDeep => {
+                "the actor chain would be longer than this server allows".to_owned()
+            }
             Refusal::Target(fault) => fault.description().to_owned(),
             Refusal::NoEdge => {
                 "no administrator has allowed this client to hand authority to that one".to_owned()

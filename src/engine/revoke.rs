@@ -2,9 +2,12 @@
 
 use super::{authenticate::Authenticated, exchange::mint, snapshot::Snapshot, verify::Verified};
 use crate::{
-    base::time::Timestamp,
+    base::{
+        id::{ClientId, TransactionId},
+        time::Timestamp,
+    },
     model::{
-        delegation::{Delegation, Source},
+        delegation::Source,
         event::{Event, Kind},
         revocation::{Bar, Target},
         token::OurClaims,
@@ -52,10 +55,10 @@ pub fn by_holder(
 /// What an administrator's revocation of a delegation bars: its source, for its actor.
 ///
 /// A root bars the foreign token for that agent; a child bars its parent's token for that actor.
-pub fn bar_of(delegation: &Delegation) -> Option<Bar> {
-    match &delegation.source {
-        Source::Foreign => Some(Bar::Root(delegation.claims.txn)),
-        Source::Delegation(parent) => Some(Bar::Child(*parent, delegation.holder().clone())),
+pub fn bar_of(source: &Source, txn: TransactionId, holder: &ClientId) -> Option<Bar> {
+    match source {
+        Source::Foreign => Some(Bar::Root(txn)),
+        Source::Delegation(parent) => Some(Bar::Child(*parent, holder.clone())),
         Source::Own => None,
     }
 }

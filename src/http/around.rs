@@ -24,7 +24,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokio::time::Instant;
 
 use super::error;
-use crate::{base::random::Random, service::Deputy};
+use crate::base::random::Random;
 
 /// The longest request id that we take over; longer ones are replaced.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
@@ -67,17 +67,17 @@ fn fresh(random: &Random) -> HeaderValue {
 
 /// One request, from its head to its answer's head.
 #[derive(Debug)]
-pub struct Frame {
+pub struct Frame<'a> {
     id: RequestId,
     method: Method,
-    path: &'static str,
+    path: &'a str,
     opened: Instant,
 }
 
-impl Frame {
+impl Frame<'_> {
     /// Begins. `path` is the route's, with names in place of values.
-    pub fn open(deputy: &Deputy, path: &'static str, request: &Request) -> Frame {
-        let id = RequestId::of(request.headers(), deputy.random());
+    pub fn open<'a>(random: &Random, path: &'a str, request: &Request) -> Frame<'a> {
+        let id = RequestId::of(request.headers(), random);
         Frame { id, method: request.method().clone(), path, opened: Instant::now() }
     }
 

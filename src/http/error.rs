@@ -1,6 +1,6 @@
 //! THE table from reasons to statuses and codes: no other file of `http` above the accept loop
-//! names a status. Bodies are RFC 6749 section 5.2; what an operator sees is a problem (RFC 9457).
-//! Whether something is refused is never decided here.
+//! names a status, except `admin`, whose problems (RFC 9457) are its own. Bodies are RFC 6749
+//! section 5.2. Whether something is refused is never decided here.
 
 #[cfg(test)]
 mod tests;
@@ -12,8 +12,7 @@ use axum::{
     http::{
         HeaderValue, StatusCode,
         header::{
-            ALLOW, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER,
-            WWW_AUTHENTICATE,
+            ALLOW, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
         },
     },
     response::Response,
@@ -31,12 +30,12 @@ const DESCRIPTION_CHARS_MAX: usize = 256;
 
 /// RFC 6749 section 5.2: sent only to a client that used `Authorization`. Some clients hide the
 /// JSON behind this header, wherever it stands.
-const BASIC: HeaderValue =
-    HeaderValue::from_static(r#"Basic realm="deputy", charset="UTF-8""#);
+const BASIC: HeaderValue = HeaderValue::from_static(r#"Basic realm="deputy", charset="UTF-8""#);
 
 /// A page without any power: no script, no style, no frame, no form.
-const NO_POWER: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+const NO_POWER: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
 
 /// A request that no service function saw.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,10 +68,7 @@ impl Rejected {
             | Rejected::NotAForm
             | Rejected::Body(BodyError::Broken)
             | Rejected::Form(
-                FormError::TooMany
-                | FormError::Name
-                | FormError::Encoding
-                | FormError::Repeated(_),
+                FormError::TooMany | FormError::Name | FormError::Encoding | FormError::Repeated(_),
             ) => StatusCode::BAD_REQUEST,
             Rejected::Body(BodyError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Rejected::Body(BodyError::Slow) => StatusCode::REQUEST_TIMEOUT,
@@ -125,9 +121,10 @@ pub fn fault(fault: &Fault, id: &RequestId) -> Response {
         Fault::Internal(..) => tracing::error!(%id, %error, "a request failed"),
     }
     let (code, description) = match fault {
-        Fault::Unavailable(..) => {
-            (Code::TemporarilyUnavailable, "something this server needs cannot be reached; try again")
-        }
+        Fault::Unavailable(..) => (
+            Code::TemporarilyUnavailable,
+            "something this server needs cannot be reached; try again",
+        ),
         Fault::Busy => (Code::TemporarilyUnavailable, "too busy; try again"),
         Fault::Internal(..) => (Code::ServerError, INTERNAL),
     };
@@ -138,7 +135,8 @@ pub fn fault(fault: &Fault, id: &RequestId) -> Response {
     response
 }
 
-const INTERNAL: &str = "this server failed; its log knows why, under the X-Request-ID of this answer";
+const INTERNAL: &str =
+    "this server failed; its log knows why, under the X-Request-ID of this answer";
 
 /// The answer when a handler panicked. The panic itself was logged by its hook.
 pub fn panicked(id: &RequestId) -> Response {
@@ -202,63 +200,6 @@ pub fn no_login(page: Option<&'static str>) -> Response {
 
 const NO_LOGIN: &str = "nobody logs in here: this server exchanges tokens (RFC 8693). \
                         Log in at your own identity provider and exchange its token";
-
-/// Why an operator was not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stranger {
-    /// No bearer token.
-    Absent,
-    /// A token that is nobody's.
-    Wrong,
-    /// An auditor may not change anything.
-    Role,
-}
-
-/// The answer to an operator that was not let in. RFC 6750 section 3.1, RFC 9457.
-pub fn stranger(stranger: Stranger) -> Response {
-    let (status, title, detail, challenge) = match stranger {
-        Stranger::Absent => (
-            StatusCode::UNAUTHORIZED,
-            "Unauthorized",
-            "send `Authorization: Bearer` with an operator's token",
-            Some(r#"Bearer realm="deputy""#),
-        ),
-        Stranger::Wrong => (
-            StatusCode::UNAUTHORIZED,
-            "Unauthorized",
-            "this is not the token of an operator",
-            Some(r#"Bearer realm="deputy", error="invalid_token""#),
-        ),
-        Stranger::Role => (
-            StatusCode::FORBIDDEN,
-            "Forbidden",
-            "this operator may read, but not change anything",
-            None,
-        ),
-    };
-    let mut response = problem(status, title, detail);
-    if let Some(challenge) = challenge {
-        let challenge = HeaderValue::from_static(challenge);
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-    }
-    response
-}
-
-/// [`rejected`] for an operator.
-pub fn rejected_operator(rejected: &Rejected) -> Response {
-    let status = rejected.status();
-    problem(status, status.canonical_reason().unwrap_or("Error"), &rejected.to_string())
-}
-
-fn problem(status: StatusCode, title: &str, detail: &str) -> Response {
-    let body = ObjectWriter::new()
-        .text("type", "about:blank")
-        .text("title", title)
-        .count("status", u64::from(status.as_u16()))
-        .text("detail", detail)
-        .finish();
-    typed(status, "application/problem+json", body)
-}
 
 fn oauth(code: Code, description: &str) -> Response {
     json(status(code), sentence(code, description).finish())

@@ -31,7 +31,8 @@ pub async fn authorization_server(asked: Asked<'_>) -> Response {
 pub async fn jwks(asked: Asked<'_>) -> Response {
     let snapshot = asked.deputy.snapshot();
     let keys = snapshot.config.keys.jwks();
-    let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Fingerprint::of(keys.as_bytes()).as_bytes()));
+    let etag =
+        format!("\"{}\"", URL_SAFE_NO_PAD.encode(Fingerprint::of(keys.as_bytes()).as_bytes()));
     let known = is_known(&asked.parts.headers, &etag);
     let Ok(etag) = HeaderValue::try_from(etag) else { return reply::public(keys.to_owned()) };
     let mut response = if known { error::not_modified() } else { reply::json(keys.to_owned()) };

@@ -2,11 +2,17 @@
 //! it, and only this fold makes the value it needs: no handler can forget to ask. What a handler
 //! does, and what stands around every request, is not written here.
 
-use std::{collections::BTreeMap, net::IpAddr, net::Ipv4Addr, pin::Pin, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    pin::Pin,
+    sync::Arc,
+};
 
 use axum::{
     Router,
-    body::Bytes,
+    body::Body,
     extract::{FromRequestParts, RawPathParams, Request},
     http::{Method, request::Parts},
     response::Response,
@@ -14,11 +20,16 @@ use axum::{
 };
 
 use super::{
-    admin, around::{self, RequestId}, client, error, form::Names, head, health, introspect, metadata, operator,
-    revoke, serve::Peer, token,
+    admin,
+    around::{Frame, RequestId},
+    client, error,
+    form::Names,
+    head, health, introspect, metadata, revoke,
+    serve::Peer,
+    token,
 };
 use crate::{
-    engine::snapshot::{Operator, Role},
+    registry::operator::Role,
     service::{Deputy, Failure},
 };
 
@@ -26,12 +37,12 @@ use crate::{
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One operation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// Its method. `GET` answers `HEAD` too.
     pub method: Method,
     /// Its path as axum writes it, except that [`ISSUER`] stands for the issuer's path.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     /// The `operationId` in the contract.
     pub operation: &'static str,
     /// Who may call it, and what answers.
@@ -49,8 +60,8 @@ pub enum Handler {
     /// A client that presents credentials in a form with these parameters. Whether they are good
     /// is the service's to say: it takes nothing without a `Caller`.
     Client(&'static Names, for<'a> fn(client::Asked<'a>) -> Later<'a, Result<Response, Failure>>),
-    /// An operator of at least this role.
-    Operator(Role, for<'a> fn(Asked<'a>, Operator) -> Later<'a, Response>),
+    /// An operator, through the gate of the admin API.
+    Operator(&'static admin::Route),
 }
 
 /// Who may call a route.
@@ -73,8 +84,6 @@ pub struct Asked<'a> {
     pub id: &'a RequestId,
     /// Its head.
     pub parts: Parts,
-    /// Its body; empty where [`Handler::Public`] answers.
-    pub body: Bytes,
     params: Option<RawPathParams>,
 }
 
@@ -99,13 +108,25 @@ impl Route {
         match self.handler {
             Handler::Public(_) => Access::Public,
             Handler::Client(..) => Access::Client,
-            Handler::Operator(role, _) => Access::Operator(role),
+            Handler::Operator(route) => Access::Operator(match route.access {
+                admin::Access::Read => Role::Auditor,
+                admin::Access::Change => Role::Admin,
+            }),
         }
     }
 
     /// Its path where the issuer lives at `issuer_path`.
     pub fn path_under(&self, issuer_path: &str) -> String {
         self.path.replace(ISSUER, issuer_path)
+    }
+
+    fn of_admin(route: &'static admin::Route) -> Route {
+        Route {
+            method: route.method.clone(),
+            path: Cow::Owned(format!("{}{}", admin::PREFIX, route.path)),
+            operation: route.operation,
+            handler: Handler::Operator(route),
+        }
     }
 
     fn answers(&self, method: &Method) -> bool {
@@ -126,13 +147,23 @@ pub enum Side {
 
 impl Side {
     /// The routes of this side. Health is on both.
-    pub fn routes(self) -> impl Iterator<Item = &'static Route> {
-        let lists: &[&'static [Route]] = match self {
-            Side::Both => &[HEALTH, PROTOCOL, admin::ROUTES],
-            Side::Protocol => &[HEALTH, PROTOCOL],
-            Side::Admin => &[HEALTH, admin::ROUTES],
-        };
-        lists.iter().copied().flatten()
+    pub fn routes(self) -> Vec<Route> {
+        let admin = || admin::ROUTES.iter().map(Route::of_admin);
+        let mut routes = HEALTH.to_vec();
+        match self {
+            Side::Both => {
+                routes.extend_from_slice(PROTOCOL);
+                routes.extend(admin());
+            }
+            Side::Protocol => routes.extend_from_slice(PROTOCOL),
+            Side::Admin => routes.extend(admin()),
+        }
+        routes
+    }
+
+    /// Whether unknown paths of the admin API are answered in its manner.
+    const fn has_admin(self) -> bool {
+        matches!(self, Side::Both | Side::Admin)
     }
 }
 
@@ -140,13 +171,13 @@ impl Side {
 pub const HEALTH: &[Route] = &[
     Route {
         method: Method::GET,
-        path: "/health/live",
+        path: Cow::Borrowed("/health/live"),
         operation: "getLiveness",
         handler: Handler::Public(|asked| Box::pin(health::live(asked))),
     },
     Route {
         method: Method::GET,
-        path: "/health/ready",
+        path: Cow::Borrowed("/health/ready"),
         operation: "getReadiness",
         handler: Handler::Public(|asked| Box::pin(health::ready(asked))),
     },
@@ -156,13 +187,13 @@ pub const HEALTH: &[Route] = &[
 pub const PROTOCOL: &[Route] = &[
     Route {
         method: Method::POST,
-        path: "{issuer}/token",
+        path: Cow::Borrowed("{issuer}/token"),
         operation: "token",
         handler: Handler::Client(&token::NAMES, |asked| Box::pin(token::token(asked))),
     },
     Route {
         method: Method::POST,
-        path: "{issuer}/introspect",
+        path: Cow::Borrowed("{issuer}/introspect"),
         operation: "introspect",
         handler: Handler::Client(&introspect::NAMES, |asked| {
             Box::pin(introspect::introspect(asked))
@@ -170,44 +201,44 @@ pub const PROTOCOL: &[Route] = &[
     },
     Route {
         method: Method::POST,
-        path: "{issuer}/revoke",
+        path: Cow::Borrowed("{issuer}/revoke"),
         operation: "revoke",
         handler: Handler::Client(&revoke::NAMES, |asked| Box::pin(revoke::revoke(asked))),
     },
     Route {
         method: Method::GET,
-        path: "{issuer}/jwks",
+        path: Cow::Borrowed("{issuer}/jwks"),
         operation: "getJwks",
         handler: Handler::Public(|asked| Box::pin(metadata::jwks(asked))),
     },
     Route {
         method: Method::GET,
-        path: "{issuer}/authorize",
+        path: Cow::Borrowed("{issuer}/authorize"),
         operation: "authorize",
         handler: Handler::Public(|asked| Box::pin(metadata::authorize(asked))),
     },
     // MD-1: the same document at every place where a client may look for it.
     Route {
         method: Method::GET,
-        path: "/.well-known/oauth-authorization-server{issuer}",
+        path: Cow::Borrowed("/.well-known/oauth-authorization-server{issuer}"),
         operation: "getAuthorizationServerMetadata",
         handler: Handler::Public(|asked| Box::pin(metadata::authorization_server(asked))),
     },
     Route {
         method: Method::GET,
-        path: "/.well-known/openid-configuration{issuer}",
+        path: Cow::Borrowed("/.well-known/openid-configuration{issuer}"),
         operation: "getOpenidConfigurationInserted",
         handler: Handler::Public(|asked| Box::pin(metadata::authorization_server(asked))),
     },
     Route {
         method: Method::GET,
-        path: "{issuer}/.well-known/openid-configuration",
+        path: Cow::Borrowed("{issuer}/.well-known/openid-configuration"),
         operation: "getOpenidConfiguration",
         handler: Handler::Public(|asked| Box::pin(metadata::authorization_server(asked))),
     },
     Route {
         method: Method::GET,
-        path: "/resources/{id}/oauth-protected-resource",
+        path: Cow::Borrowed("/resources/{id}/oauth-protected-resource"),
         operation: "getProtectedResourceMetadata",
         handler: Handler::Public(|asked| Box::pin(metadata::protected_resource(asked))),
     },
@@ -218,29 +249,34 @@ pub fn router(deputy: &Deputy, side: Side) -> Router {
     let issuer_path = &deputy.options().issuer_path;
     let mut places: BTreeMap<String, Place> = BTreeMap::new();
     for route in side.routes() {
-        let place = places.entry(route.path_under(issuer_path)).or_insert_with(|| Place {
-            deputy: deputy.clone(),
-            path: route.path,
-            routes: Vec::new(),
-        });
+        let path = route.path_under(issuer_path);
+        let place = places.entry(path).or_insert_with_key(|path| Place::new(deputy, path));
         // An issuer at the root has two of its well-known places at one path.
         if !place.routes.iter().any(|known| known.method == route.method) {
             place.routes.push(route);
         }
     }
-    let nowhere = Place { deputy: deputy.clone(), path: "", routes: Vec::new() };
-    let router = Router::new().fallback(at(nowhere));
-    places.into_iter().fold(router, |router, (path, place)| router.route(&path, any(at(place))))
+    let mut router = Router::new().fallback(at(Place::new(deputy, NOWHERE)));
+    if side.has_admin() {
+        let nowhere = format!("{}/{{*nowhere}}", admin::PREFIX);
+        places.insert(nowhere.clone(), Place::new(deputy, &nowhere));
+    }
+    for (path, place) in places {
+        router = router.route(&path, any(at(place)));
+    }
+    router
 }
 
-fn at(place: Place) -> impl Fn(Request) -> Later<'static, Response> + Clone + Send + Sync + 'static {
+/// What the log says in place of a path that no route has.
+const NOWHERE: &str = "-";
+
+fn at(place: Place) -> impl Fn(Request) -> Later<'static, Response> + Clone + Send + Sync {
     let place = Arc::new(place);
     move |request| {
         let place = Arc::clone(&place);
         Box::pin(async move {
-            let frame = around::Frame::open(&place.deputy, place.path, &request);
-            let answer = place.answer(request, frame.id());
-            frame.close(answer).await
+            let frame = Frame::open(place.deputy.random(), &place.path, &request);
+            frame.close(place.answer(request, frame.id())).await
         })
     }
 }
@@ -248,34 +284,55 @@ fn at(place: Place) -> impl Fn(Request) -> Later<'static, Response> + Clone + Se
 /// One path and what answers there.
 struct Place {
     deputy: Deputy,
-    path: &'static str,
-    routes: Vec<&'static Route>,
+    path: String,
+    routes: Vec<Route>,
 }
 
 impl Place {
+    fn new(deputy: &Deputy, path: &str) -> Place {
+        Place { deputy: deputy.clone(), path: path.to_owned(), routes: Vec::new() }
+    }
+
     async fn answer(&self, request: Request, id: &RequestId) -> Response {
         if let Err(problem) = head::check(request.headers()) {
             return error::rejected(&problem.into());
         }
-        if self.routes.is_empty() {
-            return error::not_found();
-        }
         let Some(route) = self.routes.iter().find(|route| route.answers(request.method())) else {
-            return error::method_not_allowed(&self.allow());
+            return self.refuse(&request);
         };
-        let (mut parts, body) = request.into_parts();
-        let params = RawPathParams::from_request_parts(&mut parts, &()).await;
-        // A segment that is not UTF-8 names nothing; a path without segments has no params.
-        let asked = Asked { deputy: &self.deputy, id, parts, body: Bytes::new(), params: params.ok() };
         match route.handler {
-            Handler::Public(handler) => handler(asked).await,
-            Handler::Client(names, handler) => client::answer(asked, body, names, handler).await,
-            Handler::Operator(role, handler) => operator::answer(asked, body, role, handler).await,
+            Handler::Public(handler) => handler(self.asked(request, id).await.0).await,
+            Handler::Client(names, handler) => {
+                let (asked, body) = self.asked(request, id).await;
+                client::answer(asked, body, names, handler).await
+            }
+            Handler::Operator(route) => admin::answer(self.deputy.clone(), route, request).await,
+        }
+    }
+
+    async fn asked<'a>(&'a self, request: Request, id: &'a RequestId) -> (Asked<'a>, Body) {
+        let (mut parts, body) = request.into_parts();
+        let params = match self.path.contains('{') {
+            // A segment that is not UTF-8 names nothing.
+            true => RawPathParams::from_request_parts(&mut parts, &()).await.ok(),
+            false => None,
+        };
+        (Asked { deputy: &self.deputy, id, parts, params }, body)
+    }
+
+    fn refuse(&self, request: &Request) -> Response {
+        let is_admin = self.path.starts_with(admin::PREFIX);
+        match (self.routes.is_empty(), is_admin) {
+            (true, false) => error::not_found(),
+            (false, false) => error::method_not_allowed(&self.allow()),
+            (true, true) => admin::not_found(request.uri()),
+            (false, true) => admin::method_not_allowed(&self.allow()),
         }
     }
 
     fn allow(&self) -> String {
-        let mut methods: Vec<&str> = self.routes.iter().map(|route| route.method.as_str()).collect();
+        let methods = self.routes.iter().map(|route| route.method.as_str());
+        let mut methods: Vec<&str> = methods.collect();
         if methods.contains(&"GET") {
             methods.push("HEAD");
         }

@@ -15,11 +15,7 @@ use super::{
     Algorithm, JwkError, JwtError, Kek, KeyError, KeySet, MacKey, Opened, Profile, SealError,
     SigningKey, TypRule, open, password, sign_compact, to_base64url,
 };
-use crate::base::{
-    json,
-    random::Random,
-    secret::Secret,
-};
+use crate::base::{json, random::Random, secret::Secret};
 
 pub(super) const AT: Profile = Profile {
     name: "test access token",

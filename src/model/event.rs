@@ -152,7 +152,7 @@ pub struct Committed(());
 
 impl Committed {
     /// For the store, after the commit and never before.
-    pub const fn committed() -> Committed {
+    pub const fn by_store() -> Committed {
         Committed(())
     }
 }

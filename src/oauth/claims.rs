@@ -69,10 +69,7 @@ pub fn write(issuer: &str, claims: &OurClaims) -> String {
         .text("txn", &claims.txn.to_string())
         .texts("dlg", path.iter().map(String::as_str))
         .raw("rev", &format!("[{},{}]", claims.root_revision, claims.revision))
-        .maybe_raw(
-            "auth_time",
-            claims.authentication.auth_time.map(|t| t.to_string()).as_deref(),
-        )
+        .maybe_raw("auth_time", claims.authentication.auth_time.map(|t| t.to_string()).as_deref())
         .maybe_text("acr", claims.authentication.acr.as_deref())
         .maybe_raw("amr", amr(&claims.authentication).as_deref())
         .finish()
@@ -209,4 +206,3 @@ fn authority(
     }
     Ok(Authority::new(entries))
 }
-

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     base::{compose::ObjectWriter, secret::Secret},
     model::{
+        authority::ToolName,
         call::{Decision, Reason},
         token::OurClaims,
         uri::Uri,
@@ -134,7 +135,7 @@ pub fn denied(claims: &OurClaims, decision: &Decision, hint: Option<&Hint>) -> S
     let mut body = ObjectWriter::new()
         .flag("allow", false)
         .text("reason", decision.reason.as_str())
-        .maybe_text("tool", decision.tool.as_ref().map(|t| t.as_str()))
+        .maybe_text("tool", decision.tool.as_ref().map(ToolName::as_str))
         .maybe_text("argument", decision.argument.as_deref())
         .text("message", &message(decision))
         .text("id", &decision.id.to_string());
@@ -168,7 +169,7 @@ fn permitted(decision: &Decision) -> String {
     ObjectWriter::new()
         .flag("allow", true)
         .text("reason", decision.reason.as_str())
-        .maybe_text("tool", decision.tool.as_ref().map(|t| t.as_str()))
+        .maybe_text("tool", decision.tool.as_ref().map(ToolName::as_str))
         .text("id", &decision.id.to_string())
         .finish()
 }
@@ -218,4 +219,3 @@ fn message(decision: &Decision) -> String {
         }
     }
 }
-

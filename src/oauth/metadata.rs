@@ -6,7 +6,7 @@
 use super::token_type::{GRANT_CLIENT_CREDENTIALS, GRANT_TOKEN_EXCHANGE, TokenType};
 use crate::{
     base::compose::ObjectWriter,
-    model::{client::AuthMethod, resource::Resource},
+    model::{client::AuthMethod, resource::Resource, scope::ScopeToken},
 };
 
 /// The authorization server metadata of `issuer`. MD-1 … MD-3.
@@ -57,7 +57,7 @@ pub fn protected_resource(issuer: &str, resource: &Resource) -> String {
         .text("resource", resource.uri.as_str())
         .text("resource_name", &resource.name)
         .texts("authorization_servers", [issuer])
-        .texts("scopes_supported", resource.scopes.iter().map(|s| s.as_str()))
+        .texts("scopes_supported", resource.scopes.iter().map(ScopeToken::as_str))
         .texts("bearer_methods_supported", ["header"])
         .texts("authorization_details_types_supported", ["mcp_tool_call"])
         .finish()

@@ -5,7 +5,10 @@ use super::{Deputy, Failure, Fault, token::Caller};
 use crate::{
     base::id::DecisionId,
     engine::introspect::{self, Introspection, Verdict},
-    oauth::{introspection::{INACTIVE, Question}, params::ParamError},
+    oauth::{
+        introspection::{INACTIVE, Question},
+        params::ParamError,
+    },
 };
 
 impl Deputy {

@@ -83,8 +83,13 @@ const OPEN_TO_OTHERS: &str = "the key-encryption key file is open to others: chm
 fn write_0600(path: &Path, text: &str) -> Result<(), Fault> {
     let failed = "a secret file cannot be written";
     let mut options = fs::OpenOptions::new();
-    let mut file =
-        options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(internal(failed))?;
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(internal(failed))?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(internal(failed))
 }
 
@@ -146,12 +151,7 @@ fn put(kind: &str, id: &str, body: String) -> Put {
     Put { kind: kind.to_owned(), id: id.to_owned(), expected: None, body }
 }
 
-fn seal(
-    kek: &Kek,
-    name: &str,
-    plain: &Secret<Vec<u8>>,
-    random: &Random,
-) -> Result<String, Fault> {
+fn seal(kek: &Kek, name: &str, plain: &Secret<Vec<u8>>, random: &Random) -> Result<String, Fault> {
     let sealed = kek.seal(name, plain, random).map_err(internal("sealing failed"))?;
     Ok(URL_SAFE_NO_PAD.encode(sealed))
 }
@@ -171,8 +171,8 @@ fn signing_key(
     now: Timestamp,
     signs_from: Timestamp,
 ) -> Result<Put, Fault> {
-    let key = SigningKey::generate(Algorithm::Es256)
-        .map_err(internal("a signing key cannot be made"))?;
+    let key =
+        SigningKey::generate(Algorithm::Es256).map_err(internal("a signing key cannot be made"))?;
     let sealed = seal(kek, &sealing_name(key.kid()), &key.to_pkcs8(), random)?;
     let body = ObjectWriter::new()
         .text("kid", key.kid())
@@ -214,8 +214,7 @@ pub fn ring(documents: &[Document], kek: &Kek, now: Timestamp) -> Result<KeyRing
         let text = |name| body.get(name).and_then(Value::as_str).ok_or_else(malformed);
         let alg = Algorithm::from_name(text("alg")?).ok_or_else(malformed)?;
         let signs_from = body.get("signs_from").and_then(Value::as_i64);
-        let signs_from =
-            signs_from.and_then(Timestamp::from_epoch_s).ok_or_else(malformed)?;
+        let signs_from = signs_from.and_then(Timestamp::from_epoch_s).ok_or_else(malformed)?;
         let pkcs8 = unseal(kek, &sealing_name(text("kid")?), &body)?;
         let key = SigningKey::from_pkcs8(alg, &pkcs8)
             .map_err(internal("a signing key cannot be loaded"))?;
@@ -223,9 +222,8 @@ pub fn ring(documents: &[Document], kek: &Kek, now: Timestamp) -> Result<KeyRing
     }
     keys.sort_by_key(|k| k.signs_from);
     let replaced = |i: usize| {
-        keys.get(i.saturating_add(1)).is_some_and(|next: &RingKey| {
-            next.signs_from.plus(VERIFIES_AFTER) <= now
-        })
+        keys.get(i.saturating_add(1))
+            .is_some_and(|next: &RingKey| next.signs_from.plus(VERIFIES_AFTER) <= now)
     };
     let kept = keys.iter().enumerate().filter(|(i, _)| !replaced(*i)).map(|(_, k)| k.clone());
     Ok(KeyRing::new(kept.collect()))
@@ -245,7 +243,10 @@ impl Deputy {
         let now = self.now();
         let put = signing_key(&self.0.kek, self.random(), now, now.plus(PUBLISHED_BEFORE))?;
         let event = Event {
-            detail: vec![("operator".into(), operator.name.clone()), ("kid".into(), put.id.clone())],
+            detail: vec![
+                ("operator".into(), operator.name.clone()),
+                ("kid".into(), put.id.clone()),
+            ],
             ..Event::new(Kind::Configuration, "key.rotated", now, self.snapshot().revision)
         };
         self.store().writer().configure(vec![put], event).await?;

@@ -141,7 +141,7 @@ impl Deputy {
         match writer.delegate(delegation, event).await.map_err(Fault::from)? {
             Delegated::Recorded(receipt) => {
                 let mismatch = || Fault::Internal("receipt for another delegation", None);
-                let minted = tentative.settle(signed, receipt).ok_or_else(mismatch)?;
+                let minted = tentative.settle(signed, &receipt).ok_or_else(mismatch)?;
                 Ok(Some(minted))
             }
             Delegated::Moved { .. } => {
@@ -240,7 +240,8 @@ impl Deputy {
         needs: &verify::foreign::Needs,
         now: Timestamp,
     ) -> Result<Arc<super::remote::keys::Fetched>, Fault> {
-        let keys = self.0.issuer_keys.keys((&*needs.issuer).into(), needs.kid.as_deref(), now).await;
+        let keys =
+            self.0.issuer_keys.keys((&*needs.issuer).into(), needs.kid.as_deref(), now).await;
         keys.map_err(|error| Fault::Unavailable("the trusted issuer", Some(Box::new(error))))
     }
 

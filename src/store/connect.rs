@@ -1,7 +1,7 @@
 //! Connections: the pools that read, the one connection that writes, and the schema they find.
 //! The only file that names an engine outside `twin`.
 
-use std::{str::FromStr, time::Duration};
+use std::{fs::File, io, path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection as _, PgConnection, PgPool, SqliteConnection, SqlitePool,
@@ -138,9 +138,11 @@ impl Address {
     pub async fn migrate(&self) -> Result<(), Error> {
         match self {
             Address::Sqlite(options) => {
+                // The switch to WAL takes a lock that SQLite does not wait for, and sqlx has no lock
+                // of its own for SQLite: one process at a time, by a lock file beside the database.
+                let _alone = alone(options.get_filename()).await?;
                 let options = options.clone().create_if_missing(true);
                 let mut db = connected(SqliteConnection::connect_with(&options)).await?;
-                // sqlx has no lock of its own for SQLite: the transaction is it.
                 let mut tx = db.begin_with(twin::BEGIN).await?;
                 SQLITE_SCHEMA.run_direct(None, &mut *tx, false).await?;
                 tx.commit().await?;
@@ -197,6 +199,19 @@ impl Address {
             }
         })
     }
+}
+
+/// Holds `FILE.lock` until dropped; the system lets go of it when a process dies.
+async fn alone(database: &Path) -> Result<File, Error> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = File::options().create(true).append(true).open(name)?;
+        file.lock()?;
+        Ok(file)
+    });
+    let locked = locked.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    locked.map_err(|error| sqlx::Error::Io(error).into())
 }
 
 impl Connection {

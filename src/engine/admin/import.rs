@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Import {
     /// What must be written.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Tool>,
     /// New names.
     pub imported: Vec<ToolName>,
     /// Names whose tool is written again.
@@ -24,14 +24,9 @@ pub struct Import {
     pub unchanged: Vec<ToolName>,
 }
 
-/// One tool that must be written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// The tool. Where its meaning is new, `changed_at` says nothing yet.
-    pub tool: Tool,
-    /// Whether its meaning is new: then it changed at the revision that writing it makes.
-    pub is_new_meaning: bool,
-}
+/// When a tool's meaning changes: at the revision that writing it makes, which only the store
+/// knows. Whoever reads the document puts the revision that it was written at in its place.
+pub const AT_THIS_WRITE: u64 = 0;
 
 /// Compares what was sent with what is registered.
 pub fn import(
@@ -53,7 +48,8 @@ pub fn import(
             None => import.unchanged.push(name),
             Some(change) => {
                 import.changes.push(change);
-                let names = if known.is_some() { &mut import.changed } else { &mut import.imported };
+                let names =
+                    if known.is_some() { &mut import.changed } else { &mut import.imported };
                 names.push(name);
             }
         }
@@ -62,16 +58,19 @@ pub fn import(
 }
 
 /// What must be written so that a tool is as described; `None` when it is so already.
-pub fn replace(known: Option<&Tool>, draft: ToolDraft, now: Timestamp) -> Option<Change> {
+pub fn replace(known: Option<&Tool>, draft: ToolDraft, now: Timestamp) -> Option<Tool> {
     let Some(known) = known else {
-        return Some(Change { tool: draft.into_tool(0, now), is_new_meaning: true });
+        return Some(draft.into_tool(AT_THIS_WRITE, now));
     };
     let tool = draft.into_tool(known.changed_at, known.changed_on);
     if tool == *known {
         return None;
     }
-    let is_new_meaning = (&tool.digest, &tool.scopes, tool.effect)
-        != (&known.digest, &known.scopes, known.effect);
-    let changed_on = if is_new_meaning { now } else { known.changed_on };
-    Some(Change { tool: Tool { changed_on, ..tool }, is_new_meaning })
+    let is_new_meaning =
+        (&tool.digest, &tool.scopes, tool.effect) != (&known.digest, &known.scopes, known.effect);
+    Some(if is_new_meaning {
+        Tool { changed_at: AT_THIS_WRITE, changed_on: now, ..tool }
+    } else {
+        tool
+    })
 }

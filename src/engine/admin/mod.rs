@@ -11,7 +11,7 @@ mod import;
 #[cfg(test)]
 mod tests;
 
-use super::snapshot::{Config, Operator, Snapshot};
+use super::snapshot::{Config, Snapshot};
 use crate::{
     base::{
         id::{Alias, ClientId},
@@ -21,16 +21,16 @@ use crate::{
     model::{
         ceiling::{Ceiling, CeilingEntry},
         client::{Client, Edge},
-        event::{Event, Kind, Outcome},
+        event::{Event, Kind},
         issuer::TrustedIssuer,
         resource::{Enforces, Resource},
         scope::Scope,
         uri::Uri,
     },
-    registry::{Problem, tool::ToolDraft},
+    registry::{Problem, operator::Operator, tool::ToolDraft},
 };
 
-pub use import::{Change, Import, import, replace};
+pub use import::{AT_THIS_WRITE, Import, import, replace};
 
 /// The most secrets of one client that work at the same time: the one in use, and the one that
 /// replaces it.
@@ -58,8 +58,7 @@ fn agent_uri(config: &Config, id: &ClientId, uri: &Uri) -> Vec<Problem> {
         problems.push(problem(at, message));
     }
     if let Some(owner) = config.agent_uri_owner(uri).filter(|owner| *owner != id) {
-        let message =
-            format!("belongs to the client `{owner}`: give each agent one of its own");
+        let message = format!("belongs to the client `{owner}`: give each agent one of its own");
         problems.push(problem(at, message));
     }
     problems
@@ -239,10 +238,6 @@ fn problem(at: &str, message: impl Into<String>) -> Problem {
 
 /// The event of a configuration change, with nothing filled in but who, when and what.
 pub fn event(snapshot: &Snapshot, operator: &Operator, reason: &str, now: Timestamp) -> Event {
-    Event {
-        kind: Kind::Configuration,
-        outcome: Outcome::Granted,
-        detail: vec![("operator".into(), operator.name.clone())],
-        ..super::revoke::event(snapshot, reason, now)
-    }
+    let detail = vec![("operator".into(), operator.name.clone())];
+    Event { detail, ..Event::new(Kind::Configuration, reason, now, snapshot.revision) }
 }

@@ -95,9 +95,8 @@ fn rules(issuer: &TrustedIssuer, claims: &ForeignClaims) -> Rules {
             (ForeignScope::Any, _) | (ForeignScope::Token(_), ForeignKind::IdToken) => true,
             (ForeignScope::Token(token), ForeignKind::AccessToken) => claims.scope.contains(token),
         };
-        let matches = |(name, values): (&String, &Vec<_>)| {
-            foreign::matches(&claims.claims, name, values)
-        };
+        let matches =
+            |(name, values): (&String, &Vec<_>)| foreign::matches(&claims.claims, name, values);
         rule.kind == claims.kind && scope && rule.claims.iter().all(matches)
     });
     let gives: Vec<CeilingEntry> = matching.flat_map(|rule| rule.gives.iter().cloned()).collect();
@@ -163,9 +162,9 @@ fn at_target(
 ) -> Result<Entry, Refusal> {
     let named = details_at(asked, &resource.uri);
     let inherited = match source {
-        SourceOf::Parent(parent, _) => Some(
-            parent.at(&resource.uri).ok_or(Refusal::Target(TargetFault::NotCovered))?,
-        ),
+        SourceOf::Parent(parent, _) => {
+            Some(parent.at(&resource.uri).ok_or(Refusal::Target(TargetFault::NotCovered))?)
+        }
         SourceOf::Rules(_) | SourceOf::Own => None,
     };
     let entry = match (&asked.scope, named, inherited) {

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{Exchange, OwnRequest, Tentative, authority::Granted, presenter::Standing, target::Target};
+use super::{
+    Exchange, OwnRequest, Tentative, authority::Granted, presenter::Standing, target::Target,
+};
 use crate::{
     base::{
         id::{ClientId, TransactionId},
@@ -43,8 +45,7 @@ const JWS_OVERHEAD_BYTES: usize = 560;
 pub fn child(
     snapshot: &Snapshot,
     exchange: &Exchange<'_>,
-    standing: &Standing<'_>,
-    target: &Target<'_>,
+    (standing, target): (&Standing<'_>, &Target<'_>),
     granted: Granted,
     now: Timestamp,
 ) -> Result<Tentative, Refusal> {
@@ -60,10 +61,7 @@ pub fn child(
     };
     let parent = base.id();
     let keeps_chain = matches!(standing, Standing::Holder(_));
-    let us = Actor {
-        issuer: Arc::clone(&snapshot.config.issuer),
-        sub: client.id.as_str().into(),
-    };
+    let us = Actor { issuer: Arc::clone(&snapshot.config.issuer), sub: client.id.as_str().into() };
     let chain = chain(&base, us, keeps_chain, target)?;
     let mut path = base.path.clone();
     path.push(exchange.id);
@@ -224,9 +222,7 @@ fn chain(
 fn addressed(target: &Target<'_>) -> (OurKind, Arc<str>, Seconds) {
     match target {
         Target::Agent(_, uri, _) => (OurKind::HandOver, uri.as_str().into(), HAND_OVER_TTL),
-        Target::Resource(resource) => {
-            (OurKind::Call, resource.uri.as_str().into(), ttl(resource))
-        }
+        Target::Resource(resource) => (OurKind::Call, resource.uri.as_str().into(), ttl(resource)),
     }
 }
 

@@ -113,9 +113,8 @@ pub fn judge(
     let standing = presenter::judge(snapshot, exchange, now)?;
     let target = target::judge(snapshot, exchange.wanted, exchange.client, &standing)?;
     presenter::not_barred_at(snapshot, &standing, &target)?;
-    let granted =
-        authority::judge(snapshot, exchange.client, &standing, &target, exchange.wanted)?;
-    mint::child(snapshot, exchange, &standing, &target, granted, now)
+    let granted = authority::judge(snapshot, exchange.client, &standing, &target, exchange.wanted)?;
+    mint::child(snapshot, exchange, (&standing, &target), granted, now)
 }
 
 /// Judges `client_credentials`: `sub` is the client itself, and nobody acts for it.
@@ -159,7 +158,7 @@ impl Tentative {
 
     /// Hands the token out, now that the store says it was committed. `None` if the receipt is for
     /// another delegation.
-    pub fn settle(self, signed: String, receipt: Receipt) -> Option<Minted> {
+    pub fn settle(self, signed: String, receipt: &Receipt) -> Option<Minted> {
         let claims = &self.delegation.claims;
         (Some(receipt.delegation()) == claims.id()).then(|| Minted {
             token: signed,

@@ -50,9 +50,7 @@ pub fn judge<'a>(
     now: Timestamp,
 ) -> Result<Standing<'a>, Refusal> {
     match exchange.subject {
-        SubjectToken::Foreign(verified) => {
-            foreign(snapshot, exchange.client, verified.get(), now)
-        }
+        SubjectToken::Foreign(verified) => foreign(snapshot, exchange.client, verified.get(), now),
         SubjectToken::Ours(verified) => ours(snapshot, exchange.client, verified.get(), now),
     }
 }
@@ -125,8 +123,8 @@ fn may_act(
     let named_issuer = named_issuer.as_deref().unwrap_or(&issuer.url);
     let id = &client.client().id;
     let here = named_issuer == &*config.issuer && *sub == *id.as_str();
-    let there = named_issuer == &*issuer.url
-        && issuer.agents.get(id).is_some_and(|ids| ids.contains(sub));
+    let there =
+        named_issuer == &*issuer.url && issuer.agents.get(id).is_some_and(|ids| ids.contains(sub));
     if here || there { Ok(()) } else { Err(Refusal::Presenter("may_act_names_another")) }
 }
 
@@ -159,10 +157,7 @@ fn ours<'a>(
 }
 
 /// A hand-over is for the agent in its `aud` and nobody else, edge or no edge.
-fn receiver<'a>(
-    client: &Authenticated,
-    claims: &'a OurClaims,
-) -> Result<Standing<'a>, Refusal> {
+fn receiver<'a>(client: &Authenticated, claims: &'a OurClaims) -> Result<Standing<'a>, Refusal> {
     let uri = client.client().agent.as_ref().map(|agent| agent.uri.as_str());
     if uri == Some(&claims.audience) {
         Ok(Standing::Receiver(claims))

@@ -2,8 +2,8 @@
 
 use super::{TokenFault, Verified};
 use crate::{
-    engine::{authenticate::Authenticated, snapshot::Snapshot},
     base::time::Timestamp,
+    engine::{authenticate::Authenticated, snapshot::Snapshot},
     model::token::{OurClaims, OurKind},
 };
 

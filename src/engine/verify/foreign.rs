@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use super::{TokenFault, Verified, profiles};
 use crate::{
     base::{
@@ -192,8 +194,7 @@ fn token_id(claims: &Object, token: &str) -> Result<String, TokenFault> {
     }
     let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
     let digest = Fingerprint::of(signed.as_bytes());
-    let hex: String = digest.as_bytes().iter().map(|b| format!("{b:02x}")).collect();
-    Ok(format!("sha256:{hex}"))
+    Ok(format!("sha256:{}", URL_SAFE_NO_PAD.encode(digest.as_bytes())))
 }
 
 fn presenter(claims: &Object) -> Result<Option<String>, TokenFault> {

@@ -14,11 +14,12 @@ use crate::{
 pub fn judge(config: &Config, token: &str) -> Result<Verified<OurClaims>, TokenFault> {
     let opened = jose::open(token, &profiles::OURS)?.verify_with(config.keys.verifying())?;
     let typ = opened.typ.unwrap_or_default();
-    let claims = claims::read(&config.issuer, typ, &opened.payload_text, &opened.claims)
-        .map_err(|error| match error {
+    let claims = claims::read(&config.issuer, typ, &opened.payload_text, &opened.claims).map_err(
+        |error| match error {
             claims::OurClaimsError::Claim(error) => TokenFault::Claim(error),
             claims::OurClaimsError::NotOurs(_) => TokenFault::Kind,
-        })?;
+        },
+    )?;
     Ok(Verified(claims))
 }
 

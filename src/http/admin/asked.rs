@@ -10,12 +10,12 @@ use axum::{
 use super::{Access, Problem, Route};
 use crate::{
     base::{id::NotAnId, secret::Secret},
-    engine::snapshot::{Operator, Role},
     http::{
         form::{Form, Names},
         head::{self, Authorization},
         serve::body::{self, BODY_WAIT},
     },
+    registry::operator::{Operator, Role},
     service::{
         Deputy,
         admin::{DocumentPage, Expected},
@@ -145,7 +145,8 @@ async fn path(parts: &mut Parts) -> Result<Vec<(String, String)>, Problem> {
 
 fn query(route: &Route, text: &str) -> Result<Vec<(&'static str, String)>, Problem> {
     let names = Names { once: route.query, many: &[] };
-    let form = Form::parse(text.as_bytes(), &names).map_err(|e| Problem::malformed(e.to_string()))?;
+    let form =
+        Form::parse(text.as_bytes(), &names).map_err(|e| Problem::malformed(e.to_string()))?;
     if form.unknown() > 0 {
         let known = if route.query.is_empty() {
             "this operation has none".to_owned()
@@ -168,7 +169,9 @@ fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     let version = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let version = version.and_then(|digits| digits.parse().ok());
     version.map(Expected::Version).ok_or_else(|| {
-        Problem::malformed("`If-Match` must be one ETag as it was answered, such as `\"3\"`".to_owned())
+        Problem::malformed(
+            "`If-Match` must be one ETag as it was answered, such as `\"3\"`".to_owned(),
+        )
     })
 }
 

@@ -24,7 +24,8 @@ use crate::{
 pub async fn revoke(deputy: Deputy, asked: Asked) -> Answered {
     let order = Order::parse(&asked.body)?;
     let revision = deputy.revoke_by_order(&asked.operator, &order).await?;
-    let body = ObjectWriter::new().count("revision", revision).raw("revoked", &order.said.to_json());
+    let body =
+        ObjectWriter::new().count("revision", revision).raw("revoked", &order.said.to_json());
     Ok(Reply::ok(body.finish()))
 }
 
@@ -91,11 +92,13 @@ pub async fn verify(deputy: Deputy, _asked: Asked) -> Answered {
 fn subject(asked: &Asked) -> Result<Option<Subject>, Problem> {
     match (asked.query("subject_iss"), asked.query("subject_sub")) {
         (None, None) => Ok(None),
-        (Some(issuer), Some(sub)) => {
-            Ok(Some(Subject { issuer: issuer.into(), sub: sub.into() }))
+        (Some(issuer), Some(sub)) => Ok(Some(Subject { issuer: issuer.into(), sub: sub.into() })),
+        (Some(_), None) => {
+            Err(Problem::parameter("subject_sub", "is missing beside `subject_iss`"))
         }
-        (Some(_), None) => Err(Problem::parameter("subject_sub", "is missing beside `subject_iss`")),
-        (None, Some(_)) => Err(Problem::parameter("subject_iss", "is missing beside `subject_sub`")),
+        (None, Some(_)) => {
+            Err(Problem::parameter("subject_iss", "is missing beside `subject_sub`"))
+        }
     }
 }
 

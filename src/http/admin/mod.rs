@@ -16,11 +16,9 @@ mod tests;
 use std::pin::Pin;
 
 use axum::{
-    Router,
     extract::Request,
-    http::{Method, Uri},
+    http::{HeaderValue, Method, Uri, header::ALLOW},
     response::{IntoResponse, Response},
-    routing::{MethodFilter, on},
 };
 
 pub use self::{
@@ -72,21 +70,8 @@ pub type Running = Pin<Box<dyn Future<Output = Answered> + Send>>;
 /// A handler: parse, call one function of `service`, reply.
 pub type Handler = fn(Deputy, Asked) -> Running;
 
-/// The router of the whole admin API, to be merged into a listener's.
-pub fn router(deputy: &Deputy) -> Router {
-    let mut router = Router::new();
-    for route in ROUTES {
-        let Ok(filter) = MethodFilter::try_from(route.method.clone()) else { continue };
-        let deputy = deputy.clone();
-        let handle = move |request: Request| answer(deputy.clone(), route, request);
-        router = router.route(route.path, on(filter, handle));
-    }
-    let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed);
-    Router::new().nest(PREFIX, router)
-}
-
 /// The gate: operator, role, body, handler.
-async fn answer(deputy: Deputy, route: &'static Route, request: Request) -> Response {
+pub(super) async fn answer(deputy: Deputy, route: &'static Route, request: Request) -> Response {
     let answered = match Asked::read(&deputy, route, request).await {
         Ok(asked) => (route.handler)(deputy, asked).await,
         Err(problem) => Err(problem),
@@ -97,10 +82,16 @@ async fn answer(deputy: Deputy, route: &'static Route, request: Request) -> Resp
     }
 }
 
-async fn not_found(uri: Uri) -> Problem {
-    Problem::missing(&format!("path `{}`", uri.path()))
+/// There is no such path in the admin API.
+pub(super) fn not_found(uri: &Uri) -> Response {
+    Problem::missing(&format!("path `{}`", uri.path())).into_response()
 }
 
-async fn method_not_allowed() -> Problem {
-    Problem::method_not_allowed()
+/// There is such a path, but it has other methods.
+pub(super) fn method_not_allowed(allow: &str) -> Response {
+    let mut response = Problem::method_not_allowed().into_response();
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
 }

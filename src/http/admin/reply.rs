@@ -113,7 +113,10 @@ impl Problem {
             all => format!("{} problems; nothing was changed", all.len()),
         };
         let title = "the document is refused";
-        Problem { errors, ..Problem::new(StatusCode::BAD_REQUEST, "invalid-document", title, detail) }
+        Problem {
+            errors,
+            ..Problem::new(StatusCode::BAD_REQUEST, "invalid-document", title, detail)
+        }
     }
 
     /// 400: something else about the request.
@@ -167,7 +170,9 @@ impl Problem {
         let errors: Vec<String> = self
             .errors
             .iter()
-            .map(|e| ObjectWriter::new().text("field", &e.field).text("message", &e.message).finish())
+            .map(|e| {
+                ObjectWriter::new().text("field", &e.field).text("message", &e.message).finish()
+            })
             .collect();
         let errors = (!errors.is_empty()).then(|| format!("[{}]", errors.join(",")));
         ObjectWriter::new()
@@ -186,7 +191,9 @@ impl From<BodyError> for Problem {
             BodyError::TooLarge { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is too large")
             }
-            BodyError::Slow => (StatusCode::REQUEST_TIMEOUT, "too-slow", "the body came too slowly"),
+            BodyError::Slow => {
+                (StatusCode::REQUEST_TIMEOUT, "too-slow", "the body came too slowly")
+            }
             BodyError::Broken => {
                 (StatusCode::BAD_REQUEST, "malformed-request", "the request cannot be read")
             }
@@ -197,14 +204,17 @@ impl From<BodyError> for Problem {
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        let conflict = |kind, title, detail| Problem::new(StatusCode::CONFLICT, kind, title, detail);
+        let conflict =
+            |kind, title, detail| Problem::new(StatusCode::CONFLICT, kind, title, detail);
         match refused {
             Refused::Missing(what) => Problem::missing(&what),
             Refused::Exists(what) => {
                 let detail = format!("there is a {what} already: replace it with PUT");
                 conflict("exists", "it exists already", detail)
             }
-            Refused::Conflict(detail) => conflict("conflict", "the state does not allow it", detail),
+            Refused::Conflict(detail) => {
+                conflict("conflict", "the state does not allow it", detail)
+            }
             Refused::Stale { current } => {
                 let detail = format!("the current version is {current}: read it again and repeat");
                 let title = "it was changed meanwhile";
@@ -222,7 +232,8 @@ impl From<Fault> for Problem {
         tracing::error!(error = &fault as &dyn std::error::Error, "an admin request failed");
         match fault {
             Fault::Unavailable(..) | Fault::Busy => {
-                let detail = "the change may or may not stand: read before you repeat it".to_owned();
+                let detail =
+                    "the change may or may not stand: read before you repeat it".to_owned();
                 let title = "not available now";
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title, detail)
             }

@@ -2,9 +2,7 @@
 
 use axum::http::Method;
 
-use super::{
-    Access, Handler, IMPORT_BYTES_MAX, Route, documents, lookups, secrets, tools,
-};
+use super::{Access, Handler, IMPORT_BYTES_MAX, Route, documents, lookups, secrets, tools};
 use crate::{
     http::serve::body::BODY_BYTES_MAX,
     service::admin::{Kind, Whole},
@@ -14,8 +12,19 @@ const PAGE: &[&str] = &["after", "limit"];
 const DELEGATIONS: &[&str] =
     &["transaction", "subject_iss", "subject_sub", "client", "parent", "live", "after", "limit"];
 const EVENTS: &[&str] = &[
-    "subject_iss", "subject_sub", "client", "agent", "tool", "transaction", "kind", "outcome",
-    "decision", "error_id", "since", "after", "limit",
+    "subject_iss",
+    "subject_sub",
+    "client",
+    "agent",
+    "tool",
+    "transaction",
+    "kind",
+    "outcome",
+    "decision",
+    "error_id",
+    "since",
+    "after",
+    "limit",
 ];
 
 const fn read(

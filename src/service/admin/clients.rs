@@ -12,17 +12,13 @@ use crate::{
         secret::Secret,
         time::Timestamp,
     },
-    engine::{
-        admin,
-        authenticate::new_secret,
-        snapshot::{Operator, Snapshot},
-    },
+    engine::{admin, authenticate::new_secret, snapshot::Snapshot},
     jose::password,
     model::{
         client::{Client, Credential},
         event::Event,
     },
-    registry,
+    registry::{self, operator::Operator},
     service::{Deputy, Fault},
 };
 

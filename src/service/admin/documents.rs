@@ -14,11 +14,11 @@ use crate::{
         time::Timestamp,
     },
     engine::{
-        admin,
-        snapshot::{Config, Operator, Snapshot},
+        admin::{self, AT_THIS_WRITE},
+        snapshot::{Config, Snapshot},
     },
     model::event::Event,
-    registry::{self, Problem},
+    registry::{self, Problem, operator::Operator},
     service::Deputy,
     store::Document,
 };
@@ -240,12 +240,16 @@ impl Deputy {
 impl Stored {
     fn of(document: Document) -> Result<Stored, Refused> {
         let mut body = read(document.body.as_bytes())?;
-        if document.kind == Kind::Tool.as_str() && !body.contains("changed_at") {
-            // A tool that does not say when its meaning changed changed when it was written.
+        if document.kind == Kind::Tool.as_str() && is_new(&body) {
             body.insert("changed_at", i64::try_from(document.revision).unwrap_or(i64::MAX));
         }
         Ok(Stored { id: document.id, version: document.version, body })
     }
+}
+
+/// Whether a tool's meaning changed with this very document.
+fn is_new(body: &Object) -> bool {
+    body.get("changed_at").and_then(Value::as_i64) == i64::try_from(AT_THIS_WRITE).ok()
 }
 
 pub(super) fn missing(kind: Kind, id: &str) -> Refused {
@@ -264,10 +268,7 @@ pub(super) fn read(body: &[u8]) -> Result<Object, Refused> {
 }
 
 /// The object with the members that the caller's address gives.
-pub(super) fn named(
-    mut body: Object,
-    names: &[(&'static str, &str)],
-) -> Result<Object, Refused> {
+pub(super) fn named(mut body: Object, names: &[(&'static str, &str)]) -> Result<Object, Refused> {
     let differs = |(name, value): &&(&'static str, &str)| {
         body.get(name).is_some_and(|told| told.as_str() != Some(*value))
     };

@@ -20,8 +20,7 @@ pub use self::{
 use super::{Deputy, Fault};
 use crate::{
     base::secret::{Fingerprint, Secret},
-    engine::snapshot::Operator,
-    registry::Problem,
+    registry::{Problem, operator::Operator},
     store,
 };
 

@@ -3,16 +3,14 @@
 use super::Refused;
 use crate::{
     base::{id::DelegationId, json},
-    engine::{
-        admin,
-        snapshot::{Operator, Snapshot},
-    },
+    engine::{admin, snapshot::Snapshot},
     model::{
         actor::Actor,
         event::Outcome,
         token::{OurClaims, OurKind},
     },
     oauth::claims,
+    registry::operator::Operator,
     service::Deputy,
     store::{
         ChainReport, DelegationFilter, EventFilter, Listing, Page, StoredDelegation, StoredEvent,

@@ -7,18 +7,17 @@ use crate::{
         json::{Object, Value},
     },
     engine::{
-        admin,
         revoke::{self, Intent},
-        snapshot::{Config, Operator, Snapshot},
+        snapshot::{Config, Snapshot},
     },
     model::{
         authority::ToolName,
         delegation::Source,
-        event::Event,
-        revocation::{Bar, Target},
+        event::{Event, Kind},
+        revocation::Target,
         subject::Subject,
     },
-    registry::Problem,
+    registry::{Problem, operator::Operator},
     service::Deputy,
     store::StoredDelegation,
 };
@@ -63,7 +62,7 @@ impl Order {
             }
             _ => return Err(problem("", ONE_OF).into()),
         };
-        Ok(Order { target, said })
+        Ok(Order { target, said: said.clone() })
     }
 }
 
@@ -78,13 +77,12 @@ impl Deputy {
         let snapshot = self.newest().await?;
         refuse(unknown(&snapshot.config, &order.target))?;
         let now = self.now();
-        let mut event = revoke::event(&snapshot, "by_operator", now);
+        let mut event = Event::new(Kind::Revocation, "by_operator", now, snapshot.revision);
         event.detail.push(("operator".into(), operator.name.clone()));
         let intent = match &order.target {
             Target::Delegation(id) => {
                 let found = self.store().delegation(*id).await?;
-                let found =
-                    found.ok_or_else(|| Refused::Missing(format!("delegation `{id}`")))?;
+                let found = found.ok_or_else(|| Refused::Missing(format!("delegation `{id}`")))?;
                 of_delegation(&snapshot, &found, event)
             }
             target => Intent { target: target.clone(), bar: None, event: named(target, event) },
@@ -96,11 +94,7 @@ impl Deputy {
 /// The delegation with its subtree, and its source for its holder: nothing comes back by another
 /// door.
 fn of_delegation(snapshot: &Snapshot, found: &StoredDelegation, event: Event) -> Intent {
-    let bar = match &found.source {
-        Source::Foreign => Some(Bar::Root(found.txn)),
-        Source::Delegation(parent) => Some(Bar::Child(*parent, found.holder.clone())),
-        Source::Own => None,
-    };
+    let bar = revoke::bar_of(&found.source, found.txn, &found.holder);
     let parent = match &found.source {
         Source::Delegation(parent) => Some(*parent),
         Source::Foreign | Source::Own => None,
@@ -179,11 +173,7 @@ fn text<'a>(value: &'a Value, at: &str) -> Result<&'a str, Refused> {
     text.ok_or_else(|| problem(at, "must be a string of 1 to 512 bytes").into())
 }
 
-fn pair<'a>(
-    value: &'a Value,
-    at: &str,
-    names: [&str; 2],
-) -> Result<(&'a str, &'a str), Refused> {
+fn pair<'a>(value: &'a Value, at: &str, names: [&str; 2]) -> Result<(&'a str, &'a str), Refused> {
     let [first, second] = names;
     let wrong = || problem(at, format!("must be an object with `{first}` and `{second}` alone"));
     let object = value.as_object().filter(|object| object.len() == 2).ok_or_else(wrong)?;

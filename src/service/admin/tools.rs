@@ -9,17 +9,14 @@ use super::{
     refuse,
 };
 use crate::{
-    base::{id::ResourceId, json::Object},
-    engine::{
-        admin::{self, Change},
-        snapshot::{Operator, Snapshot},
-    },
+    base::id::ResourceId,
+    engine::{admin, snapshot::Snapshot},
     model::{
         authority::ToolName,
         event::Event,
         resource::{Resource, Tool},
     },
-    registry,
+    registry::{self, operator::Operator},
     service::Deputy,
     store::Put,
 };
@@ -50,8 +47,8 @@ impl Deputy {
         let import = admin::import(resource, drafts, self.now())?;
         let mut puts = Vec::with_capacity(import.changes.len());
         let versions = self.versions(Kind::Tool).await?;
-        for change in &import.changes {
-            puts.push(tool_put(id, change, &versions)?);
+        for tool in &import.changes {
+            puts.push(tool_put(id, tool, &versions));
         }
         if !puts.is_empty() {
             let mut event = self.tool_event(&snapshot, operator, "tool.imported", id);
@@ -78,14 +75,14 @@ impl Deputy {
         let (_, draft) = registry::tool::parse_draft(&body.to_json())?;
         refuse(admin::tool(resource, &draft, ""))?;
         let name = draft.name.clone();
-        if let Some(change) = admin::replace(resource.tools.get(&name), draft, self.now()) {
+        if let Some(tool) = admin::replace(resource.tools.get(&name), draft, self.now()) {
             let reason = if known.is_some() { "tool.replaced" } else { "tool.created" };
             let event = Event {
                 tool: Some(name.as_str().into()),
-                effect: Some(change.tool.effect),
+                effect: Some(tool.effect),
                 ..self.tool_event(&snapshot, operator, reason, id)
             };
-            let put = tool_put(id, &change, &self.versions(Kind::Tool).await?)?;
+            let put = tool_put(id, &tool, &self.versions(Kind::Tool).await?);
             self.configure(vec![put], event).await?;
         }
         let written = if known.is_some() { Written::Replaced } else { Written::Created };
@@ -102,31 +99,13 @@ pub fn tool_id(resource: &ResourceId, name: &ToolName) -> String {
     format!("{resource}/{name}")
 }
 
-fn tool_put(
-    resource: &ResourceId,
-    change: &Change,
-    versions: &HashMap<String, u64>,
-) -> Result<Put, Refused> {
-    let id = tool_id(resource, &change.tool.name);
-    let body = body(resource, &change.tool, change.is_new_meaning)?;
-    Ok(match versions.get(&id) {
+fn tool_put(resource: &ResourceId, tool: &Tool, versions: &HashMap<String, u64>) -> Put {
+    let id = tool_id(resource, &tool.name);
+    let body = registry::tool::write(resource, tool);
+    match versions.get(&id) {
         None => changes::create(Kind::Tool, id, body),
         Some(version) => changes::replace(Kind::Tool, id, *version, body),
-    })
-}
-
-/// The document of a tool. Where its meaning is new it does not say when that changed: it did at
-/// the revision that the document is written at, which only the store knows.
-fn body(resource: &ResourceId, tool: &Tool, is_new_meaning: bool) -> Result<String, Refused> {
-    let text = registry::tool::write(resource, tool);
-    if !is_new_meaning {
-        return Ok(text);
     }
-    let object = read(text.as_bytes())?;
-    let members = object.iter().filter(|(name, _)| *name != "changed_at");
-    let body: Object =
-        members.map(|(name, value)| (name.to_owned(), value.clone())).collect();
-    Ok(body.to_json())
 }
 
 fn resource_of<'a>(snapshot: &'a Snapshot, id: &ResourceId) -> Result<&'a Resource, Refused> {

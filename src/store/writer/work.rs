@@ -114,7 +114,7 @@ impl Work {
     /// is `moved` now.
     pub fn done(self, moved: Option<&Result<u64, Error>>) {
         for decided in self.decided {
-            answer(decided.reply, Ok(Committed::committed()));
+            answer(decided.reply, Ok(Committed::by_store()));
         }
         for mint in self.mints {
             let delegated = match moved {

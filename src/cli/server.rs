@@ -1,0 +1,200 @@
+//! `deputy serve`, `check-config` and `migrate`: settings into a running server, and nothing more.
+
+use std::{
+    env, fs, io,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tracing_subscriber::{EnvFilter, fmt};
+
+use super::{Out, ServerArgs};
+use crate::{
+    base::secret::Secret,
+    config::{self, ConfigProblem, Kek, Limits, LogFormat, Settings},
+    http::{self, Listeners, serve},
+    service::{Ambient, Deputy, Options, keys},
+    store::Store,
+};
+
+/// The configuration file that is read when none is named.
+const DEFAULT_CONFIG: &str = "deputy.toml";
+
+/// Why the server did not start, or how it ended badly: one sentence for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The configuration; each problem with its key and its cure.
+    #[error("{}", problems(.0))]
+    Config(Vec<ConfigProblem>),
+    /// The key-encryption key.
+    #[error("`kek_from`: {0}; it must hold 32 bytes in base64url")]
+    Kek(String),
+    /// A port that is taken, for example.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(String, #[source] io::Error),
+    /// The service.
+    #[error("{}", chain(.0))]
+    Service(#[from] crate::service::Fault),
+    /// The database.
+    #[error("{}", chain(.0))]
+    Store(#[from] crate::store::Error),
+    /// The runtime.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+fn problems(problems: &[ConfigProblem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// A failure and everything that caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
+}
+
+/// Runs the server until SIGTERM or SIGINT.
+pub async fn serve(args: ServerArgs, out: &mut Out) -> Result<ExitCode, ServerError> {
+    let settings = settings(args)?;
+    logging(&settings);
+    let listeners = listeners(&settings).await?;
+    let first_start = !settings.keys_dir.join(keys::ADMIN_TOKEN_FILE).exists();
+    let deputy = Deputy::start(options(&settings)?, Ambient::system()).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: no new connections, requests in flight are finished");
+    };
+    let running = http::start(deputy, listeners, limits(&settings.limits), stop)?;
+    announce(&settings, &running, first_start, out);
+    let drained = running.ended().await?;
+    if drained.cut > 0 {
+        tracing::warn!(connections = drained.cut, "connections were cut after the drain time");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the configuration that holds, or what is wrong with it.
+pub fn check_config(args: ServerArgs, out: &mut Out) -> Result<ExitCode, ServerError> {
+    let settings = settings(args)?;
+    kek(&settings.kek)?;
+    out.raw(config::explain(&settings).trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Brings the database schema up to date.
+pub async fn migrate(args: ServerArgs, out: &mut Out) -> Result<ExitCode, ServerError> {
+    let settings = settings(args)?;
+    Store::migrate(settings.database.expose()).await?;
+    out.line(&format!("the schema of {} is up to date", settings.database));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn settings(args: ServerArgs) -> Result<Settings, ServerError> {
+    let named = args.config.clone();
+    let found = || Some(PathBuf::from(DEFAULT_CONFIG)).filter(|path| path.exists());
+    let path = named.or_else(found);
+    config::load(path.as_deref(), |name| env::var(name).ok(), args.overrides())
+        .map_err(ServerError::Config)
+}
+
+fn logging(settings: &Settings) {
+    let filter = EnvFilter::new(settings.log.level.as_str());
+    let builder = fmt().with_env_filter(filter).with_writer(io::stderr);
+    match settings.log.format {
+        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+async fn listeners(settings: &Settings) -> Result<Listeners, ServerError> {
+    let bind = async |address: std::net::SocketAddr| {
+        let bound = TcpListener::bind(address).await;
+        bound.map_err(|error| ServerError::Listen(address.to_string(), error))
+    };
+    let protocol = bind(settings.listen).await?;
+    let admin = match settings.admin_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    Ok(Listeners { protocol, admin })
+}
+
+/// What the service is told of the settings.
+pub fn options(settings: &Settings) -> Result<Options, ServerError> {
+    Ok(Options {
+        public_url: settings.public_url.as_str().to_owned(),
+        issuer_path: settings.issuer_path.clone(),
+        database: settings.database.expose().to_owned(),
+        keys_dir: settings.keys_dir.clone(),
+        kek: kek(&settings.kek)?,
+        allow_loopback_issuers: settings.allow_loopback_issuers,
+    })
+}
+
+/// The key-encryption key where it is not in the keys directory.
+fn kek(source: &Kek) -> Result<Option<Secret<[u8; 32]>>, ServerError> {
+    let text = match source {
+        Kek::KeysDir => return Ok(None),
+        Kek::Env(name) => env::var(name)
+            .map_err(|_| ServerError::Kek(format!("the variable `{name}` is not set")))?,
+        Kek::File(path) => read(path)?,
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(text.trim()).ok().and_then(|b| b.try_into().ok());
+    let malformed = || ServerError::Kek(format!("what `{source}` holds is not a key"));
+    bytes.map(Secret::new).map(Some).ok_or_else(malformed)
+}
+
+fn read(path: &Path) -> Result<String, ServerError> {
+    fs::read_to_string(path)
+        .map_err(|error| ServerError::Kek(format!("`{}` cannot be read: {error}", path.display())))
+}
+
+fn limits(limits: &Limits) -> serve::Options {
+    let seconds = |s: u32| Duration::from_secs(s.into());
+    serve::Options {
+        max_connections: limits.connections,
+        header_read_timeout: seconds(limits.head_timeout_s),
+        request_timeout: seconds(limits.request_timeout_s),
+        idle_timeout: seconds(limits.idle_timeout_s),
+        drain: seconds(limits.drain_s),
+        ..serve::Options::default()
+    }
+}
+
+/// Says where everything is. The admin token itself is shown only on its first day, and only to
+/// somebody who looks at a terminal.
+fn announce(settings: &Settings, running: &http::Running, first_start: bool, out: &mut Out) {
+    let token = settings.keys_dir.join(keys::ADMIN_TOKEN_FILE);
+    out.line(&format!("issuer       {}", settings.issuer()));
+    out.line(&format!("listening    {}", running.url));
+    if settings.admin_listen.is_some() {
+        out.line(&format!("admin        {}", running.admin_url));
+    }
+    out.line(&format!("database     {}", settings.database));
+    out.line(&format!("admin token  in {}", token.display()));
+    if first_start
+        && io::stdout().is_terminal()
+        && let Ok(token) = fs::read_to_string(&token)
+    {
+        out.line(&format!("             {} (shown once)", token.trim()));
+    }
+}

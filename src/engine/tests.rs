@@ -1,1 +1,0 @@
-//! The verbs, told as cases: given a snapshot, when this is asked, then that.
