@@ -108,7 +108,7 @@ pub const ROUTES: &[Route] = &[
     change(Method::PUT, "/edges/{from}/{to}", "replaceEdge", DOCUMENT, |d, a| {
         Box::pin(documents::replace_edge(d, a))
     }),
-    change(Method::POST, "/revocations", "revoke", DOCUMENT, |d, a| {
+    change(Method::POST, "/revocations", "createRevocation", DOCUMENT, |d, a| {
         Box::pin(lookups::revoke(d, a))
     }),
     read("/delegations", "listDelegations", DELEGATIONS, |d, a| {
