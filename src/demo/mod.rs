@@ -112,7 +112,7 @@ pub async fn tell(
     let admin = Admin { wire, base: deputy.url(), token: deputy.admin_token()? };
     let cast = setup::stage(&admin, &issuer).await?;
     let mut stage = Stage { narrator, cast, issuer, admin };
-    stage.playbill(deputy.home());
+    stage.playbill(&deputy.home());
     if let Some(txn) = stage.tell().await? {
         stage.audit(&txn).await?;
     }
