@@ -24,7 +24,7 @@ use crate::{
         event::{Event, Kind},
         issuer::TrustedIssuer,
         resource::{Enforces, Resource},
-        scope::Scope,
+        scope::{Scope, ScopeToken},
         uri::Uri,
     },
     registry::{Problem, operator::Operator, tool::ToolDraft},
@@ -229,7 +229,7 @@ fn ours(config: &Config, uri: &Uri, at: &str) -> Vec<Problem> {
 }
 
 fn beyond<'a>(inner: &'a Scope, outer: &'a Scope) -> impl Iterator<Item = &'a str> {
-    inner.iter().filter(|token| !outer.contains(token)).map(|token| token.as_str())
+    inner.iter().filter(|token| !outer.contains(token)).map(ScopeToken::as_str)
 }
 
 fn problem(at: &str, message: impl Into<String>) -> Problem {
