@@ -82,10 +82,10 @@ impl Deputy {
 impl Home {
     fn new() -> Result<Home, DemoError> {
         use std::os::unix::fs::DirBuilderExt as _;
-        let name = Random::system()
-            .bytes::<9>()
-            .map_err(|error| DemoError::Deputy(error.to_string()))?;
-        let path = std::env::temp_dir().join(format!("deputy-demo-{}", URL_SAFE_NO_PAD.encode(name)));
+        let name =
+            Random::system().bytes::<9>().map_err(|error| DemoError::Deputy(error.to_string()))?;
+        let path =
+            std::env::temp_dir().join(format!("deputy-demo-{}", URL_SAFE_NO_PAD.encode(name)));
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(DemoError::Home)?;
         Ok(Home(path))
     }

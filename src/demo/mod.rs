@@ -169,3 +169,18 @@ impl Stage<'_> {
         wrong == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_story_comes_out_as_it_must() {
+        let mut out = Vec::new();
+        let perfect = tell(&mut out, false, Options::default()).await;
+        let page = String::from_utf8(out).unwrap();
+        assert!(matches!(perfect, Ok(true)), "{perfect:?}\n{page}");
+        assert!(page.contains("DENIED     tool_not_delegated"), "{page}");
+        assert!(page.lines().all(|line| line.chars().count() <= 100), "{page}");
+    }
+}
