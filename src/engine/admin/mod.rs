@@ -120,6 +120,14 @@ pub fn issuer(config: &Config, issuer: &TrustedIssuer) -> Vec<Problem> {
     if let Some(known) = issuer_of(config, &issuer.alias) {
         problems.extend(unchanged(known, issuer));
     }
+    let primary = config.issuers().find(|other| other.primary && other.alias != issuer.alias);
+    if let Some(other) = primary.filter(|_| issuer.primary) {
+        let message = format!(
+            "must be false: `{}` is primary, and two issuers' subjects could not be told apart",
+            other.alias
+        );
+        problems.push(problem("/primary", message));
+    }
     for id in issuer.agents.keys() {
         problems.extend(known_agent(config, id, &pointer("/agents", id.as_str())));
     }
