@@ -29,7 +29,7 @@ use super::{
     token,
 };
 use crate::{
-    engine::snapshot::Role,
+    registry::operator::Role,
     service::{Deputy, Failure},
 };
 
