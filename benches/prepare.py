@@ -26,7 +26,10 @@ def configuration(directory: pathlib.Path, port: int, database: str) -> tuple[li
     settings = f"""public_url = "http://127.0.0.1:{port}"
 listen = "127.0.0.1:{port}"
 database = "{database}"
-data_dir = "{directory}"
+keys_dir = "{directory}/keys"
+
+[log]
+level = "warn"
 """
     path = directory / "deputy.toml"
     path.write_text(settings)
@@ -35,7 +38,7 @@ data_dir = "{directory}"
 
 def admin_token(directory: pathlib.Path) -> str:
     """The bootstrap administrator's token, which the first start wrote to a private file."""
-    return (directory / "admin-token").read_text().strip()
+    return (directory / "keys" / "admin-token").read_text().strip()
 
 
 class Api:
@@ -67,11 +70,23 @@ class Api:
     def resource(self, owner: str) -> None:
         self.create(
             "resources",
-            {"uri": RESOURCE, "owner": owner, "enforces": "call", "token_ttl": TOKEN_LIFE_S},
+            {
+                "id": "tickets",
+                "resource": RESOURCE,
+                "owner": owner,
+                "name": "Tickets",
+                "scopes_supported": [SCOPE],
+                "token_ttl_s": TOKEN_LIFE_S,
+            },
         )
         schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
-        tool = {"resource": RESOURCE, "name": TOOL, "effect": "read", "scopes": [SCOPE]}
-        self.create("tools", tool | {"input_schema": schema})
+        self.create(
+            "resources/tickets/tools/import",
+            {
+                "tools_list": {"tools": [{"name": TOOL, "inputSchema": schema}]},
+                "assign": {TOOL: {"scopes": [SCOPE], "effect": "read"}},
+            },
+        )
 
     def issuer(self, issuer: Issuer, agent: str) -> None:
         self.create(
@@ -80,11 +95,17 @@ class Api:
                 "issuer": issuer.url,
                 "alias": "bench",
                 "primary": True,
-                "jwks": issuer.jwks(),
+                "keys": {"jwks": issuer.jwks()},
                 "algorithms": ["ES256"],
-                "audiences": [AUDIENCE],
-                "clients": {agent: ["bench-app"]},
-                "grants": [{"any_scope": True, "resource": RESOURCE, "scopes": [SCOPE]}],
+                "access_tokens": {"audiences": [AUDIENCE]},
+                "agents": {agent: ["bench-app"]},
+                "grant_rules": [
+                    {
+                        "kind": "access_token",
+                        "any_scope": True,
+                        "gives": [{"resource": "tickets", "scope": SCOPE}],
+                    }
+                ],
             },
         )
 
@@ -97,9 +118,11 @@ class Deputy:
         self._host = f"127.0.0.1:{port}"
         api = Api(port, admin_token(directory))
         self._issuer = Issuer("https://idp.bench.example")
-        self._server = api.client({"name": "tickets", "kind": "resource_server"})
-        self._agent = api.client({"name": "planner", "kind": "agent"})
+        self._server = api.client({"client_id": "cl_tickets", "name": "Ticket server"})
         api.resource(self._server[0])
+        allowance = [{"resource": "tickets", "scope": SCOPE}]
+        agent = {"uri": "urn:agent:planner", "allowance": allowance}
+        self._agent = api.client({"client_id": "cl_planner", "name": "Planner", "agent": agent})
         api.issuer(self._issuer, self._agent[0])
 
     def exchange(self) -> bytes:

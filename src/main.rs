@@ -1,3 +1,41 @@
-//! The program `deputy`.
+//! The program `deputy`: reads the command line, runs one command, and turns its end into an exit
+//! code: 0 done, 1 refused or failed, 2 not understood.
 
-fn main() {}
+use std::{env, process::ExitCode};
+
+use clap::Parser as _;
+use deputy::cli::{self, Cli, Command, Out, ServerError, server};
+#[cfg(feature = "demo")]
+use deputy::demo;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = Out::standard();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            out.trouble(&format!("the runtime does not start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(run(cli.command, &mut out))
+}
+
+async fn run(command: Command, out: &mut Out) -> ExitCode {
+    let ended = match command {
+        Command::Serve(args) => server::serve(args, out).await,
+        Command::Migrate(args) => server::migrate(args, out).await,
+        Command::CheckConfig(args) => server::check_config(args, out),
+        #[cfg(feature = "demo")]
+        Command::Demo { keep } => return demo::run(demo::Options { keep }).await,
+        Command::Admin(command) => {
+            return cli::run(command, &|name| env::var(name).ok(), out).await;
+        }
+    };
+    ended.unwrap_or_else(|error: ServerError| {
+        for line in error.to_string().lines() {
+            out.trouble(line);
+        }
+        ExitCode::FAILURE
+    })
+}

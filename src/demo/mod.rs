@@ -112,7 +112,7 @@ pub async fn tell(
     let admin = Admin { wire, base: deputy.url(), token: deputy.admin_token()? };
     let cast = setup::stage(&admin, &issuer).await?;
     let mut stage = Stage { narrator, cast, issuer, admin };
-    stage.playbill(deputy.home());
+    stage.playbill(&deputy.home());
     if let Some(txn) = stage.tell().await? {
         stage.audit(&txn).await?;
     }
@@ -135,7 +135,11 @@ impl Stage<'_> {
             ("identity", self.issuer.url(), "OpenID issuer: discovery, rotating keys"),
             ("deputy", self.admin.base.clone(), "this program; SQLite"),
             ("tickets", self.cast.tickets.uri.clone(), "MCP server (rmcp): tickets.get"),
-            ("refunds", self.cast.refunds.uri.clone(), "MCP server (rmcp): refunds.list, refunds.export"),
+            (
+                "refunds",
+                self.cast.refunds.uri.clone(),
+                "MCP server (rmcp): refunds.list, refunds.export",
+            ),
         ];
         for (label, url, what) in parts {
             n.row(Mood::Plain, label, &format!("{url:<36}{what}"));
@@ -156,9 +160,27 @@ impl Stage<'_> {
         let (mood, text) = if wrong == 0 {
             (Mood::Granted, format!("All {steps} steps came out as they must."))
         } else {
-            (Mood::Warning, format!("{wrong} of {steps} steps came out differently: see `!! WRONG`."))
+            (
+                Mood::Warning,
+                format!("{wrong} of {steps} steps came out differently: see `!! WRONG`."),
+            )
         };
         n.row(mood, "the end", &text);
         wrong == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_story_comes_out_as_it_must() {
+        let mut out = Vec::new();
+        let perfect = tell(&mut out, false, Options::default()).await;
+        let page = String::from_utf8(out).unwrap();
+        assert!(matches!(perfect, Ok(true)), "{perfect:?}\n{page}");
+        assert!(page.contains("DENIED     tool_not_delegated"), "{page}");
+        assert!(page.lines().all(|line| line.chars().count() <= 100), "{page}");
     }
 }

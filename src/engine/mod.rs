@@ -13,4 +13,3 @@ pub mod refusal;
 pub mod revoke;
 pub mod snapshot;
 pub mod verify;
-

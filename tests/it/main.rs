@@ -5,5 +5,6 @@
 #![expect(clippy::panic, reason = "a test that cannot set itself up says so by panicking")]
 
 mod postgres;
+mod readme;
 mod remote;
 mod store;

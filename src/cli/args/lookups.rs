@@ -1,0 +1,141 @@
+//! What operators look up and end: delegations, revocations, the audit log.
+
+use clap::{Args, Subcommand};
+
+/// What to do with delegations.
+#[derive(Debug, Subcommand)]
+pub enum DelegationVerb {
+    /// List them, newest first
+    List(DelegationArgs),
+    /// Show one with its claims
+    Show {
+        /// Its id, which is the token's `jti`
+        id: String,
+    },
+    /// End one with everything below it
+    Revoke {
+        /// Its id
+        id: String,
+    },
+}
+
+/// Which delegations.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DelegationArgs {
+    /// For this user: the `sub` at the issuer
+    #[arg(long, value_name = "SUB")]
+    pub user: Option<String>,
+    /// The user's issuer; may be left out where only one is trusted
+    #[arg(long, value_name = "URL", requires = "user")]
+    pub issuer: Option<String>,
+    /// Held by this client
+    #[arg(long)]
+    pub client: Option<String>,
+    /// Of this transaction
+    #[arg(long)]
+    pub transaction: Option<String>,
+    /// Grown directly from this one
+    #[arg(long)]
+    pub parent: Option<String>,
+    /// Only those that are worth something now
+    #[arg(long)]
+    pub live: bool,
+    /// How many
+    #[arg(long, default_value_t = 50)]
+    pub limit: u16,
+}
+
+/// What to revoke.
+#[derive(Debug, Subcommand)]
+pub enum RevokeVerb {
+    /// One delegation with everything below it
+    Delegation {
+        /// Its id
+        id: String,
+    },
+    /// Everything grown from one user token through one agent
+    Transaction {
+        /// Its id
+        id: String,
+    },
+    /// Everything for one user
+    User {
+        /// The `sub` at the issuer
+        sub: String,
+        /// The user's issuer; may be left out where only one is trusted
+        #[arg(long, value_name = "URL")]
+        issuer: Option<String>,
+    },
+    /// Everything that one agent stands in
+    Agent {
+        /// The client id
+        id: String,
+    },
+    /// Everything for one resource
+    Resource {
+        /// Its id
+        id: String,
+    },
+    /// Every authority over one tool
+    Tool {
+        /// The resource's id
+        resource: String,
+        /// The tool
+        name: String,
+    },
+    /// Everything for the users of one issuer
+    Issuer {
+        /// Its exact `iss`
+        issuer: String,
+    },
+}
+
+/// What to do with the audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditVerb {
+    /// List events, newest first
+    List(Box<AuditArgs>),
+    /// Recompute every hash chain
+    Verify,
+}
+
+/// Which events.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AuditArgs {
+    /// For this user: the `sub` at the issuer
+    #[arg(long, value_name = "SUB")]
+    pub user: Option<String>,
+    /// The user's issuer; may be left out where only one is trusted
+    #[arg(long, value_name = "URL", requires = "user")]
+    pub issuer: Option<String>,
+    /// Asked by this client
+    #[arg(long)]
+    pub client: Option<String>,
+    /// With this agent anywhere in the chain
+    #[arg(long)]
+    pub agent: Option<String>,
+    /// About this tool
+    #[arg(long)]
+    pub tool: Option<String>,
+    /// Of this transaction
+    #[arg(long)]
+    pub transaction: Option<String>,
+    /// `exchange`, `decision`, `revocation`, `configuration` or `unauthenticated`
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// `granted` or `refused`
+    #[arg(long)]
+    pub outcome: Option<String>,
+    /// The id that an answer told its caller to quote
+    #[arg(long)]
+    pub error_id: Option<String>,
+    /// The id of a decision
+    #[arg(long)]
+    pub decision: Option<String>,
+    /// Not earlier than this, in seconds since 1970
+    #[arg(long, value_name = "SECONDS")]
+    pub since: Option<i64>,
+    /// How many
+    #[arg(long, default_value_t = 50)]
+    pub limit: u16,
+}

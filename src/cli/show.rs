@@ -1,0 +1,195 @@
+//! Answers of the admin API for people: one table or a few lines each.
+
+use super::out::Out;
+use crate::base::json::{Object, Value};
+
+const NOTHING: &Object = &Object::new();
+
+/// A list of clients.
+pub fn clients(items: &[Value], out: &mut Out) {
+    let row = |client: &Object| {
+        let agent = client.get("agent").and_then(Value::as_object);
+        let uri = agent.map_or_else(|| "-".to_owned(), |agent| text(agent, "uri"));
+        vec![text(client, "client_id"), text(client, "name"), uri, state(client)]
+    };
+    rows(&["CLIENT", "NAME", "AGENT", "STATE"], items, row, out);
+}
+
+/// A list of resources.
+pub fn resources(items: &[Value], out: &mut Out) {
+    let row = |resource: &Object| {
+        vec![
+            text(resource, "id"),
+            text(resource, "resource"),
+            text(resource, "owner"),
+            texts(resource, "scopes_supported"),
+            state(resource),
+        ]
+    };
+    rows(&["RESOURCE", "URI", "OWNER", "SCOPES", "STATE"], items, row, out);
+}
+
+/// A list of tools.
+pub fn tools(items: &[Value], out: &mut Out) {
+    let row = |tool: &Object| {
+        vec![text(tool, "name"), text(tool, "effect"), texts(tool, "scopes"), state(tool)]
+    };
+    rows(&["TOOL", "EFFECT", "SCOPES", "STATE"], items, row, out);
+}
+
+/// A list of issuers.
+pub fn issuers(items: &[Value], out: &mut Out) {
+    let row = |issuer: &Object| {
+        let primary = issuer.get("primary").and_then(Value::as_bool) == Some(true);
+        let primary = if primary { "yes" } else { "no" };
+        vec![text(issuer, "alias"), text(issuer, "issuer"), primary.to_owned(), state(issuer)]
+    };
+    rows(&["ALIAS", "ISSUER", "PRIMARY", "STATE"], items, row, out);
+}
+
+/// A list of edges.
+pub fn edges(items: &[Value], out: &mut Out) {
+    let row = |edge: &Object| {
+        vec![text(edge, "from"), text(edge, "to"), texts(edge, "effects"), state(edge)]
+    };
+    rows(&["FROM", "TO", "EFFECTS", "STATE"], items, row, out);
+}
+
+/// A list of secrets.
+pub fn secrets(items: &[Value], out: &mut Out) {
+    let row = |secret: &Object| vec![text(secret, "credential_id"), moment(secret, "created")];
+    rows(&["CREDENTIAL", "CREATED"], items, row, out);
+}
+
+/// A list of delegations.
+pub fn delegations(items: &[Value], out: &mut Out) {
+    let row = |delegation: &Object| {
+        let live = delegation.get("live").and_then(Value::as_bool) == Some(true);
+        let ended = text(delegation, "ended_because");
+        vec![
+            text(delegation, "id"),
+            chain(delegation),
+            text(delegation, "audience"),
+            moment(delegation, "issued_at"),
+            if live { "live".to_owned() } else { ended },
+        ]
+    };
+    rows(&["DELEGATION", "CHAIN", "AUDIENCE", "ISSUED", "STATE"], items, row, out);
+}
+
+/// A list of events.
+pub fn events(items: &[Value], out: &mut Out) {
+    let row = |event: &Object| {
+        let what = [text(event, "resource"), text(event, "tool")];
+        let what: Vec<String> = what.into_iter().filter(|part| part != "-").collect();
+        vec![
+            moment(event, "at"),
+            text(event, "kind"),
+            text(event, "outcome"),
+            text(event, "reason"),
+            chain(event),
+            if what.is_empty() { "-".to_owned() } else { what.join(" ") },
+            text(event, "transaction"),
+        ]
+    };
+    rows(
+        &["AT (UTC)", "KIND", "OUTCOME", "REASON", "CHAIN", "WHAT", "TRANSACTION"],
+        items,
+        row,
+        out,
+    );
+}
+
+/// What an import did.
+pub fn imported(answer: &Object, out: &mut Out) {
+    for (name, label) in [("imported", "new"), ("changed", "changed"), ("unchanged", "unchanged")] {
+        out.line(&format!("{label}: {}", texts(answer, name)));
+    }
+}
+
+/// Whether the audit log is whole.
+pub fn verified(answer: &Object, out: &mut Out) {
+    let (chains, links, events) =
+        (text(answer, "chains"), text(answer, "links"), text(answer, "events"));
+    out.line(&format!("{events} events in {links} links of {chains} chains"));
+    match answer.get("first_problem").and_then(Value::as_object) {
+        None => out.line("the audit log is whole"),
+        Some(problem) => out.line(&format!(
+            "BROKEN: {} (writer {}, link {})",
+            text(problem, "problem"),
+            text(problem, "writer"),
+            text(problem, "link")
+        )),
+    }
+}
+
+/// The person first, then every agent in the order in which they came in:
+/// `alice ← support-agent ← billing-agent`.
+pub fn chain(object: &Object) -> String {
+    let subject = object.get("subject").and_then(Value::as_object);
+    let subject = subject.map(|subject| text(subject, "sub"));
+    let hops = object.get("chain").and_then(Value::as_array).unwrap_or_default();
+    // The wire has the current actor first.
+    let actors = hops.iter().rev().filter_map(Value::as_object).map(|hop| {
+        let name = short(&text(hop, "sub"));
+        // Another issuer's word, which we did not see.
+        if text(hop, "provenance") == "asserted" { format!("{name} (asserted)") } else { name }
+    });
+    let mut names: Vec<String> = subject.into_iter().map(|sub| short(&sub)).collect();
+    names.extend(actors);
+    match names.as_slice() {
+        [] => short(&text(object, "client")),
+        _ => names.join(" ← "),
+    }
+}
+
+fn short(name: &str) -> String {
+    name.strip_prefix("cl_").unwrap_or(name).to_owned()
+}
+
+fn rows(headings: &[&str], items: &[Value], row: impl Fn(&Object) -> Vec<String>, out: &mut Out) {
+    let rows: Vec<Vec<String>> =
+        items.iter().map(|item| row(item.as_object().unwrap_or(NOTHING))).collect();
+    out.table(headings, &rows);
+}
+
+fn text(object: &Object, name: &str) -> String {
+    match object.get(name) {
+        None => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_json(),
+    }
+}
+
+fn texts(object: &Object, name: &str) -> String {
+    let values = object.get(name).and_then(Value::as_array).unwrap_or_default();
+    let texts: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
+    if texts.is_empty() { "-".to_owned() } else { texts.join(" ") }
+}
+
+fn state(object: &Object) -> String {
+    let enabled = object.get("enabled").and_then(Value::as_bool) == Some(true);
+    if enabled { "enabled".to_owned() } else { "disabled".to_owned() }
+}
+
+fn moment(object: &Object, name: &str) -> String {
+    object.get(name).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), civil)
+}
+
+/// `2026-11-24 00:30:00`, from seconds since 1970 (Howard Hinnant's `civil_from_days`).
+fn civil(seconds: i64) -> String {
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let z = days.saturating_add(719_468);
+    let (era, doe) = (z.div_euclid(146_097), z.rem_euclid(146_097));
+    let yoe =
+        doe.saturating_sub(doe / 1_460).saturating_add(doe / 36_524).saturating_sub(doe / 146_096)
+            / 365;
+    let years = yoe.saturating_mul(365).saturating_add(yoe / 4).saturating_sub(yoe / 100);
+    let doy = doe.saturating_sub(years);
+    let mp = doy.saturating_mul(5).saturating_add(2) / 153;
+    let day = doy.saturating_sub(mp.saturating_mul(153).saturating_add(2) / 5).saturating_add(1);
+    let month = if mp < 10 { mp.saturating_add(3) } else { mp.saturating_sub(9) };
+    let year = yoe.saturating_add(era.saturating_mul(400)).saturating_add(i64::from(month <= 2));
+    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
