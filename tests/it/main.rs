@@ -7,3 +7,4 @@
 mod postgres;
 mod remote;
 mod store;
+mod tidy;
