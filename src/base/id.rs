@@ -3,7 +3,7 @@
 //! Two shapes exist. *Named* ids are chosen by an administrator at registration and never
 //! reassigned (`cl_support-agent`). *Drawn* ids are 16 random bytes in base64url, 22 characters.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Borrow, fmt, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -38,6 +38,13 @@ macro_rules! named_ids { ($($(#[$doc:meta])* $name:ident, $prefix:literal, $max:
 
         /// The id as text.
         pub fn as_str(&self) -> &str {
+            &self.0
+        }
+    }
+
+    impl Borrow<str> for $name {
+        /// For look-ups by text that need no copy; order and hash are the text's.
+        fn borrow(&self) -> &str {
             &self.0
         }
     }

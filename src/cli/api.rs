@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// An import of hundreds of tools takes seconds on a slow disk; nothing takes longer.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 /// The largest answer: 500 delegations with claims of 16 KiB.
 const LIMITS: Limits = Limits { max_bytes: 16 * 1024 * 1024, max_depth: 64, max_members: 1_024 };
 /// Where a server in the same directory leaves the first admin token.

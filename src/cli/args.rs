@@ -96,7 +96,7 @@ pub struct Connection {
     /// The address of the admin API
     #[arg(long, env = "DEPUTY_URL", default_value = "http://127.0.0.1:8420", global = true)]
     pub url: String,
-    /// The file that holds the admin token; else DEPUTY_ADMIN_TOKEN, else keys/admin-token
+    /// The file that holds the admin token; else `DEPUTY_ADMIN_TOKEN`, else keys/admin-token
     #[arg(long, value_name = "FILE", global = true)]
     pub token_file: Option<PathBuf>,
     /// Print the JSON of the answer

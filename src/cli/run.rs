@@ -253,7 +253,7 @@ impl Session<'_> {
 
     async fn audit(&mut self, verb: AuditVerb) -> Result<ExitCode, Trouble> {
         match verb {
-            AuditVerb::List(args) => self.events(args).await.map(|()| ExitCode::SUCCESS),
+            AuditVerb::List(args) => self.events(*args).await.map(|()| ExitCode::SUCCESS),
             AuditVerb::Verify => {
                 let answer = self.ask(Request::get(&["audit", "verify"])).await?;
                 let report = object(&answer)?;
@@ -302,14 +302,11 @@ impl Session<'_> {
         }
         let known = self.all(&["issuers"]).await?;
         let url = |issuer: &Value| object(issuer).ok()?.get("issuer")?.as_str().map(str::to_owned);
-        match known.as_slice() {
-            [only] => url(only).ok_or_else(|| Trouble::Usage("name the --issuer".to_owned())),
-            _ => {
-                let all: Vec<String> = known.iter().filter_map(url).collect();
-                let why = format!("name the user's --issuer: one of {}", all.join(", "));
-                Err(Trouble::Usage(why))
-            }
+        if let [only] = known.as_slice() {
+            return url(only).ok_or_else(|| Trouble::Usage("name the --issuer".to_owned()));
         }
+        let all: Vec<String> = known.iter().filter_map(url).collect();
+        Err(Trouble::Usage(format!("name the user's --issuer: one of {}", all.join(", "))))
     }
 
     /// Every document of a list.

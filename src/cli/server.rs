@@ -9,6 +9,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use rustix::process::DumpableBehavior;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -71,6 +72,10 @@ fn chain(error: &dyn std::error::Error) -> String {
 pub async fn serve(args: ServerArgs, out: &mut Out) -> Result<ExitCode, ServerError> {
     let settings = settings(args)?;
     logging(&settings);
+    // A core dump of this process would hold every key that it has open.
+    if let Err(error) = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "core dumps could not be switched off");
+    }
     let listeners = listeners(&settings).await?;
     let first_start = !settings.keys_dir.join(keys::ADMIN_TOKEN_FILE).exists();
     let deputy = Deputy::start(options(&settings)?, Ambient::system()).await?;

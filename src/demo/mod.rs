@@ -112,7 +112,7 @@ pub async fn tell(
     let admin = Admin { wire, base: deputy.url(), token: deputy.admin_token()? };
     let cast = setup::stage(&admin, &issuer).await?;
     let mut stage = Stage { narrator, cast, issuer, admin };
-    stage.playbill(deputy.home());
+    stage.playbill(&deputy.home());
     if let Some(txn) = stage.tell().await? {
         stage.audit(&txn).await?;
     }
@@ -167,5 +167,20 @@ impl Stage<'_> {
         };
         n.row(mood, "the end", &text);
         wrong == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_story_comes_out_as_it_must() {
+        let mut out = Vec::new();
+        let perfect = tell(&mut out, false, Options::default()).await;
+        let page = String::from_utf8(out).unwrap();
+        assert!(matches!(perfect, Ok(true)), "{perfect:?}\n{page}");
+        assert!(page.contains("DENIED     tool_not_delegated"), "{page}");
+        assert!(page.lines().all(|line| line.chars().count() <= 100), "{page}");
     }
 }

@@ -90,12 +90,23 @@ pub struct Needs {
 pub struct Authenticated {
     client: Arc<Client>,
     method: AuthMethod,
+    credential: CredentialId,
 }
 
 impl Authenticated {
     /// The client.
     pub fn client(&self) -> &Arc<Client> {
         &self.client
+    }
+
+    /// The same client as it stands in a newer snapshot: with its allowance of now, or refused if
+    /// it was disabled or its credential ended meanwhile.
+    pub fn again(
+        &self,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Authenticated, ClientRefusal> {
+        accepted(snapshot, &self.client.id, self.method, self.credential, now)
     }
 
     /// What proved it: goes to the record as `via`.
@@ -156,15 +167,25 @@ pub fn judge(
     now: Timestamp,
 ) -> Result<Authenticated, ClientRefusal> {
     let id = ClientId::parse(&presented.id).map_err(|_| ClientRefusal::Wrong)?;
-    let client = snapshot.config.client(&id).ok_or(ClientRefusal::Wrong)?;
+    accepted(snapshot, &id, presented.method, matched, now)
+}
+
+fn accepted(
+    snapshot: &Snapshot,
+    id: &ClientId,
+    method: AuthMethod,
+    credential: CredentialId,
+    now: Timestamp,
+) -> Result<Authenticated, ClientRefusal> {
+    let client = snapshot.config.client(id).ok_or(ClientRefusal::Wrong)?;
     let live = |c: &&crate::model::client::Credential| {
-        c.id == matched && c.expires.is_none_or(|end| now < end)
+        c.id == credential && c.expires.is_none_or(|end| now < end)
     };
-    if client.auth_method != presented.method || !client.credentials.iter().any(|c| live(&c)) {
+    if client.auth_method != method || !client.credentials.iter().any(|c| live(&c)) {
         return Err(ClientRefusal::Wrong);
     }
     if !client.enabled {
         return Err(ClientRefusal::Disabled);
     }
-    Ok(Authenticated { client: Arc::clone(client), method: presented.method })
+    Ok(Authenticated { client: Arc::clone(client), method, credential })
 }

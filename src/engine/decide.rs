@@ -11,7 +11,7 @@ use crate::{
         json::{self, Object, Value},
     },
     model::{
-        authority::{Entry, ToolName, Tools},
+        authority::{Entry, Tools},
         call::{Decision, Reason},
         constraint::{Arguments, ViolationKind},
         resource::{Resource, Tool},
@@ -27,7 +27,7 @@ pub fn decide(
     resource: &Resource,
     call: &Question<'_>,
 ) -> Decision {
-    let tool = ToolName::parse(call.tool).ok().and_then(|name| resource.tools.get(&name));
+    let tool = resource.tools.get(call.tool);
     let verdict = match tool {
         None => Err(denial(Reason::ToolUnknown)),
         Some(tool) => permits(snapshot, claims, resource, tool, call.arguments),

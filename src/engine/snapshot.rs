@@ -191,7 +191,7 @@ impl Config {
 
     /// An enabled client, by the text of its id.
     pub fn enabled_client(&self, id: &str) -> Option<&Arc<Client>> {
-        ClientId::parse(id).ok().and_then(|id| self.clients.get(&id)).filter(|c| c.enabled)
+        self.clients.get(id).filter(|c| c.enabled)
     }
 
     /// All clients, in no order.
@@ -219,9 +219,9 @@ impl Config {
         self.locations.get(uri).and_then(|id| self.resources.get(id))
     }
 
-    /// The resource at a location written as text.
+    /// The resource at a location, written as a canonical URI.
     pub fn resource_at_text(&self, uri: &str) -> Option<&Arc<Resource>> {
-        Uri::parse(uri).ok().and_then(|uri| self.resource_at(&uri))
+        self.locations.get(uri).and_then(|id| self.resources.get(id))
     }
 
     /// The resources that a client owns.

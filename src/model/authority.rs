@@ -1,6 +1,6 @@
 //! Authority: what a token can do, and pass on. A map from location to tools to arguments.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{borrow::Borrow, collections::BTreeMap, fmt, sync::Arc};
 
 use super::{constraint::Arguments, scope::Scope, uri::Uri};
 
@@ -25,6 +25,13 @@ impl ToolName {
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for ToolName {
+    /// For look-ups by text that need no copy; order and hash are the text's.
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
@@ -76,6 +83,11 @@ impl Authority {
 
     /// The entry for one location.
     pub fn at(&self, location: &Uri) -> Option<&Entry> {
+        self.0.get(location)
+    }
+
+    /// The entry for one location, written as a canonical URI.
+    pub fn at_text(&self, location: &str) -> Option<&Entry> {
         self.0.get(location)
     }
 

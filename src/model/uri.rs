@@ -1,6 +1,6 @@
 //! Absolute URIs that name resources and agents (RFC 8707 section 2).
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Borrow, fmt, sync::Arc};
 
 /// An absolute http(s) or `urn:` URI without fragment, userinfo or dot segments; compared as text
 /// after only the scheme and host have been lower-cased (RI-1).
@@ -73,6 +73,13 @@ impl Uri {
 
     /// The URI as text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Uri {
+    /// For look-ups by text that need no copy; order and hash are the text's.
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

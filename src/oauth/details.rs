@@ -74,13 +74,15 @@ pub fn read(value: &Value) -> Result<Vec<RequestedEntry>, Fault> {
 
 /// Prints the entries that name tools, in order of location; `[]` when none does.
 pub fn write(authority: &Authority) -> String {
-    let entries: Vec<String> =
-        authority.iter().filter_map(|(location, entry)| write_entry(location, entry)).collect();
+    let entries: Vec<String> = authority
+        .iter()
+        .filter_map(|(location, entry)| write_entry(location.as_str(), entry))
+        .collect();
     format!("[{}]", entries.join(","))
 }
 
 /// Prints one entry. `None` when it names no tools: its scopes say all there is.
-pub fn write_entry(location: &Uri, entry: &Entry) -> Option<String> {
+pub fn write_entry(location: &str, entry: &Entry) -> Option<String> {
     match &entry.tools {
         Tools::Undetailed => None,
         Tools::Named(tools) => Some(write_tools(location, tools)),
@@ -88,7 +90,7 @@ pub fn write_entry(location: &Uri, entry: &Entry) -> Option<String> {
 }
 
 /// Prints one tool of an entry, as an entry of its own. `None` when the entry does not name it.
-pub fn write_tool(location: &Uri, entry: &Entry, tool: &ToolName) -> Option<String> {
+pub fn write_tool(location: &str, entry: &Entry, tool: &ToolName) -> Option<String> {
     match &entry.tools {
         Tools::Undetailed => None,
         Tools::Named(tools) => {
@@ -98,10 +100,10 @@ pub fn write_tool(location: &Uri, entry: &Entry, tool: &ToolName) -> Option<Stri
     }
 }
 
-fn write_tools(location: &Uri, tools: &BTreeMap<ToolName, Arguments>) -> String {
+fn write_tools(location: &str, tools: &BTreeMap<ToolName, Arguments>) -> String {
     let members = [
         ("type", Value::from(TYPE)),
-        ("locations", vec![location.as_str().into()].into()),
+        ("locations", vec![location.into()].into()),
         // An entry without tools is printed all the same: nobody reads it, whereas leaving it out
         // would read as "not limited to tools".
         ("tools", tools_to_json(tools)),

@@ -173,12 +173,12 @@ fn an_entry_that_permits_nothing_is_never_printed_as_one_that_permits_anything()
     let none = Arguments::Closed(Shape::default());
     for tools in [BTreeMap::new(), BTreeMap::from([(tool.clone(), none)])] {
         let entry = Entry { scope: Scope::default(), tools: Tools::Named(tools) };
-        let text = write_entry(&uri, &entry).unwrap();
+        let text = write_entry(uri.as_str(), &entry).unwrap();
         assert!(parse(&format!("[{text}]")).is_err());
     }
     let undetailed = Entry { scope: Scope::default(), tools: Tools::Undetailed };
-    assert_eq!(write_entry(&uri, &undetailed), None);
-    assert_eq!(write_tool(&uri, &undetailed, &tool), None);
+    assert_eq!(write_entry(uri.as_str(), &undetailed), None);
+    assert_eq!(write_tool(uri.as_str(), &undetailed, &tool), None);
 }
 
 #[test]
@@ -187,8 +187,8 @@ fn one_tool_is_printed_alone() {
     let authority = authority(entries);
     let (uri, entry) = authority.iter().next().unwrap();
     let tool = ToolName::parse("refunds.list").unwrap();
-    assert_eq!(format!("[{}]", write_tool(uri, entry, &tool).unwrap()), STORY);
-    assert_eq!(write_tool(uri, entry, &ToolName::parse("absent").unwrap()), None);
+    assert_eq!(format!("[{}]", write_tool(uri.as_str(), entry, &tool).unwrap()), STORY);
+    assert_eq!(write_tool(uri.as_str(), entry, &ToolName::parse("absent").unwrap()), None);
 }
 
 fn any_value() -> impl Strategy<Value = Value> {

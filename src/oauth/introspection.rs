@@ -11,7 +11,6 @@ use crate::{
         authority::ToolName,
         call::{Decision, Reason},
         token::OurClaims,
-        uri::Uri,
     },
 };
 
@@ -176,8 +175,8 @@ fn permitted(decision: &Decision) -> String {
 
 /// RFC 9396 section 9: what the server asking may see is what is meant for it.
 fn own_details(claims: &OurClaims) -> Option<String> {
-    let here = Uri::parse(&claims.audience).ok()?;
-    details::write_entry(&here, claims.authority.at(&here)?).map(|entry| format!("[{entry}]"))
+    let here = claims.authority.at_text(&claims.audience)?;
+    details::write_entry(&claims.audience, here).map(|entry| format!("[{entry}]"))
 }
 
 /// What this token does allow for the tool. Never what would have been enough: an injected agent
@@ -188,8 +187,8 @@ fn remediation(claims: &OurClaims, decision: &Decision) -> Option<String> {
         Reason::ArgumentNotPermitted | Reason::ArgumentMissing | Reason::ArgumentUnexpected
     );
     let tool = decision.tool.as_ref().filter(|_| wants_it)?;
-    let here = Uri::parse(&claims.audience).ok()?;
-    let entry = details::write_tool(&here, claims.authority.at(&here)?, tool)?;
+    let here = claims.authority.at_text(&claims.audience)?;
+    let entry = details::write_tool(&claims.audience, here, tool)?;
     Some(ObjectWriter::new().raw("authorization_details", &format!("[{entry}]")).finish())
 }
 

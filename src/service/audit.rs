@@ -1,16 +1,11 @@
-//! Events that no verb makes: refusals of authenticated clients, and the once-a-minute summary of
-//! requests that failed before anyone was authenticated.
+//! The events that no verb makes: the once-a-minute summary of requests that failed before anyone
+//! was authenticated.
 
 use std::{collections::HashMap, net::IpAddr, sync::Mutex};
 
 use super::Deputy;
 use crate::{
-    base::{id::ErrorId, time::Timestamp},
-    engine::{
-        authenticate::{Authenticated, ClientRefusal},
-        refusal::Refusal,
-        snapshot::Snapshot,
-    },
+    engine::authenticate::ClientRefusal,
     model::event::{Event, Kind, Outcome},
 };
 
@@ -52,21 +47,5 @@ impl Deputy {
                 ..Event::new(Kind::Unauthenticated, reason, self.now(), snapshot.revision)
             });
         }
-    }
-}
-
-/// A refusal of an authenticated client at the token endpoint.
-pub fn refused_exchange(
-    snapshot: &Snapshot,
-    client: &Authenticated,
-    refusal: &Refusal,
-    id: ErrorId,
-    now: Timestamp,
-) -> Event {
-    Event {
-        outcome: Outcome::Refused,
-        client: Some(client.client().id.clone()),
-        error: Some(id),
-        ..Event::new(Kind::Exchange, &refusal.reason(), now, snapshot.revision)
     }
 }

@@ -75,21 +75,36 @@ impl VerifiedSecrets {
         *entry = if entry.0 == now { (now, entry.1.saturating_add(1)) } else { (now, 1) };
     }
 
+    /// The credential that this secret was found to match, not long ago.
+    fn recalled(&self, name: &[u8; 32], now: Timestamp) -> Option<CredentialId> {
+        self.remembered.get(name).filter(|(_, until)| now < *until).map(|(id, _)| id)
+    }
+
     /// Which of the stored hashes the secret matches, at the price of one argon2id each.
     async fn matched(
         &self,
         presented: &PresentedClient,
+        name: &[u8; 32],
         needs: Needs,
+        now: Timestamp,
     ) -> Result<Option<CredentialId>, Fault> {
         let _place = self.waiting.try_acquire().map_err(|_| Fault::Busy)?;
         let _turn = self.at_once.acquire().await.map_err(|_| Fault::Busy)?;
+        // Many requests of one client may have waited for the first of them.
+        if let Some(credential) = self.recalled(name, now) {
+            return Ok(Some(credential));
+        }
         let secret = presented.secret.clone();
         let check = move || {
             needs.hashes.iter().find(|(_, hash)| password::verify(&secret, hash)).map(|(id, _)| *id)
         };
-        tokio::task::spawn_blocking(check)
+        let matched = tokio::task::spawn_blocking(check)
             .await
-            .map_err(|error| Fault::Internal("secret check failed", Some(Box::new(error))))
+            .map_err(|error| Fault::Internal("secret check failed", Some(Box::new(error))))?;
+        if let Some(credential) = matched {
+            self.remembered.insert(*name, (credential, now.plus(REMEMBERED)));
+        }
+        Ok(matched)
     }
 }
 
@@ -122,9 +137,7 @@ impl Deputy {
         let snapshot = self.snapshot();
         let secrets = &self.0.secrets;
         let name = secrets.name(presented);
-        if let Some((credential, until)) = secrets.remembered.get(&name)
-            && now < until
-        {
+        if let Some(credential) = secrets.recalled(&name, now) {
             // Remembered, and still only as good as the credential is in *this* snapshot.
             return Ok(authenticate::judge(&snapshot, presented, credential, now));
         }
@@ -135,14 +148,10 @@ impl Deputy {
         if secrets.is_throttled(caller.source, now) {
             return Ok(Err(ClientRefusal::Throttled));
         }
-        let Some(credential) = secrets.matched(presented, needs).await? else {
+        let Some(credential) = secrets.matched(presented, &name, needs, now).await? else {
             secrets.note_wrong(caller.source, now);
             return Ok(Err(ClientRefusal::Wrong));
         };
-        let judged = authenticate::judge(&snapshot, presented, credential, now);
-        if judged.is_ok() {
-            secrets.remembered.insert(name, (credential, now.plus(REMEMBERED)));
-        }
-        Ok(judged)
+        Ok(authenticate::judge(&snapshot, presented, credential, now))
     }
 }

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use super::{Deputy, Failure, Fault, memo::Basis};
 use crate::{
     base::{
-        id::{DelegationId, ErrorId, TransactionId},
+        id::{DelegationId, TransactionId},
         secret::Fingerprint,
         time::Timestamp,
     },
@@ -18,6 +18,7 @@ use crate::{
     },
     jose::{self, Algorithm},
     model::{
+        event::Event,
         issuer::ForeignKind,
         token::{ForeignClaims, OurClaims, OurKind},
     },
@@ -62,14 +63,28 @@ impl Deputy {
         };
         result.map_err(|stopped| match stopped {
             Stopped::Fault(fault) => Failure::Fault(fault),
-            Stopped::Refused(refusal) => self.refused(&client, refusal, now),
+            Stopped::Refused(refusal) => self.refused(&client, refusal, None, now),
+            Stopped::Judged(refusal, subject) => {
+                self.refused(&client, refusal, Some(&subject), now)
+            }
         })
     }
 
-    fn refused(&self, client: &Authenticated, refusal: Refusal, now: Timestamp) -> Failure {
+    /// Records a refusal of an authenticated client; with the subject, once that was proved.
+    fn refused(
+        &self,
+        client: &Authenticated,
+        refusal: Refusal,
+        subject: Option<&SubjectToken>,
+        now: Timestamp,
+    ) -> Failure {
         match self.error_id() {
             Ok(id) => {
-                self.note_refused_exchange(client, &refusal, id, now);
+                let event = Event {
+                    error: Some(id),
+                    ..exchange::refused(&self.snapshot(), client, &refusal, subject, now)
+                };
+                self.store().writer().journal(event);
                 Failure::Refused(refusal, id)
             }
             Err(fault) => Failure::Fault(fault),
@@ -87,6 +102,8 @@ impl Deputy {
         }
         for _ in 0..ATTEMPTS {
             let snapshot = self.snapshot();
+            // What was true of the client when it authenticated may have changed since.
+            let client = &client.again(&snapshot, now).map_err(Refusal::Client)?;
             let evidence = self.evidence(&snapshot, request, now).await?;
             let id = DelegationId::from_bytes(self.random().bytes().map_err(Fault::from)?);
             let exchange = Exchange {
@@ -96,7 +113,10 @@ impl Deputy {
                 wanted: &request.wanted,
                 id,
             };
-            let tentative = exchange::judge(&snapshot, &exchange, now)?;
+            let tentative = match exchange::judge(&snapshot, &exchange, now) {
+                Ok(tentative) => tentative,
+                Err(refusal) => return Err(Stopped::Judged(refusal, evidence.subject)),
+            };
             if let Some(minted) = self.commit(&snapshot, tentative, now).await? {
                 return Ok(minted);
             }
@@ -112,6 +132,7 @@ impl Deputy {
     ) -> Result<Minted, Stopped> {
         for _ in 0..ATTEMPTS {
             let snapshot = self.snapshot();
+            let client = &client.again(&snapshot, now).map_err(Refusal::Client)?;
             let id = DelegationId::from_bytes(self.random().bytes().map_err(Fault::from)?);
             let txn = TransactionId::from_bytes(self.random().bytes().map_err(Fault::from)?);
             let own = OwnRequest { client, wanted, id, txn };
@@ -244,23 +265,13 @@ impl Deputy {
             self.0.issuer_keys.keys((&*needs.issuer).into(), needs.kid.as_deref(), now).await;
         keys.map_err(|error| Fault::Unavailable("the trusted issuer", Some(Box::new(error))))
     }
-
-    /// Records a refusal of an authenticated client.
-    fn note_refused_exchange(
-        &self,
-        client: &Authenticated,
-        refusal: &Refusal,
-        id: ErrorId,
-        now: Timestamp,
-    ) {
-        let event = super::audit::refused_exchange(&self.snapshot(), client, refusal, id, now);
-        self.store().writer().journal(event);
-    }
 }
 
 /// Why an exchange stopped: our answer, or our fault.
 enum Stopped {
     Refused(Refusal),
+    /// The subject was proved, and the answer is no all the same.
+    Judged(Refusal, SubjectToken),
     Fault(Fault),
 }
 

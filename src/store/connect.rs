@@ -1,7 +1,9 @@
 //! Connections: the pools that read, the one connection that writes, and the schema they find.
 //! The only file that names an engine outside `twin`.
 
-use std::{fs::File, io, path::Path, str::FromStr, time::Duration};
+use std::{
+    fs::File, io, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr, time::Duration,
+};
 
 use sqlx::{
     ConnectOptions, Connection as _, PgConnection, PgPool, SqliteConnection, SqlitePool,
@@ -202,12 +204,19 @@ impl Address {
 }
 
 /// Holds `FILE.lock` until dropped; the system lets go of it when a process dies.
+///
+/// A database that is not there yet is made readable by its owner alone; what SQLite puts beside it
+/// gets the same mode.
 async fn alone(database: &Path) -> Result<File, Error> {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".lock");
+    let database = database.to_owned();
     let locked = tokio::task::spawn_blocking(move || {
-        let file = File::options().create(true).append(true).open(name)?;
+        let mut lock = database.clone().into_os_string();
+        lock.push(".lock");
+        let private =
+            |path: &Path| File::options().create(true).append(true).mode(0o600).open(path);
+        let file = private(lock.as_ref())?;
         file.lock()?;
+        drop(private(&database)?);
         Ok(file)
     });
     let locked = locked.await.unwrap_or_else(|error| Err(io::Error::other(error)));

@@ -5,6 +5,7 @@
 #![expect(clippy::panic, reason = "a test that cannot set itself up says so by panicking")]
 
 mod postgres;
+mod readme;
 mod remote;
 mod store;
 mod tidy;

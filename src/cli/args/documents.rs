@@ -250,6 +250,7 @@ pub enum IssuerVerb {
 
 /// An issuer in flags; grant rules need a document.
 #[derive(Args, Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct IssuerArgs {
     /// The exact `iss` of its tokens
     #[arg(required_unless_present = "file")]

@@ -94,7 +94,7 @@ pub enum RevokeVerb {
 #[derive(Debug, Subcommand)]
 pub enum AuditVerb {
     /// List events, newest first
-    List(AuditArgs),
+    List(Box<AuditArgs>),
     /// Recompute every hash chain
     Verify,
 }

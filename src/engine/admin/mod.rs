@@ -24,7 +24,7 @@ use crate::{
         event::{Event, Kind},
         issuer::TrustedIssuer,
         resource::{Enforces, Resource},
-        scope::Scope,
+        scope::{Scope, ScopeToken},
         uri::Uri,
     },
     registry::{Problem, operator::Operator, tool::ToolDraft},
@@ -119,6 +119,14 @@ pub fn issuer(config: &Config, issuer: &TrustedIssuer) -> Vec<Problem> {
     }
     if let Some(known) = issuer_of(config, &issuer.alias) {
         problems.extend(unchanged(known, issuer));
+    }
+    let primary = config.issuers().find(|other| other.primary && other.alias != issuer.alias);
+    if let Some(other) = primary.filter(|_| issuer.primary) {
+        let message = format!(
+            "must be false: `{}` is primary, and two issuers' subjects could not be told apart",
+            other.alias
+        );
+        problems.push(problem("/primary", message));
     }
     for id in issuer.agents.keys() {
         problems.extend(known_agent(config, id, &pointer("/agents", id.as_str())));
@@ -229,7 +237,7 @@ fn ours(config: &Config, uri: &Uri, at: &str) -> Vec<Problem> {
 }
 
 fn beyond<'a>(inner: &'a Scope, outer: &'a Scope) -> impl Iterator<Item = &'a str> {
-    inner.iter().filter(|token| !outer.contains(token)).map(|token| token.as_str())
+    inner.iter().filter(|token| !outer.contains(token)).map(ScopeToken::as_str)
 }
 
 fn problem(at: &str, message: impl Into<String>) -> Problem {

@@ -1,1 +1,47 @@
+//! When a tool is the same tool, and when it is another.
 
+use super::{AT_THIS_WRITE, replace};
+use crate::{
+    base::time::Timestamp,
+    model::resource::Tool,
+    registry::tool::{ToolDraft, parse_draft},
+};
+
+fn draft(effect: &str, enabled: bool) -> ToolDraft {
+    let text = format!(
+        r#"{{"resource":"refunds","name":"refunds.list","scopes":["refunds:read"],
+        "effect":"{effect}","input_schema":{{"type":"object"}},"enabled":{enabled}}}"#
+    );
+    parse_draft(&text).unwrap().1
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_epoch_s(seconds).unwrap()
+}
+
+fn known() -> Tool {
+    draft("read", true).into_tool(7, at(100))
+}
+
+#[test]
+fn a_new_tool_changes_at_the_revision_that_writes_it() {
+    let tool = replace(None, draft("read", true), at(200)).unwrap();
+    assert_eq!((tool.changed_at, tool.changed_on), (AT_THIS_WRITE, at(200)));
+}
+
+#[test]
+fn an_import_that_says_nothing_new_writes_nothing() {
+    assert_eq!(replace(Some(&known()), draft("read", true), at(200)), None);
+}
+
+#[test]
+fn another_effect_makes_another_tool() {
+    let tool = replace(Some(&known()), draft("egress", true), at(200)).unwrap();
+    assert_eq!((tool.changed_at, tool.changed_on), (AT_THIS_WRITE, at(200)));
+}
+
+#[test]
+fn turning_a_tool_off_leaves_it_the_same_tool() {
+    let tool = replace(Some(&known()), draft("read", false), at(200)).unwrap();
+    assert_eq!((tool.changed_at, tool.changed_on, tool.enabled), (7, at(100), false));
+}

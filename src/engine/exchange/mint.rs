@@ -12,6 +12,7 @@ use crate::{
         time::{Seconds, Timestamp},
     },
     engine::{
+        authenticate::Authenticated,
         refusal::{Refusal, TargetFault},
         snapshot::Snapshot,
         verify::TokenFault,
@@ -288,6 +289,20 @@ fn issued_event(
 
 /// The chain as the audit log shows it: what we saw authenticate, and what others assert.
 pub fn hops(issuer: &str, claims: &OurClaims, via: Option<&'static str>) -> Vec<Hop> {
+    hops_of(issuer, &claims.chain, via)
+}
+
+/// The chain that a refused exchange would have grown: `client` in front of what was there.
+pub fn hops_through(issuer: &str, client: &Authenticated, chain: &ActorChain) -> Vec<Hop> {
+    let us = Actor { issuer: issuer.into(), sub: client.client().id.as_str().into() };
+    match chain.extended(us) {
+        Ok(grown) => hops_of(issuer, &grown, Some(client.via())),
+        // Too deep, or it stands there already: the chain as it is.
+        Err(_) => hops_of(issuer, chain, None),
+    }
+}
+
+fn hops_of(issuer: &str, chain: &ActorChain, via: Option<&'static str>) -> Vec<Hop> {
     let hop = |(i, actor): (usize, &Actor)| Hop {
         issuer: Arc::clone(&actor.issuer),
         sub: Arc::clone(&actor.sub),
@@ -298,5 +313,5 @@ pub fn hops(issuer: &str, claims: &OurClaims, via: Option<&'static str>) -> Vec<
         },
         via: via.filter(|_| i == 0).map(Into::into),
     };
-    claims.chain.hops().iter().enumerate().map(hop).collect()
+    chain.hops().iter().enumerate().map(hop).collect()
 }

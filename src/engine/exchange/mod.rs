@@ -28,7 +28,7 @@ use crate::{
     },
     model::{
         delegation::{Delegation, Receipt},
-        event::Event,
+        event::{Event, Kind, Outcome},
         token::{ForeignClaims, OurClaims},
     },
     oauth::{details, token_request::Wanted, token_type::TokenType},
@@ -133,6 +133,40 @@ pub fn judge_own(
     let target = target::judge(snapshot, own.wanted, own.client, &standing)?;
     let granted = authority::judge(snapshot, own.client, &standing, &target, own.wanted)?;
     mint::own_root(snapshot, own, &target, granted, now)
+}
+
+/// The event of an exchange that was refused: for whom and through whom, as far as it was proved.
+pub fn refused(
+    snapshot: &Snapshot,
+    client: &Authenticated,
+    refusal: &Refusal,
+    subject: Option<&SubjectToken>,
+    now: Timestamp,
+) -> Event {
+    let event = Event {
+        outcome: Outcome::Refused,
+        client: Some(client.client().id.clone()),
+        ..Event::new(Kind::Exchange, &refusal.reason(), now, snapshot.revision)
+    };
+    match subject {
+        None => event,
+        Some(SubjectToken::Foreign(token)) => Event {
+            subject: Some(token.get().subject.clone()),
+            chain: mint::hops_through(&snapshot.config.issuer, client, &token.get().asserted),
+            txn: Some(presenter::transaction(&snapshot.config, client, token.get())),
+            ..event
+        },
+        Some(SubjectToken::Ours(token)) => {
+            let claims = token.get();
+            Event {
+                subject: Some(claims.subject.clone()),
+                chain: mint::hops_through(&snapshot.config.issuer, client, &claims.chain),
+                txn: Some(claims.txn),
+                parent: claims.id(),
+                ..event
+            }
+        }
+    }
 }
 
 impl Tentative {

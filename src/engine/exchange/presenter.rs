@@ -68,6 +68,12 @@ fn foreign<'a>(
     if now >= claims.expires_at.plus(crate::engine::verify::foreign::LEEWAY) {
         return Err(Refusal::SubjectToken(TokenFault::Expired));
     }
+    if claims.issued_at.plus(issuer.max_age) <= now {
+        return Err(Refusal::SubjectToken(TokenFault::TooOld));
+    }
+    if issuer.primary && is_taken(config, &claims.subject.sub) {
+        return Err(Refusal::SubjectToken(TokenFault::Subject));
+    }
     if claims.asserted.hops().iter().any(|hop| hop.issuer == config.issuer) {
         // Others may assert their own actors, never ours.
         return Err(Refusal::SubjectToken(TokenFault::ForeignActor));
@@ -84,6 +90,12 @@ fn foreign<'a>(
     refuse_older(authenticated_at, snapshot.revocations.subject_cut(&claims.subject))?;
     refuse_older(claims.issued_at, snapshot.revocations.agent_cut(&client.client().id))?;
     Ok(Standing::Root { claims, issuer, txn })
+}
+
+/// Whether a `sub` that is written as it stands reads like a subject of another issuer.
+fn is_taken(config: &Config, sub: &str) -> bool {
+    sub.split_once('|')
+        .is_some_and(|(alias, _)| config.issuers().any(|issuer| issuer.alias.as_str() == alias))
 }
 
 /// A cut-off refuses foreign tokens that are not newer than it.
@@ -130,7 +142,11 @@ fn may_act(
 
 /// Every exchange of one foreign token by one agent is one transaction: a keyed hash, so that the
 /// name says nothing about the token.
-fn transaction(config: &Config, client: &Authenticated, claims: &ForeignClaims) -> TransactionId {
+pub fn transaction(
+    config: &Config,
+    client: &Authenticated,
+    claims: &ForeignClaims,
+) -> TransactionId {
     TransactionId::from_bytes(config.macs.transaction.tag16(&[
         claims.subject.issuer.as_bytes(),
         claims.token_id.as_bytes(),

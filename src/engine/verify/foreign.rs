@@ -118,7 +118,9 @@ fn is_of_kind(
     match kind {
         ForeignKind::IdToken if !issuer.id_tokens => Err(TokenFault::KindNotAccepted),
         // An untyped access token of the same issuer must not pass for an ID token.
-        ForeignKind::IdToken if has_marker(issuer, claims) => Err(TokenFault::Kind),
+        ForeignKind::IdToken if has_marker(issuer, claims) || has_scope(claims) => {
+            Err(TokenFault::Kind)
+        }
         ForeignKind::IdToken => Ok(()),
         ForeignKind::AccessToken => {
             let rules = issuer.access_tokens.as_ref().ok_or(TokenFault::KindNotAccepted)?;
@@ -134,6 +136,11 @@ fn is_of_kind(
             }
         }
     }
+}
+
+/// No ID token carries the scope of an access token.
+fn has_scope(claims: &Object) -> bool {
+    claims.get("scope").is_some() || claims.get("scp").is_some()
 }
 
 fn has_marker(issuer: &TrustedIssuer, claims: &Object) -> bool {

@@ -4,13 +4,14 @@ use super::{Answered, Asked, Problem, Reply};
 use crate::{
     base::{
         compose::ObjectWriter,
-        id::{ClientId, DecisionId, DelegationId, ErrorId, TransactionId},
+        id::{ClientId, DecisionId, DelegationId, ErrorId, ResourceId, TransactionId},
         time::Timestamp,
     },
     model::{
         actor::Provenance,
         delegation::Source,
         event::{Hop, Kind, Outcome},
+        resource::Effect,
         subject::Subject,
     },
     service::{
@@ -45,7 +46,7 @@ pub async fn delegations(deputy: Deputy, asked: Asked) -> Answered {
     })?;
     let found = deputy.delegations(filter, only_live.unwrap_or(false), &asked.page()?).await?;
     let next = found.next.map(|next| next.to_string());
-    Ok(Reply::list(found.items.iter().map(delegation_json).collect(), next.as_deref()))
+    Ok(Reply::list(&found.items.iter().map(delegation_json).collect::<Vec<_>>(), next.as_deref()))
 }
 
 /// One delegation.
@@ -72,7 +73,7 @@ pub async fn events(deputy: Deputy, asked: Asked) -> Answered {
     let mut found = deputy.events(&filter, &asked.page()?).await?;
     found.items.retain(|e| client.is_none() || e.event.client == client);
     let next = found.next.map(|next| next.to_string());
-    Ok(Reply::list(found.items.iter().map(event_json).collect(), next.as_deref()))
+    Ok(Reply::list(&found.items.iter().map(event_json).collect::<Vec<_>>(), next.as_deref()))
 }
 
 /// Whether the audit log is whole.
@@ -169,9 +170,9 @@ fn event_json(found: &StoredEvent) -> String {
         .maybe_text("client", event.client.as_ref().map(ClientId::as_str))
         .maybe_raw("subject", event.subject.as_ref().map(subject_json).as_deref())
         .raw("chain", &format!("[{}]", chain.join(",")))
-        .maybe_text("resource", event.resource.as_ref().map(|r| r.as_str()))
+        .maybe_text("resource", event.resource.as_ref().map(ResourceId::as_str))
         .maybe_text("tool", event.tool.as_deref())
-        .maybe_text("effect", event.effect.map(|effect| effect.as_str()))
+        .maybe_text("effect", event.effect.map(Effect::as_str))
         .maybe_text("transaction", event.txn.map(|id| id.to_string()).as_deref())
         .maybe_text("delegation", event.delegation.map(|id| id.to_string()).as_deref())
         .maybe_text("parent", event.parent.map(|id| id.to_string()).as_deref())

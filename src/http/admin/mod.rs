@@ -10,9 +10,6 @@ mod routes;
 mod secrets;
 mod tools;
 
-#[cfg(test)]
-mod tests;
-
 use std::pin::Pin;
 
 use axum::{

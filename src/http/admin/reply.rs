@@ -56,11 +56,11 @@ impl Reply {
     /// A page of documents.
     pub fn documents(items: &[Stored], next: Option<&str>) -> Reply {
         let items = items.iter().map(|stored| with_version(stored).to_json());
-        Reply::list(items.collect(), next)
+        Reply::list(&items.collect::<Vec<_>>(), next)
     }
 
     /// A page of JSON texts.
-    pub fn list(items: Vec<String>, next: Option<&str>) -> Reply {
+    pub fn list(items: &[String], next: Option<&str>) -> Reply {
         let items = format!("[{}]", items.join(","));
         Reply::ok(ObjectWriter::new().raw("items", &items).maybe_text("next", next).finish())
     }

@@ -62,7 +62,9 @@ pub const ROUTES: &[Route] = &[
     change(Method::PUT, "/clients/{client_id}", "replaceClient", DOCUMENT, |d, a| {
         Box::pin(documents::replace_client(d, a))
     }),
-    read("/clients/{client_id}/secrets", "listSecrets", &[], |d, a| Box::pin(secrets::list(d, a))),
+    read("/clients/{client_id}/secrets", "listSecrets", &[], |d, a| {
+        Box::pin(async move { secrets::list(&d, &a) })
+    }),
     change(Method::POST, "/clients/{client_id}/secrets", "addSecret", None, |d, a| {
         Box::pin(secrets::add(d, a))
     }),
@@ -108,7 +110,7 @@ pub const ROUTES: &[Route] = &[
     change(Method::PUT, "/edges/{from}/{to}", "replaceEdge", DOCUMENT, |d, a| {
         Box::pin(documents::replace_edge(d, a))
     }),
-    change(Method::POST, "/revocations", "revoke", DOCUMENT, |d, a| {
+    change(Method::POST, "/revocations", "createRevocation", DOCUMENT, |d, a| {
         Box::pin(lookups::revoke(d, a))
     }),
     read("/delegations", "listDelegations", DELEGATIONS, |d, a| {

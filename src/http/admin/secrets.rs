@@ -10,10 +10,10 @@ use crate::{
 };
 
 /// The live secrets, without the secrets.
-pub async fn list(deputy: Deputy, asked: Asked) -> Answered {
+pub fn list(deputy: &Deputy, asked: &Asked) -> Answered {
     let id = asked.id("client_id", ClientId::parse)?;
     let secrets = deputy.secrets(&id)?;
-    Ok(Reply::list(secrets.iter().map(summary).collect(), None))
+    Ok(Reply::list(&secrets.iter().map(summary).collect::<Vec<_>>(), None))
 }
 
 /// A new secret; it is in this answer and in no other.

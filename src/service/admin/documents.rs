@@ -324,8 +324,8 @@ impl Checked {
     /// The event of writing it: `client.created`, `edge.replaced` …
     fn event(&self, snapshot: &Snapshot, by: &Operator, what: &str, now: Timestamp) -> Event {
         let mut event = admin::event(snapshot, by, what, now);
-        event.client = self.client.clone();
-        event.resource = self.resource.clone();
+        event.client.clone_from(&self.client);
+        event.resource.clone_from(&self.resource);
         event.detail.push(("document".into(), self.id.clone()));
         event
     }

@@ -3,7 +3,10 @@
 use super::Refused;
 use crate::{
     base::{id::DelegationId, json},
-    engine::{admin, snapshot::Snapshot},
+    engine::{
+        admin,
+        snapshot::{Dead, Snapshot},
+    },
     model::{
         actor::Actor,
         event::Outcome,
@@ -84,7 +87,7 @@ impl Deputy {
             // A record that does not read back was signed for another issuer, or not by us.
             return DelegationView { stored, chain: Vec::new(), dead: Some("unreadable") };
         };
-        let dead = snapshot.is_live(&claims, self.now()).err().map(|dead| dead.as_str());
+        let dead = snapshot.is_live(&claims, self.now()).err().map(Dead::as_str);
         DelegationView { stored, chain: claims.chain.hops().to_vec(), dead }
     }
 }

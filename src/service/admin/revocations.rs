@@ -135,7 +135,6 @@ fn named(target: &Target, event: Event) -> Event {
 fn unknown(config: &Config, target: &Target) -> Vec<Problem> {
     let issuer_known = |url: &str| config.issuer(url).is_some() || *url == *config.issuer;
     match target {
-        Target::Delegation(_) | Target::Transaction(_) => Vec::new(),
         Target::Subject(subject) if !issuer_known(&subject.issuer) => {
             problem("/subject/iss", "is no trusted issuer: write its exact `iss`")
         }
@@ -151,7 +150,9 @@ fn unknown(config: &Config, target: &Target) -> Vec<Problem> {
         Target::Issuer(url) if !issuer_known(url) => {
             problem("/issuer", "is no trusted issuer: write its exact `iss`")
         }
-        Target::Subject(_)
+        Target::Delegation(_)
+        | Target::Transaction(_)
+        | Target::Subject(_)
         | Target::Agent(_)
         | Target::Resource(_)
         | Target::Tool(..)
