@@ -5,7 +5,7 @@ use axum::response::Response;
 use super::{error, reply, routes::Asked};
 
 /// The process answers: all that `live` says.
-pub async fn live(_asked: Asked<'_>) -> Response {
+pub fn live(_asked: &Asked<'_>) -> Response {
     reply::json(r#"{"status":"live"}"#)
 }
 

@@ -22,13 +22,13 @@ use crate::{
 const SIGNING: [&str; 1] = ["ES256"];
 
 /// RFC 8414, under all three names. MD-1.
-pub async fn authorization_server(asked: Asked<'_>) -> Response {
+pub fn authorization_server(asked: &Asked<'_>) -> Response {
     let snapshot = asked.deputy.snapshot();
     reply::public(metadata::authorization_server(&snapshot.config.issuer, &SIGNING))
 }
 
 /// The keys that verify our tokens. RFC 7517 section 5.
-pub async fn jwks(asked: Asked<'_>) -> Response {
+pub fn jwks(asked: &Asked<'_>) -> Response {
     let snapshot = asked.deputy.snapshot();
     let keys = snapshot.config.keys.jwks();
     let etag =
@@ -49,7 +49,7 @@ fn is_known(headers: &HeaderMap, etag: &str) -> bool {
 }
 
 /// RFC 9728, for a resource's server to serve or proxy. PR-1.
-pub async fn protected_resource(asked: Asked<'_>) -> Response {
+pub fn protected_resource(asked: &Asked<'_>) -> Response {
     let snapshot = asked.deputy.snapshot();
     let id = ResourceId::parse(asked.param("id")).ok();
     let resource = id.and_then(|id| snapshot.config.resource(&id)).filter(|r| r.enabled);
@@ -63,7 +63,7 @@ pub async fn protected_resource(asked: Asked<'_>) -> Response {
 }
 
 /// Nobody logs in here, and no parameter of the request is even looked at.
-pub async fn authorize(asked: Asked<'_>) -> Response {
+pub fn authorize(asked: &Asked<'_>) -> Response {
     let mut response = error::no_login(is_a_person(&asked.parts.headers).then_some(PAGE));
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     response

@@ -2,9 +2,13 @@
 //! it, and only this fold makes the value it needs: no handler can forget to ask. What a handler
 //! does, and what stands around every request, is not written here.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     borrow::Cow,
     collections::BTreeMap,
+    future::ready,
     net::{IpAddr, Ipv4Addr},
     pin::Pin,
     sync::Arc,
@@ -173,7 +177,7 @@ pub const HEALTH: &[Route] = &[
         method: Method::GET,
         path: Cow::Borrowed("/health/live"),
         operation: "getLiveness",
-        handler: Handler::Public(|asked| Box::pin(health::live(asked))),
+        handler: Handler::Public(|asked| Box::pin(ready(health::live(&asked)))),
     },
     Route {
         method: Method::GET,
@@ -209,38 +213,38 @@ pub const PROTOCOL: &[Route] = &[
         method: Method::GET,
         path: Cow::Borrowed("{issuer}/jwks"),
         operation: "getJwks",
-        handler: Handler::Public(|asked| Box::pin(metadata::jwks(asked))),
+        handler: Handler::Public(|asked| Box::pin(ready(metadata::jwks(&asked)))),
     },
     Route {
         method: Method::GET,
         path: Cow::Borrowed("{issuer}/authorize"),
         operation: "authorize",
-        handler: Handler::Public(|asked| Box::pin(metadata::authorize(asked))),
+        handler: Handler::Public(|asked| Box::pin(ready(metadata::authorize(&asked)))),
     },
     // MD-1: the same document at every place where a client may look for it.
     Route {
         method: Method::GET,
         path: Cow::Borrowed("/.well-known/oauth-authorization-server{issuer}"),
         operation: "getAuthorizationServerMetadata",
-        handler: Handler::Public(|asked| Box::pin(metadata::authorization_server(asked))),
+        handler: Handler::Public(|asked| Box::pin(ready(metadata::authorization_server(&asked)))),
     },
     Route {
         method: Method::GET,
         path: Cow::Borrowed("/.well-known/openid-configuration{issuer}"),
         operation: "getOpenidConfigurationInserted",
-        handler: Handler::Public(|asked| Box::pin(metadata::authorization_server(asked))),
+        handler: Handler::Public(|asked| Box::pin(ready(metadata::authorization_server(&asked)))),
     },
     Route {
         method: Method::GET,
         path: Cow::Borrowed("{issuer}/.well-known/openid-configuration"),
         operation: "getOpenidConfiguration",
-        handler: Handler::Public(|asked| Box::pin(metadata::authorization_server(asked))),
+        handler: Handler::Public(|asked| Box::pin(ready(metadata::authorization_server(&asked)))),
     },
     Route {
         method: Method::GET,
         path: Cow::Borrowed("/resources/{id}/oauth-protected-resource"),
         operation: "getProtectedResourceMetadata",
-        handler: Handler::Public(|asked| Box::pin(metadata::protected_resource(asked))),
+        handler: Handler::Public(|asked| Box::pin(ready(metadata::protected_resource(&asked)))),
     },
 ];
 
@@ -312,10 +316,11 @@ impl Place {
 
     async fn asked<'a>(&'a self, request: Request, id: &'a RequestId) -> (Asked<'a>, Body) {
         let (mut parts, body) = request.into_parts();
-        let params = match self.path.contains('{') {
-            // A segment that is not UTF-8 names nothing.
-            true => RawPathParams::from_request_parts(&mut parts, &()).await.ok(),
-            false => None,
+        // A segment that is not UTF-8 names nothing.
+        let params = if self.path.contains('{') {
+            RawPathParams::from_request_parts(&mut parts, &()).await.ok()
+        } else {
+            None
         };
         (Asked { deputy: &self.deputy, id, parts, params }, body)
     }

@@ -60,27 +60,32 @@ impl TokenMemo {
         token: &str,
         now: Timestamp,
     ) -> Result<Arc<Verified<OurClaims>>, TokenFault> {
-        let basis = Basis { configured: config.revision, keys: 0 };
-        let key = Fingerprint::of(token.as_bytes());
-        if let Some(found) = self.ours.get(&key).filter(|found| found.basis == basis) {
-            return Ok(found.token);
+        let name = Fingerprint::of(token.as_bytes());
+        if let Some(known) = self.known(config, &name) {
+            return Ok(known);
         }
         let token = Arc::new(verify::ours::judge(config, token)?);
         if now < token.get().expires_at {
-            self.ours.insert(key, Remembered { basis, token: Arc::clone(&token) });
+            let basis = Basis { configured: config.revision, keys: 0 };
+            self.ours.insert(name, Remembered { basis, token: Arc::clone(&token) });
         }
         Ok(token)
     }
 
-    /// A foreign token that was verified on this basis and whose time is not over.
+    /// A token of ours that was verified under this configuration.
+    pub fn known(&self, config: &Config, token: &Fingerprint) -> Option<Arc<Verified<OurClaims>>> {
+        let basis = Basis { configured: config.revision, keys: 0 };
+        self.ours.get(token).filter(|found| found.basis == basis).map(|found| found.token)
+    }
+
+    /// A foreign token whose time is not over, and the basis that its verification rests on.
     pub fn foreign(
         &self,
         token: &Fingerprint,
-        basis: Basis,
         now: Timestamp,
-    ) -> Option<Arc<Verified<ForeignClaims>>> {
-        let found = self.foreign.get(token).filter(|found| found.basis == basis)?;
-        (now < found.token.get().expires_at).then_some(found.token)
+    ) -> Option<(Basis, Arc<Verified<ForeignClaims>>)> {
+        let found = self.foreign.get(token)?;
+        (now < found.token.get().expires_at).then_some((found.basis, found.token))
     }
 
     /// Remembers a foreign token.

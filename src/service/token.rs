@@ -14,7 +14,7 @@ use crate::{
         exchange::{self, Exchange, Minted, OwnRequest, SubjectToken, Tentative},
         refusal::Refusal,
         snapshot::Snapshot,
-        verify::{self, TokenFault, Verified},
+        verify::{self, TokenFault, Verified, foreign::Claimed},
     },
     jose::{self, Algorithm},
     model::{
@@ -202,7 +202,7 @@ impl Deputy {
     }
 
     /// Verifies the subject token by its declared type (TX-6). Ours and a foreign access token are
-    /// told apart by `typ` and issuer, both of which are verified afterwards.
+    /// told apart by the issuer they name, which is verified afterwards.
     async fn subject(
         &self,
         snapshot: &Snapshot,
@@ -210,24 +210,28 @@ impl Deputy {
         now: Timestamp,
     ) -> Result<SubjectToken, Stopped> {
         let token = presented.token.expose();
-        let ours = |kind| -> Result<SubjectToken, Refusal> {
-            let verified = self.0.memo.ours(&snapshot.config, token, now);
-            let verified = verified.map_err(Refusal::SubjectToken)?;
-            if verified.get().kind == kind {
-                Ok(SubjectToken::Ours(verified))
-            } else {
-                Err(Refusal::SubjectToken(TokenFault::Kind))
-            }
-        };
         match presented.declared {
-            TokenType::Jwt => Ok(ours(OurKind::HandOver)?),
+            TokenType::Jwt => Ok(self.ours(snapshot, token, OurKind::HandOver, now)?),
             TokenType::IdToken => self.foreign(snapshot, token, ForeignKind::IdToken, now).await,
             TokenType::AccessToken => {
-                if verify::ours::claims_to_be(&snapshot.config, token) {
-                    return Ok(ours(OurKind::Call)?);
-                }
                 self.foreign(snapshot, token, ForeignKind::AccessToken, now).await
             }
+        }
+    }
+
+    fn ours(
+        &self,
+        snapshot: &Snapshot,
+        token: &str,
+        kind: OurKind,
+        now: Timestamp,
+    ) -> Result<SubjectToken, Refusal> {
+        let verified = self.0.memo.ours(&snapshot.config, token, now);
+        let verified = verified.map_err(Refusal::SubjectToken)?;
+        if verified.get().kind == kind {
+            Ok(SubjectToken::Ours(verified))
+        } else {
+            Err(Refusal::SubjectToken(TokenFault::Kind))
         }
     }
 
@@ -238,33 +242,48 @@ impl Deputy {
         kind: ForeignKind,
         now: Timestamp,
     ) -> Result<SubjectToken, Stopped> {
-        let needs = verify::foreign::needs(&snapshot.config, token, kind);
-        let needs = needs.map_err(Refusal::SubjectToken)?;
-        let fetched = self.issuer_keys(&needs, now).await?;
-        let basis = Basis { configured: snapshot.config.revision, keys: fetched.generation };
-        let mut named = token.as_bytes().to_vec();
-        // One token declared as two kinds is two memories.
-        named.push(u8::from(kind == ForeignKind::IdToken));
-        let name = Fingerprint::of(&named);
-        if let Some(known) = self.0.memo.foreign(&name, basis, now) {
+        let name = memory_of(token, kind);
+        if let Some(known) = self.known_foreign(snapshot, &name, now).await {
             return Ok(SubjectToken::Foreign(known));
         }
-        let verified = verify::foreign::judge(&needs.issuer, &fetched.keys, token, kind, now);
-        let verified: Arc<Verified<ForeignClaims>> =
-            Arc::new(verified.map_err(Refusal::SubjectToken)?);
+        let claimed = verify::foreign::present(&snapshot.config, token, kind);
+        let presented = match claimed.map_err(Refusal::SubjectToken)? {
+            Claimed::Ours => return Ok(self.ours(snapshot, token, OurKind::Call, now)?),
+            Claimed::Foreign(presented) => presented,
+        };
+        let issuer = Arc::clone(presented.issuer());
+        let keys = self.0.issuer_keys.keys((&*issuer).into(), presented.kid(), now).await;
+        let unavailable = |error| Fault::Unavailable("the trusted issuer", Some(Box::new(error)));
+        let fetched = keys.map_err(unavailable)?;
+        let basis = Basis { configured: snapshot.config.revision, keys: fetched.generation };
+        let verified = presented.judge(&fetched.keys, now).map_err(Refusal::SubjectToken)?;
+        let verified: Arc<Verified<ForeignClaims>> = Arc::new(verified);
         self.0.memo.remember(name, basis, &verified);
         Ok(SubjectToken::Foreign(verified))
     }
 
-    async fn issuer_keys(
+    /// A foreign token that was verified before, if everything it rested on is still so: agents
+    /// exchange one user token for every call.
+    async fn known_foreign(
         &self,
-        needs: &verify::foreign::Needs,
+        snapshot: &Snapshot,
+        name: &Fingerprint,
         now: Timestamp,
-    ) -> Result<Arc<super::remote::keys::Fetched>, Fault> {
-        let keys =
-            self.0.issuer_keys.keys((&*needs.issuer).into(), needs.kid.as_deref(), now).await;
-        keys.map_err(|error| Fault::Unavailable("the trusted issuer", Some(Box::new(error))))
+    ) -> Option<Arc<Verified<ForeignClaims>>> {
+        let (basis, known) = self.0.memo.foreign(name, now)?;
+        let issuer = snapshot.config.issuer(&known.get().subject.issuer)?;
+        let fetched = self.0.issuer_keys.keys((&**issuer).into(), None, now).await.ok()?;
+        let now_known = Basis { configured: snapshot.config.revision, keys: fetched.generation };
+        (basis == now_known).then_some(known)
     }
+}
+
+/// What a foreign token is remembered under: one token declared as two kinds is two memories.
+fn memory_of(token: &str, kind: ForeignKind) -> Fingerprint {
+    let mut named = Vec::with_capacity(token.len().saturating_add(1));
+    named.extend_from_slice(token.as_bytes());
+    named.push(u8::from(kind == ForeignKind::IdToken));
+    Fingerprint::of(&named)
 }
 
 /// Why an exchange stopped: our answer, or our fault.

@@ -18,7 +18,7 @@ pub(super) const SEGMENT_EVENTS: usize = 256;
 const SEGMENT_BYTES: usize = 64 * 1024;
 
 /// The rows of one commit.
-#[derive(Default, Serialize)]
+#[derive(Default)]
 struct Rows<'a> {
     delegations: Vec<DelegationRow>,
     revocations: Vec<RevocationRow>,
@@ -71,11 +71,44 @@ pub(super) struct Draft<'a> {
 
 /// A commit, ready to be sent.
 pub(super) struct Sent {
-    /// All rows, as JSON.
-    pub json: String,
+    /// All rows.
+    pub tables: Tables,
     /// The chain when everything is committed.
     pub chain: Chain,
 }
+
+/// The rows of one commit as JSON, table by table.
+pub(super) struct Tables([(&'static str, String); 7]);
+
+impl Tables {
+    fn of(rows: &Rows<'_>) -> serde_json::Result<Tables> {
+        Ok(Tables([
+            ("delegations", serde_json::to_string(&rows.delegations)?),
+            ("revocations", serde_json::to_string(&rows.revocations)?),
+            ("documents", serde_json::to_string(&rows.documents)?),
+            ("keys", serde_json::to_string(&rows.keys)?),
+            ("links", serde_json::to_string(&rows.links)?),
+            ("private", serde_json::to_string(&rows.private)?),
+            ("index", serde_json::to_string(&rows.index)?),
+        ]))
+    }
+
+    /// The rows of one table, as a JSON array; `None` when it has none.
+    pub fn rows(&self, table: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(name, _)| *name == table);
+        found.map(|(_, rows)| rows.as_str()).filter(|rows| *rows != NO_ROWS)
+    }
+
+    /// All rows in one object.
+    pub fn whole(&self) -> String {
+        let members: Vec<String> =
+            self.0.iter().map(|(name, rows)| format!("\"{name}\":{rows}")).collect();
+        format!("{{{}}}", members.join(","))
+    }
+}
+
+/// A table without rows.
+pub(super) const NO_ROWS: &str = "[]";
 
 impl<'a> Draft<'a> {
     /// An empty commit that continues `chain`.
@@ -142,9 +175,9 @@ impl<'a> Draft<'a> {
                 key: hex(key.key.expose()),
             })
             .collect();
-        let json = serde_json::to_string(&self.rows)
+        let tables = Tables::of(&self.rows)
             .map_err(|_| Error::Corrupt { table: "journal", what: "a batch is no JSON" })?;
-        Ok(Sent { json, chain: self.chain })
+        Ok(Sent { tables, chain: self.chain })
     }
 
     fn link(&mut self, events: Vec<Sealed>) {

@@ -16,6 +16,7 @@ use crate::base::time::Timestamp;
 
 use super::{
     chain::{LinkRow, PrivateRow},
+    commit::{NO_ROWS, Tables},
     error::{self, Error},
     rows::{DelegationRow, HeadRow, RevocationRow, StoredDocumentRow},
     sql,
@@ -229,13 +230,13 @@ impl Connection {
     pub async fn batch(
         &mut self,
         twin: &Twin,
-        json: &str,
+        tables: &Tables,
         (revision, judged_from): (i64, i64),
     ) -> Result<bool, sqlx::Error> {
         match self {
             Connection::Postgres(db) => {
                 let held: i64 = sqlx::query_scalar(twin.postgres)
-                    .bind(json)
+                    .bind(tables.whole())
                     .bind(revision)
                     .bind(judged_from)
                     .fetch_one(db)
@@ -246,9 +247,9 @@ impl Connection {
                 let mut tx = db.begin_with(twin::BEGIN).await?;
                 let mut texts = twin.sqlite.iter();
                 let mut held = false;
-                if let Some(first) = texts.next() {
+                if let Some((table, first)) = texts.next() {
                     let said: Option<i64> = sqlx::query_scalar(*first)
-                        .bind(json)
+                        .bind(tables.rows(table).unwrap_or(NO_ROWS))
                         .bind(revision)
                         .fetch_optional(&mut *tx)
                         .await?;
@@ -258,9 +259,10 @@ impl Connection {
                     tx.rollback().await?;
                     return Ok(false);
                 }
-                for text in texts {
+                let wanted = texts.filter_map(|(table, text)| Some((tables.rows(table)?, text)));
+                for (rows, text) in wanted {
                     sqlx::query(*text)
-                        .bind(json)
+                        .bind(rows)
                         .bind(revision)
                         .bind(judged_from)
                         .execute(&mut *tx)
@@ -464,7 +466,7 @@ impl Pool {
 
 /// The one SQLite text of a look-up.
 fn only(twin: &Twin) -> &'static str {
-    twin.sqlite.first().copied().unwrap_or_default()
+    twin.sqlite.first().map_or("", |(_, text)| text)
 }
 
 async fn connected<T>(

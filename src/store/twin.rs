@@ -1,7 +1,7 @@
 //! The few texts that the engines cannot share: inserts of a whole batch from one JSON text, and
 //! look-ups by a list. Never anything that one text could say.
 //!
-//! A batch is bound as $1 (one JSON text), $2 (the revision it was judged at) and $3 (the first
+//! A batch is bound as $1 (JSON: all tables on PostgreSQL, the statement's own on SQLite), $2 (the revision it was judged at) and $3 (the first
 //! sequence of the chain that depends on $2). PostgreSQL takes it as *one* autocommit statement, so
 //! that no lock outlives a statement. SQLite has no data-modifying `WITH`; there the statements run
 //! in order inside `BEGIN IMMEDIATE`, which nobody else can enter.
@@ -13,8 +13,9 @@ pub const BEGIN: &str = "BEGIN IMMEDIATE";
 /// One meaning in two dialects.
 #[derive(Clone, Copy, Debug)]
 pub struct Twin {
-    /// For SQLite: one or more statements, in order, in one transaction.
-    pub sqlite: &'static [&'static str],
+    /// For SQLite: one or more statements, in order, in one transaction, each with the table of the
+    /// batch that it takes as $1, so that no text is read more than once.
+    pub sqlite: &'static [(&'static str, &'static str)],
     /// For PostgreSQL: always one statement.
     pub postgres: &'static str,
     /// Whether nothing at all is written when `head` does not say $2.
@@ -34,26 +35,26 @@ const SQLITE_DELEGATIONS: &str = "
       value ->> 'kind', value ->> 'subject_issuer', value ->> 'subject_sub', value ->> 'holder',
       value ->> 'audience', value ->> 'depth', value ->> 'root_revision', value ->> 'revision',
       value ->> 'issued_at', value ->> 'expires_at', value ->> 'record'
-    FROM json_each($1, '$.delegations')
+    FROM json_each($1)
     WHERE EXISTS (SELECT 1 FROM head WHERE revision = $2)";
 
 const SQLITE_KEYS: &str = "
     INSERT INTO subject_key (id, issuer, sub, key)
     SELECT value ->> 'id', value ->> 'issuer', value ->> 'sub', unhex(value ->> 'key')
-    FROM json_each($1, '$.keys')";
+    FROM json_each($1)";
 
 const SQLITE_JOURNAL: &str = "
     INSERT INTO journal (writer, seq, prev, hash, at, events, record)
     SELECT value ->> 'writer', value ->> 'seq', unhex(value ->> 'prev'), unhex(value ->> 'hash'),
       value ->> 'at', value ->> 'events', CAST(value ->> 'record' AS BLOB)
-    FROM json_each($1, '$.links')
+    FROM json_each($1)
     WHERE value ->> 'seq' < $3 OR EXISTS (SELECT 1 FROM head WHERE revision = $2)";
 
 const SQLITE_PRIVATE: &str = "
     INSERT INTO journal_private (writer, seq, n, key, body)
     SELECT value ->> 'writer', value ->> 'seq', value ->> 'n', value ->> 'key',
       CAST(value ->> 'body' AS BLOB)
-    FROM json_each($1, '$.private')
+    FROM json_each($1)
     WHERE value ->> 'seq' < $3 OR EXISTS (SELECT 1 FROM head WHERE revision = $2)";
 
 const SQLITE_INDEX: &str = "
@@ -62,13 +63,13 @@ const SQLITE_INDEX: &str = "
     SELECT value ->> 'at', value ->> 'writer', value ->> 'seq', value ->> 'n', value ->> 'kind',
       value ->> 'outcome', value ->> 'tool', value ->> 'actors', value ->> 'key',
       value ->> 'txn', value ->> 'decision', value ->> 'error'
-    FROM json_each($1, '$.index')
+    FROM json_each($1)
     WHERE value ->> 'seq' < $3 OR EXISTS (SELECT 1 FROM head WHERE revision = $2)";
 
 const SQLITE_BUMP: &str = "
     UPDATE head
     SET revision = revision + 1,
-      configured = CASE WHEN json_array_length($1, '$.documents') > 0
+      configured = CASE WHEN json_array_length($1) > 0
         THEN revision + 1 ELSE configured END
     WHERE revision = $2
     RETURNING 1 AS held";
@@ -77,12 +78,12 @@ const SQLITE_REVOCATIONS: &str = "
     INSERT INTO revocation (revision, kind, within, name, bar_kind, bar_id, bar_actor, at)
     SELECT $2 + 1, value ->> 'kind', value ->> 'within', value ->> 'name', value ->> 'bar_kind',
       value ->> 'bar_id', value ->> 'bar_actor', value ->> 'at'
-    FROM json_each($1, '$.revocations')";
+    FROM json_each($1)";
 
 const SQLITE_DOCUMENTS: &str = "
     INSERT INTO document (kind, id, version, revision, body)
     SELECT value ->> 'kind', value ->> 'id', value ->> 'version', $2 + 1, value ->> 'body'
-    FROM json_each($1, '$.documents')
+    FROM json_each($1)
     WHERE true
     ON CONFLICT (kind, id) DO UPDATE
     SET version = excluded.version, revision = excluded.revision, body = excluded.body";
@@ -144,12 +145,12 @@ macro_rules! postgres_batch {
 /// another; a `NOT EXISTS (a revocation)` would look at the old snapshot and let the child in.
 pub const APPEND: Twin = Twin {
     sqlite: &[
-        SQLITE_JUDGED,
-        SQLITE_DELEGATIONS,
-        SQLITE_KEYS,
-        SQLITE_JOURNAL,
-        SQLITE_PRIVATE,
-        SQLITE_INDEX,
+        ("", SQLITE_JUDGED),
+        ("delegations", SQLITE_DELEGATIONS),
+        ("keys", SQLITE_KEYS),
+        ("links", SQLITE_JOURNAL),
+        ("private", SQLITE_PRIVATE),
+        ("index", SQLITE_INDEX),
     ],
     postgres: postgres_batch!(
         "
@@ -181,13 +182,13 @@ pub const APPEND: Twin = Twin {
 /// $3 is not read; it is bound so that both batches are bound alike.
 pub const BUMP: Twin = Twin {
     sqlite: &[
-        SQLITE_BUMP,
-        SQLITE_REVOCATIONS,
-        SQLITE_DOCUMENTS,
-        SQLITE_KEYS,
-        SQLITE_JOURNAL,
-        SQLITE_PRIVATE,
-        SQLITE_INDEX,
+        ("documents", SQLITE_BUMP),
+        ("revocations", SQLITE_REVOCATIONS),
+        ("documents", SQLITE_DOCUMENTS),
+        ("keys", SQLITE_KEYS),
+        ("links", SQLITE_JOURNAL),
+        ("private", SQLITE_PRIVATE),
+        ("index", SQLITE_INDEX),
     ],
     postgres: postgres_batch!(
         "
@@ -226,12 +227,15 @@ pub const BUMP: Twin = Twin {
 
 /// The private parts of the links named in $1, a JSON array of `[writer, seq]`.
 pub const PRIVATE: Twin = Twin {
-    sqlite: &["
+    sqlite: &[(
+        "",
+        "
     SELECT p.writer, p.seq, p.n, p.key AS id, k.key, p.body
     FROM journal_private p
     LEFT JOIN subject_key k ON k.id = p.key
     WHERE (p.writer, p.seq) IN (
-      SELECT value ->> 0, value ->> 1 FROM json_each($1))"],
+      SELECT value ->> 0, value ->> 1 FROM json_each($1))",
+    )],
     postgres: "
     SELECT p.writer, p.seq, p.n, p.key AS id, k.key, p.body
     FROM journal_private p
@@ -243,11 +247,14 @@ pub const PRIVATE: Twin = Twin {
 
 /// The links named in $1, a JSON array of `[writer, seq]`.
 pub const NAMED_LINKS: Twin = Twin {
-    sqlite: &["
+    sqlite: &[(
+        "",
+        "
     SELECT writer, seq, prev, hash, at, events, record
     FROM journal
     WHERE (writer, seq) IN (
-      SELECT value ->> 0, value ->> 1 FROM json_each($1))"],
+      SELECT value ->> 0, value ->> 1 FROM json_each($1))",
+    )],
     postgres: "
     SELECT writer, seq, prev, hash, at, events, record
     FROM journal

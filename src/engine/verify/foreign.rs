@@ -32,42 +32,79 @@ pub const LEEWAY: Seconds = Seconds::new(60);
 /// A token that claims to live longer than this is a mistake or an attack.
 pub const MAX_LIFETIME: Seconds = Seconds::new(86_400);
 
-/// Which issuer's keys are needed, and which of them.
-#[derive(Clone, Debug)]
-pub struct Needs {
-    /// The registered issuer that the token names.
-    pub issuer: Arc<TrustedIssuer>,
-    /// The key that its header names.
-    pub kid: Option<String>,
+/// Whose a token says it is. Nothing about it is verified.
+#[derive(Debug)]
+pub enum Claimed<'a> {
+    /// It names us: our own verifier must be asked, and refuses what is not ours.
+    Ours,
+    /// It names a trusted issuer.
+    Foreign(Box<Presented<'a>>),
+}
+
+/// A token that names a registered, enabled issuer. Whether it is of that issuer is not verified.
+#[derive(Debug)]
+pub struct Presented<'a> {
+    token: &'a str,
+    kind: ForeignKind,
+    issuer: Arc<TrustedIssuer>,
+    unverified: jose::Unverified<'a>,
 }
 
 /// Reads, without believing it, whose keys a token needs. Only registered issuers are ever asked.
-pub fn needs(config: &Config, token: &str, kind: ForeignKind) -> Result<Needs, TokenFault> {
+pub fn present<'a>(
+    config: &Config,
+    token: &'a str,
+    kind: ForeignKind,
+) -> Result<Claimed<'a>, TokenFault> {
     let unverified = jose::open(token, profile(kind))?;
     let unverified_claims = json::parse(unverified.unverified_payload(), &json::Limits::DEFAULT);
     let unverified_claims = unverified_claims.map_err(|_| TokenFault::Kind)?;
     let unverified_claims = unverified_claims.as_object().ok_or(TokenFault::Kind)?;
     let unverified_issuer = claims::required_text(unverified_claims, "iss")?;
+    if kind == ForeignKind::AccessToken && unverified_issuer == &*config.issuer {
+        return Ok(Claimed::Ours);
+    }
     // JW-3: `iss` is compared exactly, and selects the only keys that may verify the token.
     let issuer = config.issuer(unverified_issuer).filter(|i| i.enabled);
     let issuer = Arc::clone(issuer.ok_or(TokenFault::Issuer)?);
-    Ok(Needs { issuer, kid: unverified.kid().map(str::to_owned) })
+    Ok(Claimed::Foreign(Box::new(Presented { token, kind, issuer, unverified })))
 }
 
-/// Verifies a token of `issuer` against its keys.
-pub fn judge(
+impl Presented<'_> {
+    /// The registered issuer that the token names.
+    pub const fn issuer(&self) -> &Arc<TrustedIssuer> {
+        &self.issuer
+    }
+
+    /// The key that its header names.
+    pub fn kid(&self) -> Option<&str> {
+        self.unverified.kid()
+    }
+
+    /// Verifies it against its issuer's keys.
+    pub fn judge(
+        self,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<Verified<ForeignClaims>, TokenFault> {
+        let Presented { token, kind, issuer, unverified } = self;
+        // JW-1: the allow-list is the issuer's, compared by exact name.
+        if !issuer.algorithms.iter().any(|a| Algorithm::from_name(a) == Some(unverified.alg())) {
+            return Err(TokenFault::Key);
+        }
+        let opened = unverified.verify_with(keys)?;
+        judge(&issuer, token, kind, opened, now)
+    }
+}
+
+/// Judges what a token of `issuer` says, now that its signature is verified.
+fn judge(
     issuer: &TrustedIssuer,
-    keys: &KeySet,
     token: &str,
     kind: ForeignKind,
+    opened: Opened,
     now: Timestamp,
 ) -> Result<Verified<ForeignClaims>, TokenFault> {
-    let unverified = jose::open(token, profile(kind))?;
-    // JW-1: the allow-list is the issuer's, compared by exact name.
-    if !issuer.algorithms.iter().any(|a| Algorithm::from_name(a) == Some(unverified.alg())) {
-        return Err(TokenFault::Key);
-    }
-    let opened = unverified.verify_with(keys)?;
     let typed = opened.typ == Some(TYP_ACCESS_TOKEN);
     let claims = &opened.claims;
     if claims::required_text(claims, "iss")? != &*issuer.url {
@@ -93,7 +130,7 @@ pub fn judge(
         issued_at,
         expires_at,
         authentication: authentication(claims)?,
-        claims: claims.clone(),
+        claims: opened.claims,
     }))
 }
 

@@ -368,7 +368,7 @@ impl Task {
         place: (i64, i64),
     ) -> Result<bool, Failure> {
         let Some(db) = self.db.as_mut() else { return Err(Failure::Down(Error::Closed)) };
-        let held = in_time(COMMIT_MAX, db.batch(twin, &sent.json, place)).await;
+        let held = in_time(COMMIT_MAX, db.batch(twin, &sent.tables, place)).await;
         let stored = held.as_ref().is_ok_and(|held| *held || !twin.or_nothing);
         self.sealer.settle(stored);
         held.map_err(|error| match Error::from(error) {

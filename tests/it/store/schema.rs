@@ -27,7 +27,7 @@ async fn every_statement_is_prepared(db: Db) {
         match &hand {
             Hand::Postgres(_) => prepare(&mut hand, twin.postgres).await,
             Hand::Sqlite(_) => {
-                for text in twin.sqlite {
+                for (_, text) in twin.sqlite {
                     prepare(&mut hand, text).await;
                 }
             }
