@@ -8,3 +8,4 @@ mod postgres;
 mod readme;
 mod remote;
 mod store;
+mod tidy;
