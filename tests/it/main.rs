@@ -5,7 +5,9 @@
 #![expect(clippy::panic, reason = "a test that cannot set itself up says so by panicking")]
 
 mod postgres;
+mod process;
 mod readme;
 mod remote;
+mod serve_process;
 mod store;
 mod tidy;
