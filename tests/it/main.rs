@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "clippy's allowance for tests does not reach helpers")]
 #![expect(clippy::expect_used, reason = "as above, saying what was expected")]
 #![expect(clippy::panic, reason = "a test that cannot set itself up says so by panicking")]
+#![expect(clippy::indexing_slicing, reason = "a test that finds less than it made may panic")]
 
+mod exchange;
 mod postgres;
 mod readme;
 mod remote;
 mod store;
+mod world;
