@@ -5,9 +5,12 @@
 #![expect(clippy::panic, reason = "a test that cannot set itself up says so by panicking")]
 #![expect(clippy::indexing_slicing, reason = "a test that finds less than it made may panic")]
 
+mod authority;
 mod exchange;
+mod introspect;
 mod postgres;
 mod readme;
 mod remote;
+mod revoke;
 mod store;
 mod world;
