@@ -4,6 +4,10 @@
 #![expect(clippy::expect_used, reason = "as above, saying what was expected")]
 #![expect(clippy::panic, reason = "a test that cannot set itself up says so by panicking")]
 #![expect(clippy::indexing_slicing, reason = "a test that finds less than it made may panic")]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "`json!` at the call reads better than `&json!`"
+)]
 #![expect(clippy::string_slice, reason = "as above")]
 #![expect(clippy::arithmetic_side_effects, reason = "a sum that overflows fails its test")]
 
@@ -13,6 +17,7 @@ mod introspect;
 mod postgres;
 mod process;
 mod readme;
+mod record;
 mod remote;
 mod revoke;
 mod serve_process;
