@@ -6,6 +6,8 @@
 #![expect(clippy::indexing_slicing, reason = "a test that finds less than it made may panic")]
 
 mod authority;
+mod bad_input;
+mod client_auth;
 mod exchange;
 mod introspect;
 mod postgres;
