@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{
         HeaderValue,
-        header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE},
+        header::{CACHE_CONTROL, CONTENT_TYPE},
     },
     response::Response,
 };
@@ -23,10 +23,9 @@ pub fn public(body: impl Into<Body>) -> Response {
     response
 }
 
-/// Marks an answer as one that web pages may read and caches may keep.
+/// Marks an answer as one that caches may keep.
 pub fn for_everybody(response: &mut Response) {
     let headers = response.headers_mut();
     // Clients look for new keys every 300 s, and for an unknown one sooner.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
 }

@@ -12,6 +12,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     pin::Pin,
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -22,6 +23,7 @@ use axum::{
     response::Response,
     routing::any,
 };
+use tower_http::cors::{self, CorsLayer};
 
 use super::{
     admin,
@@ -61,6 +63,8 @@ pub const ISSUER: &str = "{issuer}";
 pub enum Handler {
     /// Anybody. The body is not read.
     Public(for<'a> fn(Asked<'a>) -> Later<'a, Response>),
+    /// Anybody, web pages of any origin included: documents without a secret in them.
+    Document(for<'a> fn(Asked<'a>) -> Later<'a, Response>),
     /// A client that presents credentials in a form with these parameters. Whether they are good
     /// is the service's to say: it takes nothing without a `Caller`.
     Client(&'static Names, for<'a> fn(client::Asked<'a>) -> Later<'a, Result<Response, Failure>>),
@@ -110,7 +114,7 @@ impl Route {
     /// Who may call it.
     pub const fn access(&self) -> Access {
         match self.handler {
-            Handler::Public(_) => Access::Public,
+            Handler::Public(_) | Handler::Document(_) => Access::Public,
             Handler::Client(..) => Access::Client,
             Handler::Operator(route) => Access::Operator(match route.access {
                 admin::Access::Read => Role::Auditor,
@@ -213,7 +217,7 @@ pub const PROTOCOL: &[Route] = &[
         method: Method::GET,
         path: Cow::Borrowed("{issuer}/jwks"),
         operation: "getJwks",
-        handler: Handler::Public(|asked| Box::pin(ready(metadata::jwks(&asked)))),
+        handler: Handler::Document(|asked| Box::pin(ready(metadata::jwks(&asked)))),
     },
     Route {
         method: Method::GET,
@@ -226,25 +230,25 @@ pub const PROTOCOL: &[Route] = &[
         method: Method::GET,
         path: Cow::Borrowed("/.well-known/oauth-authorization-server{issuer}"),
         operation: "getAuthorizationServerMetadata",
-        handler: Handler::Public(|asked| Box::pin(ready(metadata::authorization_server(&asked)))),
+        handler: Handler::Document(|asked| Box::pin(ready(metadata::authorization_server(&asked)))),
     },
     Route {
         method: Method::GET,
         path: Cow::Borrowed("/.well-known/openid-configuration{issuer}"),
         operation: "getOpenidConfigurationInserted",
-        handler: Handler::Public(|asked| Box::pin(ready(metadata::authorization_server(&asked)))),
+        handler: Handler::Document(|asked| Box::pin(ready(metadata::authorization_server(&asked)))),
     },
     Route {
         method: Method::GET,
         path: Cow::Borrowed("{issuer}/.well-known/openid-configuration"),
         operation: "getOpenidConfiguration",
-        handler: Handler::Public(|asked| Box::pin(ready(metadata::authorization_server(&asked)))),
+        handler: Handler::Document(|asked| Box::pin(ready(metadata::authorization_server(&asked)))),
     },
     Route {
         method: Method::GET,
         path: Cow::Borrowed("/resources/{id}/oauth-protected-resource"),
         operation: "getProtectedResourceMetadata",
-        handler: Handler::Public(|asked| Box::pin(ready(metadata::protected_resource(&asked)))),
+        handler: Handler::Document(|asked| Box::pin(ready(metadata::protected_resource(&asked)))),
     },
 ];
 
@@ -266,10 +270,29 @@ pub fn router(deputy: &Deputy, side: Side) -> Router {
         places.insert(nowhere.clone(), Place::new(deputy, &nowhere));
     }
     for (path, place) in places {
-        router = router.route(&path, any(at(place)));
+        let cors = place.is_document().then(cors);
+        let answers = any(at(place));
+        let answers = match cors {
+            Some(cors) => answers.layer(cors),
+            None => answers,
+        };
+        router = router.route(&path, answers);
     }
     router
 }
+
+/// What web pages may do with a document: read it, sending whatever header they like (MCP clients
+/// send `MCP-Protocol-Version`, which a browser asks about first). Nothing else has CORS.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(cors::Any)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers(cors::Any)
+        .max_age(PREFLIGHT_AGE)
+}
+
+/// How long a browser need not ask again.
+const PREFLIGHT_AGE: Duration = Duration::from_hours(1);
 
 /// What the log says in place of a path that no route has.
 const NOWHERE: &str = "-";
@@ -305,7 +328,9 @@ impl Place {
             return self.refuse(&request);
         };
         match route.handler {
-            Handler::Public(handler) => handler(self.asked(request, id).await.0).await,
+            Handler::Public(handler) | Handler::Document(handler) => {
+                handler(self.asked(request, id).await.0).await
+            }
             Handler::Client(names, handler) => {
                 let (asked, body) = self.asked(request, id).await;
                 client::answer(asked, body, names, handler).await
@@ -323,6 +348,10 @@ impl Place {
             None
         };
         (Asked { deputy: &self.deputy, id, parts, params }, body)
+    }
+
+    fn is_document(&self) -> bool {
+        self.routes.iter().any(|route| matches!(route.handler, Handler::Document(_)))
     }
 
     fn refuse(&self, request: &Request) -> Response {

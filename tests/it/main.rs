@@ -4,6 +4,9 @@
 #![expect(clippy::expect_used, reason = "as above, saying what was expected")]
 #![expect(clippy::panic, reason = "a test that cannot set itself up says so by panicking")]
 #![expect(clippy::indexing_slicing, reason = "a test that finds less than it made may panic")]
+#![expect(clippy::string_slice, reason = "as above: every text that is cut is ASCII")]
+#![expect(clippy::arithmetic_side_effects, reason = "times near the world's beginning")]
+#![expect(clippy::needless_pass_by_value, reason = "`json!` reads best where it is said")]
 
 mod authority;
 mod bad_input;
@@ -11,8 +14,11 @@ mod client_auth;
 mod exchange;
 mod introspect;
 mod postgres;
+mod process;
 mod readme;
 mod remote;
 mod revoke;
+mod serve_process;
 mod store;
+mod tidy;
 mod world;

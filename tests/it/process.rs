@@ -1,0 +1,117 @@
+//! What the program promises as a process: its first start, its restart, its end by SIGTERM and by
+//! `kill -9` under load.
+
+mod kill;
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use deputy::demo::issuer::{Issuer, Mode};
+use reqwest::Method;
+
+use crate::serve_process::{Folder, Server, deputy, free_address, token, user_token};
+
+#[test]
+fn a_first_start_makes_what_it_needs_for_its_owner_alone() {
+    let folder = Folder::new();
+    let address = free_address();
+    let server = Server::start(&folder.0, &address, &[]);
+    for name in ["keys/kek", "keys/admin-token", "deputy.db"] {
+        let mode = fs::metadata(folder.0.join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    let secret = fs::read_to_string(folder.0.join("keys/admin-token")).unwrap();
+    assert!(server.said.contains(&format!("http://{address}/oauth2")), "{}", server.said);
+    assert!(server.said.contains("keys/admin-token"), "{}", server.said);
+    assert!(!server.said.contains(secret.trim()), "only a terminal is shown the token");
+}
+
+#[tokio::test]
+async fn a_restart_keeps_everything() {
+    let folder = Folder::new();
+    let address = free_address();
+    let issuer = Issuer::start("corp").await.unwrap();
+    let server = Server::start(&folder.0, &address, &[]);
+    let registered = server.register(&issuer).await;
+    let answer = server.support(&registered).exchanges(&user_token(&issuer)).await.unwrap();
+    let (issued, _) = token(&answer);
+    let keys = server.get("/oauth2/jwks").await.json;
+    let clients = server.all("/clients", "").await;
+    server.terminate();
+    assert!(server.ended().success());
+
+    let server = Server::start(&folder.0, &address, &[]);
+    assert_eq!(server.get("/oauth2/jwks").await.json, keys);
+    assert_eq!(server.all("/clients", "").await, clients);
+    assert!(server.tickets(&registered).accepts(&issued).await);
+}
+
+#[test]
+fn a_bad_configuration_is_explained_by_key_and_cure() {
+    let folder = Folder::new();
+    let bad = "listen = \"nowhere\"\npublic_url = \"http://deputy.example\"\nlisten_on = 1\n";
+    fs::write(folder.0.join("deputy.toml"), bad).unwrap();
+    let ran = deputy(&folder.0, &["check-config"]).output().unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    for (key, cure) in [("listen", "127.0.0.1"), ("public_url", "https"), ("listen_on", "listen")] {
+        let explained = said.lines().any(|line| line.contains(key) && line.contains(cure));
+        assert!(explained, "{key} and {cure}: {said}");
+    }
+    assert!(!Path::new(&folder.0).join("deputy.db").exists(), "checking starts nothing");
+}
+
+#[tokio::test]
+async fn sigterm_lets_a_request_in_flight_finish() {
+    let folder = Folder::new();
+    let issuer = Issuer::start("corp").await.unwrap();
+    let server = Server::start(&folder.0, &free_address(), &[]);
+    let registered = server.register(&issuer).await;
+    // The exchange waits for the issuer's keys, and the signal comes meanwhile.
+    issuer.set_mode(Mode::Slow(1_000));
+    let support = server.support(&registered);
+    let subject = user_token(&issuer);
+    let exchange = tokio::spawn(async move { support.exchanges(&subject).await });
+    while asked(&issuer) == 0 {
+        tokio::task::yield_now().await;
+    }
+    server.terminate();
+    let answer = exchange.await.unwrap().unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(server.ended().success());
+}
+
+/// How often anything was asked of the issuer that an exchange needs.
+fn asked(issuer: &Issuer) -> u64 {
+    issuer.jwks_hits()
+        + issuer.hits("/corp/.well-known/openid-configuration")
+        + issuer.hits("/.well-known/oauth-authorization-server/corp")
+}
+
+#[tokio::test]
+async fn the_audit_log_says_who_acted_for_whom_to_an_operator() {
+    let folder = Folder::new();
+    let issuer = Issuer::start("corp").await.unwrap();
+    let server = Server::start(&folder.0, &free_address(), &[]);
+    let registered = server.register(&issuer).await;
+    let answer = server.support(&registered).exchanges(&user_token(&issuer)).await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let args = ["audit", "list", "--user", "alice", "--kind", "exchange"];
+    let ran = deputy(&folder.0, &args).env("DEPUTY_URL", &server.url).output().unwrap();
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert!(said.contains("alice ← support"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    let report = server.admin(Method::GET, "/audit/verify", None).await;
+    assert_eq!(report["ok"], true, "{report}");
+}
+
+#[test]
+fn the_demo_tells_its_whole_story() {
+    let folder = Folder::new();
+    let ran = deputy(&folder.0, &["demo"]).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    for word in
+        ["alice", "support-agent", "billing-agent", "argument_not_permitted", "refunds.export"]
+    {
+        assert!(said.contains(word), "{word} is missing:\n{said}");
+    }
+}

@@ -1,0 +1,202 @@
+//! The house rules that no compiler checks: the source tree is read as text and held to them.
+//! Nothing here runs Deputy.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use ring::digest;
+
+mod layers;
+mod scan;
+
+use scan::{Function, functions};
+
+/// Longer files are two files.
+const SOURCE_LINES_MAX: usize = 500;
+/// A test file is read one test at a time.
+const TEST_LINES_MAX: usize = 800;
+/// A function fits a screen.
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// One tracked text file.
+pub struct File {
+    /// Its path below the root of the checkout.
+    pub path: String,
+    /// What it holds.
+    pub text: String,
+}
+
+impl File {
+    /// Whether it holds tests and helpers of tests only.
+    fn is_test(&self) -> bool {
+        self.path.starts_with("tests/")
+            || self.path.split('/').any(|part| {
+                let name = part.strip_suffix(".rs").unwrap_or(part);
+                name == "tests" || name.starts_with("tests_") || name.ends_with("_tests")
+            })
+    }
+
+    /// Its lines of code with their numbers from one; comments are not code.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.text.lines().enumerate();
+        lines.map(|(at, line)| (at + 1, scan::without_comment(line)))
+    }
+}
+
+/// Every tracked file that is text.
+fn tracked() -> Vec<File> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let listed = Command::new("git").arg("ls-files").current_dir(root).output();
+    let listed = listed.ok().filter(|listed| listed.status.success());
+    let paths: Vec<String> = match listed {
+        Some(listed) => {
+            String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect()
+        }
+        // An unpacked archive has no history; everything in these places is ours.
+        None => ["src", "tests", "docs", "migrations", "scripts", "benches", "examples"]
+            .iter()
+            .flat_map(|place| walk(&root.join(place)))
+            .map(|path| path.strip_prefix(root).unwrap().display().to_string())
+            .collect(),
+    };
+    let read = |path: String| Some(File { text: fs::read_to_string(root.join(&path)).ok()?, path });
+    paths.into_iter().filter_map(read).collect()
+}
+
+fn walk(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let below = |path: PathBuf| if path.is_dir() { walk(&path) } else { vec![path] };
+    entries.flat_map(|entry| below(entry.path())).collect()
+}
+
+/// The Rust files below these places.
+fn rust(places: &[&str]) -> Vec<File> {
+    let wanted = |file: &File| {
+        file.path.ends_with(".rs") && places.iter().any(|place| file.path.starts_with(place))
+    };
+    let files: Vec<File> = tracked().into_iter().filter(wanted).collect();
+    assert!(!files.is_empty(), "nothing to read below {places:?}");
+    files
+}
+
+/// Fails with everything that was found.
+fn none(found: &[String], rule: &str) {
+    assert!(found.is_empty(), "{rule}:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn files_are_short() {
+    let too_long = |file: &File| {
+        let most = if file.path.starts_with("src/") { SOURCE_LINES_MAX } else { TEST_LINES_MAX };
+        let lines = file.text.lines().count();
+        (lines > most).then(|| format!("{}: {lines} lines of {most}", file.path))
+    };
+    let found: Vec<String> =
+        rust(&["src/", "tests/", "benches/"]).iter().filter_map(too_long).collect();
+    none(&found, "files are too long");
+}
+
+#[test]
+fn functions_fit_a_screen() {
+    let mut found = Vec::new();
+    for file in rust(&["src/", "tests/", "benches/"]) {
+        for Function { name, line, lines } in functions(&file.text) {
+            if lines > FUNCTION_LINES_MAX {
+                found.push(format!("{}:{line}: `{name}` has {lines} lines", file.path));
+            }
+        }
+    }
+    none(&found, "functions are too long");
+}
+
+#[test]
+fn a_file_opens_by_saying_what_lives_in_it() {
+    // What a sibling `tests.rs` holds, the module beside it says.
+    let silent = |file: &File| {
+        let beside = file.path.starts_with("src/") && file.is_test();
+        !beside && !file.text.starts_with("//! ")
+    };
+    let found: Vec<String> = rust(&["src/", "tests/", "benches/"])
+        .into_iter()
+        .filter(silent)
+        .map(|file| file.path)
+        .collect();
+    none(&found, "these files do not open with `//!`");
+}
+
+#[test]
+fn nothing_is_left_for_later_or_switched_off() {
+    // Put together here, so that this file does not name them itself.
+    let banned = [
+        ["to", "do!("],
+        ["FIX", "ME"],
+        ["XX", "X:"],
+        ["#[ig", "nore"],
+        ["[al", "low("],
+        ["unimple", "mented!("],
+        ["TO", "DO"],
+        ["Assert", "SqlSafe"],
+    ]
+    .map(|halves| halves.concat());
+    let mut found = Vec::new();
+    for file in rust(&["src/", "tests/", "benches/"]) {
+        for (at, line) in file.text.lines().enumerate() {
+            for word in banned.iter().filter(|word| line.contains(word.as_str())) {
+                found.push(format!("{}:{}: {word}", file.path, at + 1));
+            }
+        }
+    }
+    none(&found, "banned words");
+}
+
+#[test]
+fn nothing_tracked_names_a_place_outside_the_project() {
+    let banned = [
+        ["../", "shared"],
+        ["/work/", "shared"],
+        ["crates", ".io"],
+        ["pypi", ".org"],
+        ["registry.npm", "js.org"],
+    ]
+    .map(|halves| halves.concat());
+    let mut found = Vec::new();
+    // The lock file names the registry that every lock file names.
+    for file in tracked().iter().filter(|file| file.path != "Cargo.lock") {
+        for (at, line) in file.text.lines().enumerate() {
+            for word in banned.iter().filter(|word| line.contains(word.as_str())) {
+                found.push(format!("{}:{}: {word}", file.path, at + 1));
+            }
+        }
+    }
+    none(&found, "names of places outside the project");
+}
+
+/// A merged migration is never edited: a database that has run it would differ from one that runs
+/// it now. A new migration gets a line here.
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("postgres/0001_begin.sql", "7928402d15d6455fd0b6928ad6e536ae3e960d77854d65c00509a631229c2181"),
+    ("sqlite/0001_begin.sql", "a17b80b9aa02efcc9aec435d8df48e58c78f4eb5a511e0b4c65157d08953aa3c"),
+];
+
+#[test]
+fn both_engines_have_the_same_migrations_and_none_was_edited() {
+    let mut seen = BTreeMap::new();
+    for file in tracked() {
+        if let Some(name) = file.path.strip_prefix("migrations/") {
+            let sum = digest::digest(&digest::SHA256, file.text.as_bytes());
+            let hex: String = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            seen.insert(name.to_owned(), hex);
+        }
+    }
+    let of = |engine: &str| -> BTreeSet<String> {
+        seen.keys().filter_map(|name| name.strip_prefix(engine)).map(str::to_owned).collect()
+    };
+    assert_eq!(of("sqlite/"), of("postgres/"), "a migration without its twin");
+    let kept: BTreeMap<String, String> =
+        MIGRATIONS.iter().map(|(name, sum)| ((*name).to_owned(), (*sum).to_owned())).collect();
+    assert_eq!(seen, kept, "a merged migration is never edited: add a new one, and its line here");
+}
