@@ -33,6 +33,7 @@ on_both! {
     at5_an_agent_s_own_token_is_about_the_agent
     act13_an_id_token_starts_a_delegation_and_never_names_an_actor
     an_agent_has_no_authority_of_its_own_by_default
+    a_refusal_is_on_record_under_its_error_id
 }
 
 async fn the_story_from_the_user_to_the_call(world: World) {
@@ -351,4 +352,13 @@ async fn an_agent_has_no_authority_of_its_own_by_default(world: World) {
     assert_eq!(world.server("ledger").decides(&own, "ledger.get", json!({})).await, "permitted");
     let for_alice = world.agent("support").exchanges(&world.alice()).at(LEDGER);
     for_alice.scope("ledger:read").send().await.is_refused("actor_unauthorized");
+}
+
+async fn a_refusal_is_on_record_under_its_error_id(world: World) {
+    let asked = world.agent("billing").exchanges(&world.alice()).at(REFUNDS).scope("refunds:read");
+    let answer = asked.send().await;
+    answer.is_refused("invalid_request");
+    let event = world.events().await.into_iter().find(|e| e.error.is_some()).unwrap();
+    assert_eq!(event.error.unwrap().to_string(), answer.json["error_id"].as_str().unwrap());
+    assert_eq!(&*event.reason, "issued_to_another_client");
 }
