@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "as above, saying what was expected")]
 #![expect(clippy::panic, reason = "a test that cannot set itself up says so by panicking")]
 
+mod api;
 mod postgres;
 mod process;
 mod readme;

@@ -10,6 +10,7 @@ use std::{
 
 use ring::digest;
 
+mod docs;
 mod layers;
 mod scan;
 
