@@ -37,8 +37,8 @@ pub struct ToolDraft {
     pub input_schema: Value,
     /// Argument pointers whose values may be kept in the audit log, normalised.
     pub keep_arguments: Vec<String>,
-    /// Whether it may be used.
-    pub enabled: bool,
+    /// Whether it may be used; without a word it stays as it is, and a new one may.
+    pub enabled: Option<bool>,
 }
 
 impl ToolDraft {
@@ -64,7 +64,7 @@ impl ToolDraft {
             effect: self.effect,
             input_schema: self.input_schema,
             keep_arguments: self.keep_arguments,
-            enabled: self.enabled,
+            enabled: self.enabled.unwrap_or(true),
             changed_at,
             changed_on,
         }
@@ -112,12 +112,12 @@ fn draft(form: &mut Form<'_>) -> Option<(ResourceId, ToolDraft)> {
 }
 
 /// What an administrator says about a tool: scopes, effect, arguments to keep, enabled.
-pub(super) fn assigned(form: &mut Form<'_>) -> Option<(Scope, Effect, Vec<String>, bool)> {
+pub(super) fn assigned(form: &mut Form<'_>) -> Option<(Scope, Effect, Vec<String>, Option<bool>)> {
     let words = Effect::ALL.map(|effect| (effect.as_str(), effect));
     let scopes = form.required("scopes", scopes(1));
     let effect = form.required("effect", form::word(&words));
     let keep_arguments = form.or("keep_arguments", Vec::new(), pointers);
-    let enabled = form.or("enabled", true, form::flag);
+    let enabled = form.or("enabled", None, |value, at| form::flag(value, at).map(Some));
     Some((scopes?, effect?, keep_arguments?, enabled?))
 }
 

@@ -65,16 +65,18 @@ async fn no_operation_is_open_without_or_with_wrong_credentials() {
         let url = format!("{}{}", server.url, route.path_under("/oauth2")).replace(['{', '}'], "");
         for wrong in [None, Some("nobody")] {
             let mut request = http.request(route.method.clone(), &url);
-            request = match form {
-                true => request
+            request = if form {
+                request
                     .header("content-type", "application/x-www-form-urlencoded")
-                    .body("token=x&grant_type=client_credentials"),
-                false => request.header("content-type", "application/json").body("{}"),
+                    .body("token=x&grant_type=client_credentials")
+            } else {
+                request.header("content-type", "application/json").body("{}")
             };
             if let Some(wrong) = wrong {
-                request = match form {
-                    true => request.basic_auth("cl_nobody", Some(wrong)),
-                    false => request.bearer_auth(wrong),
+                request = if form {
+                    request.basic_auth("cl_nobody", Some(wrong))
+                } else {
+                    request.bearer_auth(wrong)
                 };
             }
             let status = request.send().await.unwrap().status().as_u16();
@@ -85,7 +87,7 @@ async fn no_operation_is_open_without_or_with_wrong_credentials() {
 
 #[tokio::test]
 async fn admin_answers_are_what_the_contract_says_and_every_change_is_on_record() {
-    let contract = contract();
+    let written = contract();
     let folder = Folder::new();
     let issuer = Issuer::start("corp").await.unwrap();
     let server = Server::start(&folder.0, &free_address(), &[]);
@@ -108,12 +110,12 @@ async fn admin_answers_are_what_the_contract_says_and_every_change_is_on_record(
         ("listEvents", "/events"),
         ("verifyAudit", "/audit/verify"),
     ] {
-        conforms(&contract, operation, &get(path).await);
+        conforms(&written, operation, &get(path).await);
     }
     let configured = async || server.all("/events", "kind=configuration").await.len();
     let before = configured().await;
     let second = server.admin(Method::POST, "/clients/cl_support/secrets", None).await;
-    conforms(&contract, "addSecret", &second);
+    conforms(&written, "addSecret", &second);
     let shown = get("/clients/cl_support/secrets").await;
     let secret = second["client_secret"].as_str().unwrap();
     assert!(!shown.to_string().contains(secret), "a secret is shown once");
@@ -134,14 +136,14 @@ async fn no_token_and_no_secret_is_in_the_database() {
     let registered = server.register(&issuer).await;
     let subject = user_token(&issuer);
     let answer = server.support(&registered).exchanges(&subject).await.unwrap();
-    let (issued, _) = crate::serve_process::token(&answer);
-    assert!(server.tickets(&registered).accepts(&issued).await);
+    let (made, _) = crate::serve_process::token(&answer);
+    assert!(server.tickets(&registered).accepts(&made).await);
     let admin = fs::read_to_string(folder.0.join("keys/admin-token")).unwrap();
     server.terminate();
     assert!(server.ended().success());
     let database = fs::read(folder.0.join("deputy.db")).unwrap();
     let database = String::from_utf8_lossy(&database);
-    for secret in [&subject, &issued, &registered.support, &registered.tickets] {
+    for secret in [&subject, &made, &registered.support, &registered.tickets] {
         assert!(!database.contains(secret.as_str()), "a secret is stored in the clear");
     }
     assert!(!database.contains(admin.trim()), "the admin token is stored in the clear");

@@ -29,10 +29,10 @@ fn a_first_start_makes_what_it_needs_for_its_owner_alone() {
 async fn a_restart_keeps_everything() {
     let folder = Folder::new();
     let address = free_address();
-    let issuer = Issuer::start("corp").await.unwrap();
+    let people = Issuer::start("corp").await.unwrap();
     let server = Server::start(&folder.0, &address, &[]);
-    let registered = server.register(&issuer).await;
-    let answer = server.support(&registered).exchanges(&user_token(&issuer)).await.unwrap();
+    let registered = server.register(&people).await;
+    let answer = server.support(&registered).exchanges(&user_token(&people)).await.unwrap();
     let (issued, _) = token(&answer);
     let keys = server.get("/oauth2/jwks").await.json;
     let clients = server.all("/clients", "").await;

@@ -264,9 +264,8 @@ async fn read(response: reqwest::Response) -> Result<Answer, reqwest::Error> {
 /// A value of a form or of a query.
 pub fn encode(value: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encoded = |byte: u8| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
+    let encoded = |byte: u8| {
+        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
     };
     value.bytes().map(encoded).collect()
 }

@@ -1,7 +1,5 @@
 //! The store's promises, kept on both engines: SQLite in a file, PostgreSQL in the run's cluster.
 
-#![expect(clippy::indexing_slicing, reason = "a test that finds less than it made may panic")]
-
 mod audit;
 mod commits;
 mod race;

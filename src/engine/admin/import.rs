@@ -62,7 +62,9 @@ pub fn replace(known: Option<&Tool>, draft: ToolDraft, now: Timestamp) -> Option
     let Some(known) = known else {
         return Some(draft.into_tool(AT_THIS_WRITE, now));
     };
-    let tool = draft.into_tool(known.changed_at, known.changed_on);
+    // A tool that an administrator turned off is not turned on by reading a list again.
+    let enabled = draft.enabled.or(Some(known.enabled));
+    let tool = ToolDraft { enabled, ..draft }.into_tool(known.changed_at, known.changed_on);
     if tool == *known {
         return None;
     }

@@ -45,3 +45,12 @@ fn turning_a_tool_off_leaves_it_the_same_tool() {
     let tool = replace(Some(&known()), draft("read", false), at(200)).unwrap();
     assert_eq!((tool.changed_at, tool.changed_on, tool.enabled), (7, at(100), false));
 }
+
+#[test]
+fn an_import_without_a_word_about_it_leaves_a_tool_off() {
+    let off = Tool { enabled: false, ..known() };
+    let silent = ToolDraft { enabled: None, ..draft("read", true) };
+    assert_eq!(replace(Some(&off), silent, at(200)), None);
+    let tool = replace(Some(&off), draft("read", true), at(200)).unwrap();
+    assert!(tool.enabled);
+}

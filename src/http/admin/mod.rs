@@ -29,7 +29,7 @@ use crate::service::Deputy;
 pub const PREFIX: &str = "/admin/v1";
 
 /// What an import may send: the lists of the largest MCP servers with their schemas.
-pub const IMPORT_BYTES_MAX: usize = 1024 * 1024;
+pub const IMPORT_BYTES_MAX: usize = 256 * 1024;
 
 /// One operation of the admin API.
 #[derive(Debug)]

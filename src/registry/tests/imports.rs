@@ -57,7 +57,7 @@ fn an_import_takes_the_administrators_word_and_not_the_servers() {
     assert_eq!(drafts[0].name.as_str(), "refunds.list");
     assert_eq!(drafts[0].effect, Effect::Egress);
     assert_eq!(drafts[0].keep_arguments, ["/order_id"]);
-    assert!(drafts[0].enabled);
+    assert_eq!(drafts[0].enabled, None);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! How a configuration change is written: all documents or none, with one event, and applied here
 //! before the operator is answered.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
+
+use tokio::sync::MutexGuard;
 
 use super::{Refused, documents::Kind};
 use crate::{
@@ -49,11 +51,33 @@ pub(super) fn replace(kind: Kind, id: impl Into<String>, version: u64, body: Str
     Put { kind: kind.as_str().to_owned(), id: id.into(), expected: Some(version), body }
 }
 
+/// A snapshot that no other change of this process can make old while it is held.
+pub(super) struct Alone<'a> {
+    snapshot: Arc<Snapshot>,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Deref for Alone<'_> {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
+
 impl Deputy {
     /// The snapshot with everything in it that was committed before this call.
     pub(super) async fn newest(&self) -> Result<Arc<Snapshot>, Refused> {
         self.catch_up().await?;
         Ok(self.snapshot())
+    }
+
+    /// The same for a change that is checked against it: one at a time in this process, from the
+    /// check to the commit, so that two cannot both find a name free. Other processes are held off
+    /// by the documents' versions only.
+    pub(super) async fn newest_alone(&self) -> Result<Alone<'_>, Refused> {
+        let turn = self.0.configuring.lock().await;
+        Ok(Alone { snapshot: self.newest().await?, _turn: turn })
     }
 
     /// Writes the documents and the event; when this returns, they are in force here.

@@ -49,7 +49,7 @@ impl Deputy {
         operator: &Operator,
         body: &[u8],
     ) -> Result<(Stored, NewSecret), Refused> {
-        let snapshot = self.newest().await?;
+        let snapshot = self.newest_alone().await?;
         let client = registry::client::parse(&read(body)?.to_json())?;
         refuse(admin::client(&snapshot.config, &client))?;
         self.refuse_existing(Kind::Client, client.id.as_str()).await?;
@@ -80,7 +80,7 @@ impl Deputy {
         operator: &Operator,
         id: &ClientId,
     ) -> Result<NewSecret, Refused> {
-        let snapshot = self.newest().await?;
+        let snapshot = self.newest_alone().await?;
         let client = client_of(&snapshot, id)?;
         if live(client, self.now()).count() >= admin::MAX_LIVE_SECRETS {
             return Err(Refused::Conflict(format!(
@@ -107,7 +107,7 @@ impl Deputy {
         id: &ClientId,
         secret: CredentialId,
     ) -> Result<(), Refused> {
-        let snapshot = self.newest().await?;
+        let snapshot = self.newest_alone().await?;
         let client = client_of(&snapshot, id)?;
         let credential = live(client, self.now())
             .find(|credential| credential.id == secret)

@@ -174,7 +174,7 @@ impl Deputy {
         whole: Whole,
         body: &[u8],
     ) -> Result<Stored, Refused> {
-        let snapshot = self.newest().await?;
+        let snapshot = self.newest_alone().await?;
         let checked = check(&snapshot.config, whole, &read(body)?.to_json())?;
         self.refuse_existing(whole.kind(), &checked.id).await?;
         let event = checked.event(&snapshot, operator, whole.created(), self.now());
@@ -191,7 +191,7 @@ impl Deputy {
         whole: Whole,
         sent: Sent<'_>,
     ) -> Result<(Written, Stored), Refused> {
-        let snapshot = self.newest().await?;
+        let snapshot = self.newest_alone().await?;
         let kind = whole.kind();
         let body = named(read(sent.body)?, sent.names)?;
         let known = self.stored(kind, &sent.id).await?;

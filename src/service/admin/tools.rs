@@ -41,7 +41,7 @@ impl Deputy {
         id: &ResourceId,
         body: &str,
     ) -> Result<Imported, Refused> {
-        let snapshot = self.newest().await?;
+        let snapshot = self.newest_alone().await?;
         let resource = resource_of(&snapshot, id)?;
         let drafts = registry::import::parse(body)?;
         let import = admin::import(resource, drafts, self.now())?;
@@ -67,7 +67,7 @@ impl Deputy {
         id: &ResourceId,
         sent: Sent<'_>,
     ) -> Result<(Written, Stored), Refused> {
-        let snapshot = self.newest().await?;
+        let snapshot = self.newest_alone().await?;
         let resource = resource_of(&snapshot, id)?;
         let known = self.stored(Kind::Tool, &sent.id).await?;
         sent.expected.check(known.as_ref().map_or(0, |known| known.version))?;

@@ -1,0 +1,266 @@
+//! The whole service for one test: real sockets, a real database of its own on each engine, a real
+//! OpenID issuer, and a clock that only the test moves. Who is in it stands in `story`, how it is
+//! spoken to in `wire`. No test here.
+
+pub mod story;
+pub mod wire;
+
+use std::{
+    fs,
+    path::PathBuf,
+    process,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use deputy::{
+    base::{
+        id::{ClientId, CredentialId},
+        random::Random,
+        secret::Secret,
+        time::{Clock, Seconds, Timestamp},
+    },
+    demo::issuer::{Issuer, claims::Claims},
+    engine::authenticate::new_secret,
+    http::{self, Listeners, serve},
+    model::event::{Event, Kind},
+    registry::operator::{Operator, Role},
+    service::{
+        Ambient, Deputy, Options,
+        admin::{Order, Refused},
+    },
+    store::{Configured, Page, Put},
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::oneshot};
+
+use self::wire::{Client, Server};
+use crate::postgres::cluster;
+
+/// Runs each test on both engines; the failing one is named.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod on_sqlite { $(
+            #[tokio::test]
+            async fn $name() {
+                let world = crate::world::World::on_sqlite().await;
+                super::$name(world).await;
+            }
+        )* }
+        mod on_postgres { $(
+            #[tokio::test]
+            async fn $name() {
+                let world = crate::world::World::on_postgres().await;
+                super::$name(world).await;
+            }
+        )* }
+    };
+}
+pub(crate) use on_both;
+
+/// When every world begins.
+pub const BEGINNING: i64 = 1_800_000_000;
+/// What the service says that its URL is: nothing may depend on where it really listens.
+pub const PUBLIC_URL: &str = "https://deputy.example";
+/// Our issuer.
+pub const ISSUER: &str = "https://deputy.example/oauth2";
+
+/// A running service and everybody around it.
+pub struct World {
+    /// The service itself, for what an operator does.
+    pub deputy: Deputy,
+    /// Where it listens.
+    pub url: String,
+    /// The people's identity provider.
+    pub issuer: Issuer,
+    http: reqwest::Client,
+    home: Home,
+    stop: oneshot::Sender<()>,
+    running: http::Running,
+}
+
+/// A world's directory and database, which outlive a restart.
+struct Home {
+    dir: PathBuf,
+    database: String,
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.dir).unwrap_or_default();
+    }
+}
+
+impl Home {
+    fn new(database: impl FnOnce(&PathBuf, &str) -> String) -> Home {
+        static WORLDS: AtomicU64 = AtomicU64::new(0);
+        let name = format!("world_{}", WORLDS.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(format!("deputy-it-{}-{name}", process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let database = database(&dir, &name);
+        Home { dir, database }
+    }
+}
+
+impl World {
+    /// A world whose database is a file.
+    pub async fn on_sqlite() -> World {
+        let file = |dir: &PathBuf, _: &str| format!("sqlite:{}", dir.join("deputy.db").display());
+        World::begin(Home::new(file)).await
+    }
+
+    /// A world whose database is in the run's cluster.
+    pub async fn on_postgres() -> World {
+        World::begin(Home::new(|_, name| cluster().create_database(name, "template1"))).await
+    }
+
+    async fn begin(home: Home) -> World {
+        let issuer = Issuer::start("corp").await.unwrap();
+        let world = World::open(home, issuer, at(0)).await;
+        story::tell(&world).await;
+        world
+    }
+
+    async fn open(home: Home, issuer: Issuer, now: Timestamp) -> World {
+        let options = Options {
+            public_url: PUBLIC_URL.to_owned(),
+            issuer_path: "/oauth2".to_owned(),
+            database: home.database.clone(),
+            keys_dir: home.dir.join("keys"),
+            kek: None,
+            allow_loopback_issuers: true,
+        };
+        let clock = Clock::manual(now);
+        let ambient = Ambient { clock, ..Ambient::system() };
+        let deputy = Deputy::start(options, ambient).await.unwrap();
+        let protocol = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listeners = Listeners { protocol, admin: None };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async { stopped.await.unwrap_or_default() };
+        let options = serve::Options::default();
+        let running = http::start(deputy.clone(), listeners, options, stopped).unwrap();
+        let http = wire::client();
+        World { url: running.url.clone(), deputy, issuer, http, home, stop, running }
+    }
+
+    /// Stops the service and starts it again on what it wrote.
+    pub async fn restart(self) -> World {
+        let now = self.deputy.now();
+        let World { issuer, home, http, stop, running, deputy, .. } = self;
+        drop((http, deputy));
+        stop.send(()).unwrap();
+        running.ended().await.unwrap();
+        World::open(home, issuer, now).await
+    }
+
+    /// Lets time pass.
+    pub async fn advance(&self, seconds: u32) {
+        self.deputy.clock().advance(Seconds::new(seconds));
+        self.deputy.tick(self.deputy.now()).await.unwrap();
+    }
+
+    /// The client `cl_{name}`.
+    pub fn agent(&self, name: &str) -> Client<'_> {
+        Client::new(self, name)
+    }
+
+    /// The server of the resource `id`.
+    pub fn server(&self, id: &str) -> Server<'_> {
+        Server::new(self, id)
+    }
+
+    /// What Alice's identity provider says of her to the support agent, as a new access token.
+    pub fn alice(&self) -> String {
+        self.token_of("alice")
+    }
+
+    /// The same of anybody.
+    pub fn token_of(&self, user: &str) -> String {
+        self.access_token(self.claims(user))
+    }
+
+    /// Claims of an access token for Deputy, to be changed.
+    pub fn claims(&self, user: &str) -> Claims {
+        Claims::new(user, story::AUDIENCE, self.deputy.now())
+    }
+
+    /// An access token of these claims that was issued to the support agent.
+    pub fn access_token(&self, claims: Claims) -> String {
+        self.issuer.access_token(claims, story::FOREIGN_CLIENT, story::FOREIGN_SCOPE).unwrap()
+    }
+
+    /// The secret of a client: the same each time, so that nothing need be remembered.
+    pub fn secret(&self, client: &ClientId) -> Secret<String> {
+        new_secret(&self.deputy.snapshot().config.macs.secret_tag, client, &[7; 32])
+    }
+
+    /// Registers a client with its secret.
+    pub async fn put_client(&self, document: Value) {
+        let id = ClientId::parse(document["client_id"].as_str().unwrap()).unwrap();
+        let credential = json!({
+            "client_id": id.as_str(),
+            "id": CredentialId::from_bytes(Random::system().bytes().unwrap()).to_string(),
+            "hash": story::cheap_hash(&self.secret(&id)),
+            "created": self.deputy.now().epoch_s(),
+        });
+        self.put(&[("client", id.as_str(), document)]).await;
+        self.put(&[("credential", credential["id"].as_str().unwrap(), credential.clone())]).await;
+    }
+
+    /// Writes documents of the configuration, new or changed, in one change.
+    pub async fn put(&self, documents: &[(&str, &str, Value)]) {
+        let stored = self.deputy.store().documents().await.unwrap();
+        let put = |(kind, id, body): &(&str, &str, Value)| {
+            let known = stored.iter().find(|d| d.kind == *kind && d.id == *id);
+            Put {
+                kind: (*kind).to_owned(),
+                id: (*id).to_owned(),
+                expected: known.map(|d| d.version),
+                body: body.to_string(),
+            }
+        };
+        let puts = documents.iter().map(put).collect();
+        let event = Event::new(Kind::Configuration, "test", self.deputy.now(), 0);
+        let done = self.deputy.store().writer().configure(puts, event).await.unwrap();
+        assert!(matches!(done, Configured::Done { .. }), "{done:?}");
+        self.deputy.catch_up().await.unwrap();
+    }
+
+    /// Changes one member of a stored document.
+    pub async fn change(&self, kind: &str, id: &str, member: &str, value: Value) {
+        let stored = self.deputy.store().documents().await.unwrap();
+        let known = stored.iter().find(|d| d.kind == kind && d.id == id).unwrap();
+        let mut body: Value = serde_json::from_str(&known.body).unwrap();
+        body[member] = value;
+        self.put(&[(kind, id, body)]).await;
+    }
+
+    /// An operator revokes.
+    pub async fn revoke(&self, what: Value) {
+        self.try_revoke(what).await.unwrap();
+    }
+
+    /// An operator tries to revoke.
+    pub async fn try_revoke(&self, what: Value) -> Result<u64, Refused> {
+        let operator = Operator {
+            name: "test".to_owned(),
+            token_hash: deputy::base::secret::Fingerprint::of(b"test"),
+            role: Role::Admin,
+        };
+        let order = Order::parse(what.to_string().as_bytes())?;
+        self.deputy.revoke_by_order(&operator, &order).await
+    }
+
+    /// The newest events on record, newest first.
+    pub async fn events(&self) -> Vec<Event> {
+        self.deputy.store().writer().flush().await.unwrap();
+        let page = Page { after: None, limit: 50 };
+        let filter = deputy::store::EventFilter::default();
+        let listing = self.deputy.store().events(&filter, &page).await.unwrap();
+        listing.items.into_iter().map(|stored| stored.event).collect()
+    }
+}
+
+/// So many seconds after the beginning.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_epoch_s(BEGINNING.checked_add(seconds).unwrap()).unwrap()
+}
