@@ -8,6 +8,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "times near the world's beginning")]
 #![expect(clippy::needless_pass_by_value, reason = "`json!` reads best where it is said")]
 
+mod api;
 mod authority;
 mod bad_input;
 mod client_auth;

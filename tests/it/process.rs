@@ -29,11 +29,11 @@ fn a_first_start_makes_what_it_needs_for_its_owner_alone() {
 async fn a_restart_keeps_everything() {
     let folder = Folder::new();
     let address = free_address();
-    let issuer = Issuer::start("corp").await.unwrap();
+    let people = Issuer::start("corp").await.unwrap();
     let server = Server::start(&folder.0, &address, &[]);
-    let registered = server.register(&issuer).await;
-    let answer = server.support(&registered).exchanges(&user_token(&issuer)).await.unwrap();
-    let (before_restart, _) = token(&answer);
+    let registered = server.register(&people).await;
+    let answer = server.support(&registered).exchanges(&user_token(&people)).await.unwrap();
+    let (issued, _) = token(&answer);
     let keys = server.get("/oauth2/jwks").await.json;
     let clients = server.all("/clients", "").await;
     server.terminate();
@@ -42,7 +42,7 @@ async fn a_restart_keeps_everything() {
     let server = Server::start(&folder.0, &address, &[]);
     assert_eq!(server.get("/oauth2/jwks").await.json, keys);
     assert_eq!(server.all("/clients", "").await, clients);
-    assert!(server.tickets(&registered).accepts(&before_restart).await);
+    assert!(server.tickets(&registered).accepts(&issued).await);
 }
 
 #[test]

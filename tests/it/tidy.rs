@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -11,6 +10,7 @@ use std::{
 
 use ring::digest;
 
+mod docs;
 mod layers;
 mod scan;
 
@@ -190,11 +190,8 @@ fn both_engines_have_the_same_migrations_and_none_was_edited() {
     for file in tracked() {
         if let Some(name) = file.path.strip_prefix("migrations/") {
             let sum = digest::digest(&digest::SHA256, file.text.as_bytes());
-            let mut hex = String::new();
-            for byte in sum.as_ref() {
-                write!(hex, "{byte:02x}").unwrap();
-            }
-            seen.insert(name.to_owned(), hex);
+            let hex: Vec<String> = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            seen.insert(name.to_owned(), hex.concat());
         }
     }
     let of = |engine: &str| -> BTreeSet<String> {
