@@ -12,7 +12,7 @@ pub use self::{
         ClientArgs, ClientVerb, EdgeArgs, EdgeVerb, ImportArgs, IssuerArgs, IssuerVerb,
         ResourceArgs, ResourceVerb, SecretVerb, ToolVerb,
     },
-    lookups::{AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, RevokeVerb},
+    lookups::{AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, KeyVerb, RevokeVerb},
 };
 use crate::config::Overrides;
 
@@ -123,6 +123,8 @@ pub enum AdminCommand {
     Revoke(Noun<RevokeVerb>),
     /// The audit log
     Audit(Noun<AuditVerb>),
+    /// Our signing keys
+    Key(Noun<KeyVerb>),
 }
 
 /// What to do with a noun.

@@ -6,7 +6,7 @@ use super::{
     api::{Api, Request, Trouble},
     args::{
         AdminCommand, AuditArgs, AuditVerb, ClientVerb, Connection, DelegationArgs, DelegationVerb,
-        EdgeVerb, IssuerVerb, ResourceVerb, RevokeVerb, SecretVerb, ToolVerb, Whole,
+        EdgeVerb, IssuerVerb, KeyVerb, ResourceVerb, RevokeVerb, SecretVerb, ToolVerb, Whole,
     },
     compose,
     out::Out,
@@ -76,6 +76,7 @@ async fn dispatch(
             open(&noun.connection, env, out)?.delegation(noun.verb).await
         }
         AdminCommand::Revoke(noun) => open(&noun.connection, env, out)?.revoke(noun.verb).await,
+        AdminCommand::Key(noun) => open(&noun.connection, env, out)?.key(noun.verb).await,
         AdminCommand::Audit(noun) => {
             return open(&noun.connection, env, out)?.audit(noun.verb).await;
         }
@@ -247,6 +248,19 @@ impl Session<'_> {
         if !self.shown_as_json(&answer) {
             let number = object(&answer)?.get("revision").map(Value::to_json).unwrap_or_default();
             self.out.line(&format!("revoked {} (revocation {number})", order.to_json()));
+        }
+        Ok(())
+    }
+
+    async fn key(&mut self, verb: KeyVerb) -> Result<(), Trouble> {
+        let request = match verb {
+            KeyVerb::List => Request::get(&["keys"]),
+            KeyVerb::Rotate => Request::post(&["keys", "rotate"], None),
+        };
+        let answer = self.ask(request).await?;
+        if !self.shown_as_json(&answer) {
+            let items = object(&answer)?.get("items").and_then(Value::as_array);
+            show::keys(items.unwrap_or_default(), self.out);
         }
         Ok(())
     }

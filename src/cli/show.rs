@@ -77,6 +77,14 @@ pub fn delegations(items: &[Value], out: &mut Out) {
     rows(&["DELEGATION", "CHAIN", "AUDIENCE", "ISSUED", "STATE"], items, row, out);
 }
 
+/// Our signing keys.
+pub fn keys(items: &[Value], out: &mut Out) {
+    let row = |key: &Object| {
+        vec![text(key, "kid"), text(key, "alg"), text(key, "state"), moment(key, "signs_from")]
+    };
+    rows(&["KEY", "ALG", "STATE", "SIGNS FROM (UTC)"], items, row, out);
+}
+
 /// A list of events.
 pub fn events(items: &[Value], out: &mut Out) {
     let row = |event: &Object| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Algorithm, KeySet, SigningKey};
-use crate::base::time::Timestamp;
+use crate::base::time::{Seconds, Timestamp};
 
 /// One of our keys, with its place in time.
 #[derive(Clone, Debug)]
@@ -40,6 +40,17 @@ impl KeyRing {
         self.keys.iter().find(usable).map(|k| &k.key)
     }
 
+    /// Whether a key waits for its time to sign.
+    pub fn waiting(&self, now: Timestamp) -> Option<&RingKey> {
+        self.keys.iter().find(|k| now < k.signs_from)
+    }
+
+    /// Whether some key was replaced so long ago that its last token is dead.
+    pub fn has_retired(&self, now: Timestamp, verifies_after: Seconds) -> bool {
+        let newer = self.keys.iter().zip(self.keys.iter().skip(1));
+        newer.into_iter().any(|(newer, _)| newer.signs_from.plus(verifies_after) <= now)
+    }
+
     /// The keys that verify our own tokens.
     pub const fn verifying(&self) -> &KeySet {
         &self.verifying
@@ -53,5 +64,34 @@ impl KeyRing {
     /// The published JWK Set.
     pub fn jwks(&self) -> &str {
         &self.jwks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(signs_from: i64) -> RingKey {
+        let key = Arc::new(SigningKey::generate(Algorithm::Es256).unwrap());
+        RingKey { key, signs_from: Timestamp::from_epoch_s(signs_from).unwrap() }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_epoch_s(seconds).unwrap()
+    }
+
+    #[test]
+    fn jw9_a_new_key_is_published_before_it_signs_and_an_old_one_verifies_after() {
+        let (old, new) = (key(100), key(1_000));
+        let ring = KeyRing::new(vec![old.clone(), new.clone()]);
+        let signer = |now| ring.signer(Algorithm::Es256, at(now)).map(|k| k.kid().to_owned());
+        assert!(ring.jwks().contains(new.key.kid()) && ring.jwks().contains(old.key.kid()));
+        assert_eq!(signer(999).as_deref(), Some(old.key.kid()));
+        assert_eq!(signer(1_000).as_deref(), Some(new.key.kid()));
+        assert_eq!(signer(99), None);
+        assert!(ring.verifying().contains_kid(old.key.kid()));
+        assert!(ring.waiting(at(999)).is_some() && ring.waiting(at(1_000)).is_none());
+        assert!(!ring.has_retired(at(1_959), Seconds::new(960)));
+        assert!(ring.has_retired(at(1_960), Seconds::new(960)));
     }
 }

@@ -237,20 +237,16 @@ fn object(document: &Document) -> Result<Object, Fault> {
 }
 
 impl Deputy {
-    /// Makes a new signing key: published at once, signing from [`PUBLISHED_BEFORE`] later. The
-    /// keys before it stop then, and verify until their last token is dead. I15.
-    pub async fn rotate_keys(&self, operator: &Operator) -> Result<Arc<Snapshot>, Fault> {
+    /// Whether a signing key was replaced so long ago that it must leave the published set.
+    pub(super) fn has_retired_keys(&self, snapshot: &Snapshot) -> bool {
+        snapshot.config.keys.has_retired(self.now(), VERIFIES_AFTER)
+    }
+
+    /// A new signing key as a document: published at once, signing from [`PUBLISHED_BEFORE`] later.
+    /// The keys before it stop then, and verify until their last token is dead (I15).
+    pub(super) fn next_signing_key(&self) -> Result<(Put, Timestamp), Fault> {
         let now = self.now();
-        let put = signing_key(&self.0.kek, self.random(), now, now.plus(PUBLISHED_BEFORE))?;
-        let event = Event {
-            detail: vec![
-                ("operator".into(), operator.name.clone()),
-                ("kid".into(), put.id.clone()),
-            ],
-            ..Event::new(Kind::Configuration, "key.rotated", now, self.snapshot().revision)
-        };
-        self.store().writer().configure(vec![put], event).await?;
-        self.catch_up().await?;
-        Ok(self.snapshot())
+        let signs_from = now.plus(PUBLISHED_BEFORE);
+        Ok((signing_key(&self.0.kek, self.random(), now, signs_from)?, signs_from))
     }
 }

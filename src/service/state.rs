@@ -61,10 +61,11 @@ impl Deputy {
         let _one_at_a_time = self.0.catching_up.lock().await;
         let known = self.snapshot();
         let head = self.store().head().await?;
-        if head.revision == known.revision {
+        let retired = self.has_retired_keys(&known);
+        if head.revision == known.revision && !retired {
             return Ok(());
         }
-        let config = if head.configured == known.config.revision {
+        let config = if head.configured == known.config.revision && !retired {
             Arc::clone(&known.config)
         } else {
             let documents = self.store().documents().await?;

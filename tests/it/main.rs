@@ -14,6 +14,7 @@ mod bad_input;
 mod client_auth;
 mod exchange;
 mod introspect;
+mod keys;
 mod postgres;
 mod process;
 mod readme;

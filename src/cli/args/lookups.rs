@@ -90,6 +90,15 @@ pub enum RevokeVerb {
     },
 }
 
+/// What to do with our signing keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyVerb {
+    /// List the published ones
+    List,
+    /// Make the next one: published at once, signing ten minutes later
+    Rotate,
+}
+
 /// What to do with the audit log.
 #[derive(Debug, Subcommand)]
 pub enum AuditVerb {

@@ -4,6 +4,7 @@
 
 mod asked;
 mod documents;
+mod keys;
 mod lookups;
 mod reply;
 mod routes;

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use super::{Access, Handler, IMPORT_BYTES_MAX, Route, documents, lookups, secrets, tools};
+use super::{Access, Handler, IMPORT_BYTES_MAX, Route, documents, keys, lookups, secrets, tools};
 use crate::{
     http::serve::body::BODY_BYTES_MAX,
     service::admin::{Kind, Whole},
@@ -120,5 +120,7 @@ pub const ROUTES: &[Route] = &[
         Box::pin(lookups::delegation(d, a))
     }),
     read("/events", "listEvents", EVENTS, |d, a| Box::pin(lookups::events(d, a))),
+    read("/keys", "listKeys", &[], |d, _| Box::pin(async move { Ok(keys::list(&d)) })),
+    change(Method::POST, "/keys/rotate", "rotateKeys", None, |d, a| Box::pin(keys::rotate(d, a))),
     read("/audit/verify", "verifyAudit", &[], |d, a| Box::pin(lookups::verify(d, a))),
 ];

@@ -5,6 +5,7 @@
 mod changes;
 mod clients;
 mod documents;
+mod keys;
 mod records;
 mod revocations;
 mod tools;
@@ -13,6 +14,7 @@ pub use self::{
     changes::{Expected, Written},
     clients::{NewSecret, SecretSummary},
     documents::{DocumentPage, Kind, Sent, Stored, Whole},
+    keys::{KeyState, KeyView},
     records::DelegationView,
     revocations::Order,
     tools::Imported,

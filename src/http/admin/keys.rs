@@ -1,0 +1,28 @@
+//! Our signing keys.
+
+use super::{Answered, Asked, PREFIX, Reply};
+use crate::{
+    base::compose::ObjectWriter,
+    service::{Deputy, admin::KeyView},
+};
+
+/// The published keys, newest first.
+pub fn list(deputy: &Deputy) -> Reply {
+    Reply::list(&deputy.signing_keys().iter().map(written).collect::<Vec<_>>(), None)
+}
+
+/// A new key: published now, signing later.
+pub async fn rotate(deputy: Deputy, asked: Asked) -> Answered {
+    let keys = deputy.rotate_signing_key(&asked.operator).await?;
+    let keys: Vec<String> = keys.iter().map(written).collect();
+    Ok(Reply::list(&keys, None).created(format!("{PREFIX}/keys")))
+}
+
+fn written(key: &KeyView) -> String {
+    ObjectWriter::new()
+        .text("kid", &key.kid)
+        .text("alg", key.alg)
+        .number("signs_from", key.signs_from.epoch_s())
+        .text("state", key.state.as_str())
+        .finish()
+}
