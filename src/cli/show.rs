@@ -120,6 +120,9 @@ pub fn verified(answer: &Object, out: &mut Out) {
     let (chains, links, events) =
         (text(answer, "chains"), text(answer, "links"), text(answer, "events"));
     out.line(&format!("{events} events in {links} links of {chains} chains"));
+    if let Some(lost) = answer.get("lost").and_then(Value::as_i64).filter(|lost| *lost > 0) {
+        out.line(&format!("{lost} journalled events were lost since the server started"));
+    }
     match answer.get("first_problem").and_then(Value::as_object) {
         None => out.line("the audit log is whole"),
         Some(problem) => out.line(&format!(

@@ -86,6 +86,8 @@ pub async fn verify(deputy: Deputy, _asked: Asked) -> Answered {
         .count("links", report.links)
         .count("events", report.events)
         .count("erased", report.erased)
+        // Of this process since it started: journalled events for which there was no room.
+        .count("lost", deputy.store().writer().lost())
         .maybe_raw("first_problem", problem.as_deref());
     Ok(Reply::ok(body.finish()))
 }
