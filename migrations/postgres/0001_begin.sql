@@ -46,7 +46,6 @@ CREATE TABLE delegation (
 );
 
 CREATE INDEX delegation_issued ON delegation (issued_at, id);
-CREATE INDEX delegation_expires ON delegation (expires_at);
 CREATE INDEX delegation_txn ON delegation (txn, issued_at, id);
 CREATE INDEX delegation_subject ON delegation (subject_issuer, subject_sub, issued_at, id);
 
@@ -87,8 +86,6 @@ CREATE TABLE journal_private (
   body BYTEA NOT NULL,
   PRIMARY KEY (writer, seq, n)
 );
-
-CREATE INDEX journal_private_key ON journal_private (key);
 
 -- Where the events stand that are looked for. No personal value: key leads to the subject.
 CREATE TABLE journal_index (

@@ -46,7 +46,6 @@ CREATE TABLE delegation (
 ) STRICT;
 
 CREATE INDEX delegation_issued ON delegation (issued_at, id);
-CREATE INDEX delegation_expires ON delegation (expires_at);
 CREATE INDEX delegation_txn ON delegation (txn, issued_at, id);
 CREATE INDEX delegation_subject ON delegation (subject_issuer, subject_sub, issued_at, id);
 
@@ -86,9 +85,7 @@ CREATE TABLE journal_private (
   key TEXT NOT NULL,
   body BLOB NOT NULL,
   PRIMARY KEY (writer, seq, n)
-) STRICT;
-
-CREATE INDEX journal_private_key ON journal_private (key);
+) STRICT, WITHOUT ROWID;
 
 -- Where the events stand that are looked for. No personal value: key leads to the subject.
 CREATE TABLE journal_index (

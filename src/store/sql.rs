@@ -87,7 +87,10 @@ pub const DELEGATIONS_OF_SUBJECT: &str = delegations!(
 pub const SWEEP_DELEGATIONS: &str = "
     DELETE FROM delegation
     WHERE id IN (
-      SELECT id FROM delegation WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+      SELECT id FROM delegation
+      WHERE issued_at <= $1 AND expires_at <= $1
+      ORDER BY issued_at, id
+      LIMIT $2
     )";
 
 /// Ends the rows of revocations made at or before $1; at most $2 of them.

