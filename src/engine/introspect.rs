@@ -138,8 +138,8 @@ fn hint(
     let tool = decision.tool.as_ref().and_then(|name| resource.tools.get(name))?;
     let safe = tool.effect == Effect::Read || resource.step_up_hints;
     let agent = config.client(&claims.client)?.agent.as_ref()?;
-    let within = agent
-        .allowance
+    let allowance = if claims.own { &agent.own_allowance } else { &agent.allowance };
+    let within = allowance
         .entries()
         .iter()
         .any(|entry| entry.resource == resource.id && tool.scopes.is_subset(&entry.scope));
@@ -205,10 +205,17 @@ fn kept(
         .and_then(|text| json::parse(text.as_bytes(), &json::Limits::DEFAULT).ok());
     let arguments = arguments.as_ref().and_then(json::Value::as_object);
     for pointer in tool.iter().flat_map(|tool| &tool.keep_arguments) {
-        let name = pointer.strip_prefix('/').unwrap_or(pointer);
-        if let Some(value) = arguments.and_then(|object| object.get(name)) {
-            detail.push((format!("arguments.{name}").into(), value.to_json()));
+        if let Some(value) = arguments.and_then(|object| at_pointer(object, pointer)) {
+            detail.push((format!("arguments{pointer}").into(), value.to_json()));
         }
     }
     detail
+}
+
+/// The value at a JSON Pointer (RFC 6901) that leads through objects only.
+fn at_pointer<'a>(object: &'a json::Object, pointer: &str) -> Option<&'a json::Value> {
+    let segments = pointer.strip_prefix('/')?.split('/');
+    let mut segments = segments.map(|segment| segment.replace("~1", "/").replace("~0", "~"));
+    let first = object.get(&segments.next()?)?;
+    segments.try_fold(first, |value, segment| value.as_object()?.get(&segment))
 }

@@ -65,6 +65,15 @@ impl Deputy {
         if head.revision == known.revision && !retired {
             return Ok(());
         }
+        let mut revocations = Arc::clone(&known.revocations);
+        for revocation in self.store().revocations_after(known.revision).await? {
+            // A revision that is not in `head` yet is applied early, which only ends more, sooner.
+            Arc::make_mut(&mut revocations).apply(&revocation);
+        }
+        // What was revoked is in force even if the new configuration cannot be read: then nothing
+        // can be minted either, because what is judged at the old revision is not recorded.
+        let ended = Snapshot { revocations: Arc::clone(&revocations), ..Snapshot::clone(&known) };
+        self.0.snapshot.store(Arc::new(ended));
         let config = if head.configured == known.config.revision && !retired {
             Arc::clone(&known.config)
         } else {
@@ -72,11 +81,6 @@ impl Deputy {
             let (options, kek) = (&self.0.options, &self.0.kek);
             Arc::new(config(&documents, head.configured, options, kek, self.now())?)
         };
-        let mut revocations = Arc::clone(&known.revocations);
-        for revocation in self.store().revocations_after(known.revision).await? {
-            // A revision that is not in `head` yet is applied early, which only ends more, sooner.
-            Arc::make_mut(&mut revocations).apply(&revocation);
-        }
         let next = Snapshot { revision: head.revision, config, revocations };
         self.0.snapshot.store(Arc::new(next));
         Ok(())

@@ -15,6 +15,7 @@ mod client_auth;
 mod exchange;
 mod introspect;
 mod keys;
+mod no_way_back;
 mod postgres;
 mod process;
 mod readme;

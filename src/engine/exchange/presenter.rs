@@ -4,7 +4,7 @@
 //! client that is registered for this agent, a call token is its current actor's (or the owner's of
 //! its audience), a hand-over is its receiver's. An edge lets nobody present anything.
 
-use super::{Exchange, SubjectToken, target::Target};
+use super::{Exchange, SubjectToken, authority::covers, target::Target};
 use crate::{
     base::{id::TransactionId, time::Timestamp},
     engine::{
@@ -15,7 +15,9 @@ use crate::{
     },
     model::{
         actor::Actor,
+        authority::{Authority, Tools},
         issuer::{ForeignKind, TrustedIssuer},
+        resource::Tool,
         revocation::CutOff,
         token::{ForeignClaims, OurClaims, OurKind},
     },
@@ -220,4 +222,27 @@ pub fn not_barred_at(
         Standing::Own => false,
     };
     if older { Err(Refusal::Barred("source_older_than_cut_off")) } else { Ok(()) }
+}
+
+/// A user token that is not newer than the cut-off of a resource or tool yields nothing there: not
+/// for the audience, not onward, and not in a hand-over, whose receiver could not tell its age.
+pub fn not_barred_within(
+    snapshot: &Snapshot,
+    standing: &Standing<'_>,
+    granted: &Authority,
+) -> Result<(), Refusal> {
+    let Standing::Root { claims, .. } = standing else { return Ok(()) };
+    for (location, entry) in granted.iter() {
+        let Some(resource) = snapshot.config.resource_at(location) else { continue };
+        refuse_older(claims.issued_at, snapshot.revocations.resource_cut(&resource.id))?;
+        let reaches = |tool: &Tool| match &entry.tools {
+            Tools::Named(tools) => tools.contains_key(&tool.name),
+            Tools::Undetailed => covers(&entry.scope, tool),
+        };
+        for tool in resource.tools.values().filter(|tool| reaches(tool)) {
+            let cut = snapshot.revocations.tool_cut(&resource.id, &tool.name);
+            refuse_older(claims.issued_at, cut)?;
+        }
+    }
+    Ok(())
 }
