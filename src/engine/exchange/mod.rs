@@ -114,6 +114,7 @@ pub fn judge(
     let target = target::judge(snapshot, exchange.wanted, exchange.client, &standing)?;
     presenter::not_barred_at(snapshot, &standing, &target)?;
     let granted = authority::judge(snapshot, exchange.client, &standing, &target, exchange.wanted)?;
+    presenter::not_barred_within(snapshot, &standing, &granted.authority)?;
     mint::child(snapshot, exchange, (&standing, &target), granted, now)
 }
 

@@ -15,6 +15,7 @@ use crate::{
     },
     model::{
         actor::Actor,
+        authority::Authority,
         issuer::{ForeignKind, TrustedIssuer},
         revocation::CutOff,
         token::{ForeignClaims, OurClaims, OurKind},
@@ -220,4 +221,17 @@ pub fn not_barred_at(
         Standing::Own => false,
     };
     if older { Err(Refusal::Barred("source_older_than_cut_off")) } else { Ok(()) }
+}
+
+/// A user token that is not newer than a resource's cut-off yields nothing there: not onward, and
+/// not in a hand-over, whose receiver cannot tell the age of what it grew from.
+pub fn not_barred_within(
+    snapshot: &Snapshot,
+    standing: &Standing<'_>,
+    granted: &Authority,
+) -> Result<(), Refusal> {
+    let Standing::Root { claims, .. } = standing else { return Ok(()) };
+    granted.iter().filter_map(|(location, _)| snapshot.config.resource_at(location)).try_for_each(
+        |resource| refuse_older(claims.issued_at, snapshot.revocations.resource_cut(&resource.id)),
+    )
 }
