@@ -126,7 +126,7 @@ async fn arguments_are_read_strictly(world: World) {
         r#"{"id":04711}"#,
         r#"{"id":+4711}"#,
         r#"{"id":NaN}"#,
-        r#"{'id':4711}"#,
+        "{'id':4711}",
         r#"{"id":4711"#,
         r#"{"id":"\ud800"}"#,
         "\u{feff}{\"id\":4711}",
