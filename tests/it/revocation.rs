@@ -268,8 +268,11 @@ async fn a_revoked_tool_stays_revoked_for_what_was_delegated(world: World) {
     for older in [takes_over(&world, &hand_over).await.token(), auditor] {
         assert_eq!(refunds.decides(&older, "refunds.list", json!({})).await, "tool_revoked");
     }
-    // Authority over a tool is given anew from the user's token, even the same one.
-    let anew = world.agent("support").exchanges(&alice).at(REFUNDS);
+    // Authority over a tool is given anew from a newer user token, and from no older one.
+    let again = world.agent("support").exchanges(&alice).at(REFUNDS).scope("refunds:read");
+    again.send().await.is_refused("invalid_request");
+    world.advance(1).await;
+    let anew = world.agent("support").exchanges(&world.alice()).at(REFUNDS);
     let anew = anew.scope("refunds:read").token().await;
     assert_eq!(refunds.decides(&anew, "refunds.list", json!({})).await, "permitted");
 }
