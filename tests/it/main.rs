@@ -15,6 +15,7 @@ mod client_auth;
 mod exchange;
 mod introspect;
 mod keys;
+mod metadata;
 mod postgres;
 mod process;
 mod readme;
