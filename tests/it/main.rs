@@ -11,6 +11,7 @@
 mod api;
 mod authority;
 mod bad_input;
+mod bad_tokens;
 mod client_auth;
 mod exchange;
 mod introspect;
