@@ -33,7 +33,7 @@ on_both! {
 
 async fn i8_every_wrong_client_gets_one_answer(world: World) {
     let good = world.agent("support").posts("token");
-    let billing = world.secret(&deputy::base::id::ClientId::parse("cl_billing").unwrap());
+    let billing = world.secret(&ClientId::parse("cl_billing").unwrap());
     let mut seen = std::collections::BTreeSet::new();
     for (id, secret) in [
         ("cl_support", "wrong"),
@@ -73,7 +73,7 @@ async fn te4_two_methods_or_two_clients_are_invalid_request(world: World) {
 }
 
 async fn te4_the_registered_method_and_no_other(world: World) {
-    let id = deputy::base::id::ClientId::parse("cl_support").unwrap();
+    let id = ClientId::parse("cl_support").unwrap();
     let secret = world.secret(&id);
     let in_body = world.agent("support").asks_for_itself().basic(None);
     let in_body = in_body.field("client_id", "cl_support").field("client_secret", secret.expose());
@@ -137,7 +137,10 @@ async fn i8_unknown_and_wrong_differ_in_nothing(world: World) {
 async fn te4_basic_is_read_raw_and_form_encoded(world: World) {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let secret = world.secret(&support());
-    let everything = |text: &str| text.bytes().map(|b| format!("%{b:02x}")).collect::<String>();
+    let everything = |text: &str| {
+        let escaped: Vec<String> = text.bytes().map(|b| format!("%{b:02x}")).collect();
+        escaped.concat()
+    };
     for (id, secret) in [
         ("cl_support".to_owned(), secret.expose().clone()),
         ("cl%5Fsupport".to_owned(), secret.expose().replace('_', "%5F").replace('-', "%2D")),
