@@ -11,11 +11,13 @@
 mod api;
 mod authority;
 mod bad_input;
+mod bad_tokens;
 mod client_auth;
 mod decision;
 mod exchange;
 mod introspect;
 mod keys;
+mod metadata;
 mod no_way_back;
 mod postgres;
 mod process;
