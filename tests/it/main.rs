@@ -12,6 +12,7 @@ mod api;
 mod authority;
 mod bad_input;
 mod bad_tokens;
+mod chain;
 mod client_auth;
 mod decision;
 mod exchange;
