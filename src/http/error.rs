@@ -86,7 +86,6 @@ const fn status(code: Code) -> StatusCode {
         | Code::InvalidTarget
         | Code::InvalidAuthorizationDetails
         | Code::ActorUnauthorized
-        | Code::UnsupportedTokenType
         | Code::UnsupportedResponseType => StatusCode::BAD_REQUEST,
         Code::InvalidClient => StatusCode::UNAUTHORIZED,
         Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -48,16 +48,11 @@ pub fn write(issuer: &str, claims: &OurClaims) -> String {
     let path: Vec<String> = claims.path.iter().map(ToString::to_string).collect();
     let details = details::write(&claims.authority);
     let scope = claims.scope.to_string();
-    let sub_id = ObjectWriter::new()
-        .text("format", "iss_sub")
-        .text("iss", &claims.subject.issuer)
-        .text("sub", &claims.subject.sub)
-        .finish();
     ObjectWriter::new()
         .text("iss", issuer)
         .text("sub", &claims.sub)
         .text("sub_profile", if claims.own { "ai_agent" } else { "user" })
-        .raw("sub_id", &sub_id)
+        .raw("sub_id", &sub_id(&claims.subject))
         .text("aud", &claims.audience)
         .text("client_id", claims.client.as_str())
         .maybe_raw("act", claims.chain.act())
@@ -72,6 +67,15 @@ pub fn write(issuer: &str, claims: &OurClaims) -> String {
         .maybe_raw("auth_time", claims.authentication.auth_time.map(|t| t.to_string()).as_deref())
         .maybe_text("acr", claims.authentication.acr.as_deref())
         .maybe_raw("amr", amr(&claims.authentication).as_deref())
+        .finish()
+}
+
+/// The subject as the pair that it is. RFC 9493 section 3.2.3.
+pub fn sub_id(subject: &Subject) -> String {
+    ObjectWriter::new()
+        .text("format", "iss_sub")
+        .text("iss", &subject.issuer)
+        .text("sub", &subject.sub)
         .finish()
 }
 

@@ -19,8 +19,6 @@ pub enum Code {
     InvalidAuthorizationDetails,
     /// OAuth Actor Profile: the actor may not act here.
     ActorUnauthorized,
-    /// RFC 7009 section 2.2.1.
-    UnsupportedTokenType,
     /// RFC 6749 section 4.1.2.1, used where something we need cannot be reached.
     TemporarilyUnavailable,
     /// RFC 6749 section 4.1.2.1.
@@ -41,7 +39,6 @@ impl Code {
             Code::InvalidTarget => "invalid_target",
             Code::InvalidAuthorizationDetails => "invalid_authorization_details",
             Code::ActorUnauthorized => "actor_unauthorized",
-            Code::UnsupportedTokenType => "unsupported_token_type",
             Code::TemporarilyUnavailable => "temporarily_unavailable",
             Code::ServerError => "server_error",
             Code::UnsupportedResponseType => "unsupported_response_type",

@@ -2,6 +2,7 @@
 //! question, and the only three shapes of answer.
 
 use super::{
+    claims::sub_id,
     details,
     params::{ParamError, Params, required},
 };
@@ -96,18 +97,13 @@ pub const INACTIVE: &str = r#"{"active":false}"#;
 pub fn active(issuer: &str, claims: &OurClaims, decision: Option<&Decision>) -> String {
     let scope = claims.scope.to_string();
     let details = own_details(claims);
-    let sub_id = ObjectWriter::new()
-        .text("format", "iss_sub")
-        .text("iss", &claims.subject.issuer)
-        .text("sub", &claims.subject.sub)
-        .finish();
     let authentication = &claims.authentication;
     let mut answer = ObjectWriter::new()
         .flag("active", true)
         .text("iss", issuer)
         .text("sub", &claims.sub)
         .text("sub_profile", if claims.own { "ai_agent" } else { "user" })
-        .raw("sub_id", &sub_id)
+        .raw("sub_id", &sub_id(&claims.subject))
         .text("aud", &claims.audience)
         .text("client_id", claims.client.as_str())
         .maybe_raw("act", claims.chain.act())
