@@ -197,6 +197,9 @@ fn kept(
         detail.push(("argument".into(), argument.clone()));
     }
     let tool = decision.tool.as_ref().and_then(|name| resource.tools.get(name));
+    if tool.is_none_or(|tool| tool.keep_arguments.is_empty()) {
+        return detail;
+    }
     let arguments = asked
         .question
         .call

@@ -10,12 +10,13 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     task::Poll,
+    time::Duration,
 };
 
 use axum::{
     extract::Request,
     http::{
-        HeaderMap, HeaderName, HeaderValue, Method,
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
     },
     response::Response,
@@ -28,6 +29,9 @@ use crate::base::random::Random;
 
 /// The longest request id that we take over; longer ones are replaced.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// From here on an answer is slow: ten times what an exchange takes on a busy machine.
+const SLOW: Duration = Duration::from_millis(500);
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -90,16 +94,28 @@ impl Frame<'_> {
     pub async fn close(&self, answer: impl Future<Output = Response>) -> Response {
         let mut response = caught(answer).await.unwrap_or_else(|| error::panicked(&self.id));
         finish(response.headers_mut(), &self.id);
-        let micros = u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX);
-        tracing::info!(
-            id = %self.id,
-            method = %self.method,
-            path = self.path,
-            status = response.status().as_u16(),
-            micros,
-            "answered"
-        );
+        self.log(response.status(), self.opened.elapsed());
         response
+    }
+
+    /// One line: for everybody where somebody may have to act on it, else for who asked for more.
+    /// Thousands of good answers a second would cost more than the decisions in them, and hide the
+    /// one that is not good; what was decided is in the audit log.
+    fn log(&self, status: StatusCode, taken: Duration) {
+        let micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    id = %self.id,
+                    method = %self.method,
+                    path = self.path,
+                    status = status.as_u16(),
+                    micros,
+                    "answered"
+                )
+            };
+        }
+        if status.is_success() && taken < SLOW { line!(debug) } else { line!(info) }
     }
 }
 

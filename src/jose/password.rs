@@ -4,9 +4,10 @@
 //! pool and never on the runtime.
 
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
+use subtle::ConstantTimeEq as _;
 
 use crate::base::{random::Random, secret::Secret};
 
@@ -25,13 +26,24 @@ const MAX_LANES: u32 = 4;
 #[error("the secret could not be hashed: no memory or no randomness")]
 pub struct NotHashed;
 
+/// What the C library maps for one allocation alone and unmaps when it is freed, whatever it learnt
+/// from earlier ones (glibc: `DEFAULT_MMAP_THRESHOLD_MAX`, 32 MiB). A smaller one of 19 MiB would
+/// stay with the process for good, one for every thread that ever hashed.
+const UNMAPPED_BYTES: usize = 33 * 1024 * 1024;
+
 /// The PHC string of `secret` with a fresh salt.
 pub fn hash(secret: &Secret<String>, random: &Random) -> Result<String, NotHashed> {
     let salt: [u8; 16] = random.bytes().map_err(|_| NotHashed)?;
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| NotHashed)?;
-    let hash: PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_with_salt(secret.expose().as_bytes(), &salt)
-        .map_err(|_| NotHashed)?;
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    fill(secret, &salt, &params, &mut output).ok_or(NotHashed)?;
+    let hash = PasswordHash {
+        algorithm: argon2::ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(|_| NotHashed)?,
+        salt: Some(Salt::new(&salt).map_err(|_| NotHashed)?),
+        hash: Some(Output::new(&output).map_err(|_| NotHashed)?),
+    };
     Ok(hash.to_string())
 }
 
@@ -41,8 +53,24 @@ pub fn verify(secret: &Secret<String>, phc: &str) -> bool {
     let Ok(hash) = PasswordHash::new(phc) else { return false };
     let Ok(params) = Params::try_from(&hash) else { return false };
     let bearable = hash.algorithm == argon2::ARGON2ID_IDENT
+        && hash.version == Some(Version::V0x13.into())
         && params.m_cost() <= MAX_MEMORY_KIB
         && params.t_cost() <= MAX_PASSES
         && params.p_cost() <= MAX_LANES;
-    bearable && Argon2::default().verify_password(secret.expose().as_bytes(), &hash).is_ok()
+    let (true, Some(salt), Some(expected)) = (bearable, hash.salt, hash.hash) else { return false };
+    let mut output = vec![0; expected.len()];
+    let filled = fill(secret, &salt, &params, &mut output);
+    filled.is_some() && output.ct_eq(expected.as_ref()).into()
+}
+
+/// Writes argon2id of `secret` to `output`; `None` without memory for it.
+fn fill(secret: &Secret<String>, salt: &[u8], params: &Params, output: &mut [u8]) -> Option<()> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let count = params.block_count();
+    // What is reserved and never touched costs address space and no memory.
+    blocks.try_reserve_exact(count.max(UNMAPPED_BYTES.div_ceil(Block::SIZE))).ok()?;
+    blocks.resize(count, Block::new());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let secret = secret.expose().as_bytes();
+    argon2.hash_password_into_with_memory(secret, salt, output, &mut blocks).ok()
 }

@@ -1,9 +1,5 @@
-//! The hash chain of one writer: links, and the proof that none was changed, lost or moved.
-//!
-//! A chain shows a change in the middle. That its end was cut off, or a whole chain removed, only a
-//! signed checkpoint over all chain heads can show.
-
-use std::collections::HashMap;
+//! The hash chain of one writer, link by link: how one is added, and how a stored one is followed.
+//! Never a statement; what is read to prove a chain is `verify`'s.
 
 use ring::digest;
 use serde::Serialize;
@@ -12,14 +8,10 @@ use sqlx::FromRow;
 use crate::base::{id::WriterId, secret::Fingerprint};
 
 use super::{
-    connect::Pool,
-    error::Error,
-    record::{self, Commitment, Sealed},
-    rows::{count, number},
+    record::{self, EventRecord, Sealed},
+    rows::number,
+    verify::Why,
 };
-
-/// Links read at a time while a chain is verified: at most 16 MiB.
-const VERIFY_PAGE: i64 = 256;
 
 /// How far one chain has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +30,10 @@ pub(super) struct NewLink {
     hash: String,
     pub at: i64,
     events: i64,
-    record: String,
+    /// Where its record begins among the bytes of the commit, from 1 as SQL counts.
+    record_at: usize,
+    /// How many bytes of it there are.
+    record_bytes: usize,
 }
 
 /// One row of `journal`, as it is read.
@@ -53,54 +48,14 @@ pub(super) struct LinkRow {
     pub record: Vec<u8>,
 }
 
-/// One row of `journal_private`, with its key where that still exists.
+/// One row of `journal_private`.
 #[derive(FromRow)]
 pub(super) struct PrivateRow {
     pub writer: String,
     pub seq: i64,
     pub n: i64,
-    pub id: String,
-    pub key: Option<Vec<u8>>,
+    pub key: String,
     pub body: Vec<u8>,
-}
-
-/// What [`super::Store::verify_chain`] found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChainReport {
-    /// Chains read.
-    pub writers: u64,
-    /// Links that are in order.
-    pub links: u64,
-    /// Events in them.
-    pub events: u64,
-    /// Events whose private part was erased.
-    pub erased: u64,
-    /// The first thing that is not in order; nothing behind it was read.
-    pub broken: Option<Broken>,
-}
-
-/// Where a chain is broken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// Whose chain.
-    pub writer: String,
-    /// At which link.
-    pub seq: u64,
-    /// In what way.
-    pub why: Why,
-}
-
-/// In what way a link is not in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// The link is not there, but a later one is.
-    Missing,
-    /// It does not follow the link before it.
-    Displaced,
-    /// Its record or its columns are not what was chained.
-    Altered,
-    /// A private part is not what the record commits to.
-    PrivateAltered,
 }
 
 impl Chain {
@@ -110,7 +65,8 @@ impl Chain {
         Chain::of(&writer.to_string())
     }
 
-    fn of(writer: &str) -> Chain {
+    /// A writer's chain without links, by the name it is stored under.
+    pub fn of(writer: &str) -> Chain {
         let hash = *Fingerprint::of(writer.as_bytes()).as_bytes();
         Chain { writer: writer.to_owned(), seq: 0, hash }
     }
@@ -135,17 +91,18 @@ impl Chain {
         self.seq
     }
 
-    /// Adds a link with these events.
-    pub fn link(&mut self, events: &[Sealed]) -> NewLink {
-        let mut text = String::new();
+    /// Adds a link with these events; its record goes behind the other `records` of the commit.
+    pub fn link(&mut self, events: &[Sealed], records: &mut Vec<u8>) -> NewLink {
+        let begin = records.len();
         for (n, event) in events.iter().enumerate() {
-            text.push(if n == 0 { '[' } else { ',' });
-            text.push_str(&event.json);
+            records.push(if n == 0 { b'[' } else { b',' });
+            records.extend_from_slice(event.json.as_bytes());
         }
-        text.push(']');
+        records.push(b']');
+        let record = records.get(begin..).unwrap_or_default();
         let prev = hex(&self.hash);
         self.seq = self.seq.saturating_add(1);
-        self.hash = hash(&self.hash, self.seq, text.as_bytes());
+        self.hash = hash(&self.hash, self.seq, record);
         NewLink {
             writer: self.writer.clone(),
             seq: self.seq,
@@ -153,12 +110,13 @@ impl Chain {
             hash: hex(&self.hash),
             at: events.last().map_or(0, |event| event.at),
             events: number(events.len()),
-            record: text,
+            record_at: begin.saturating_add(1),
+            record_bytes: record.len(),
         }
     }
 
     /// Goes over a stored link, if it is the next one and unchanged.
-    fn follow(&mut self, row: &LinkRow) -> Result<Vec<Option<Commitment>>, Why> {
+    pub fn follow<'l>(&mut self, row: &'l LinkRow) -> Result<Vec<EventRecord<'l>>, Why> {
         let next = self.seq.saturating_add(1);
         if row.seq != next {
             return Err(Why::Missing);
@@ -168,92 +126,15 @@ impl Chain {
         }
         let expected = hash(&self.hash, next, &row.record);
         let events = record::decode(&row.record).map_err(|_| Why::Altered)?;
-        let last = events.last().map(record::EventRecord::at);
+        let last = events.last().map(EventRecord::at);
         let columns = last == Some(row.at) && number(events.len()) == row.events;
         if row.hash != expected || !columns {
             return Err(Why::Altered);
         }
         self.seq = next;
         self.hash = expected;
-        Ok(events.into_iter().map(|event| event.private).collect())
+        Ok(events)
     }
-}
-
-/// Proves every chain, oldest writer first; stops at the first break.
-pub(super) async fn verify(pool: &Pool) -> Result<ChainReport, Error> {
-    let mut report = ChainReport::default();
-    for writer in pool.writers().await? {
-        let broken = verify_one(pool, &writer, &mut report).await?;
-        report.writers = report.writers.saturating_add(1);
-        if let Some((seq, why)) = broken {
-            let seq = count(seq).unwrap_or(0);
-            report.broken = Some(Broken { writer, seq, why });
-            break;
-        }
-    }
-    Ok(report)
-}
-
-async fn verify_one(
-    pool: &Pool,
-    writer: &str,
-    report: &mut ChainReport,
-) -> Result<Option<(i64, Why)>, Error> {
-    let mut chain = Chain::of(writer);
-    loop {
-        let from = chain.seq.saturating_add(1);
-        let links = pool.chain_links(writer, from, VERIFY_PAGE).await?;
-        let Some(last) = links.last() else { return Ok(None) };
-        let mut private = by_place(pool.chain_private(writer, from, last.seq).await?);
-        for link in &links {
-            let next = chain.seq.saturating_add(1);
-            let commitments = match chain.follow(link) {
-                Ok(commitments) => commitments,
-                Err(why) => return Ok(Some((next, why))),
-            };
-            let events = number(commitments.len());
-            let Some(erased) = erased(link.seq, &commitments, &mut private) else {
-                return Ok(Some((next, Why::PrivateAltered)));
-            };
-            report.links = report.links.saturating_add(1);
-            report.events = report.events.saturating_add(count(events).unwrap_or(0));
-            report.erased = report.erased.saturating_add(erased);
-        }
-        // What is left belongs to no event.
-        if let Some((seq, _)) = private.keys().min() {
-            return Ok(Some((*seq, Why::PrivateAltered)));
-        }
-    }
-}
-
-fn by_place(rows: Vec<PrivateRow>) -> HashMap<(i64, i64), PrivateRow> {
-    rows.into_iter().map(|row| ((row.seq, row.n), row)).collect()
-}
-
-/// How many events of a link lost their private part; `None` if one has another than it commits to.
-fn erased(
-    seq: i64,
-    commitments: &[Option<Commitment>],
-    private: &mut HashMap<(i64, i64), PrivateRow>,
-) -> Option<u64> {
-    let mut erased = 0_u64;
-    for (n, commitment) in commitments.iter().enumerate() {
-        let row = match commitment {
-            Some(_) => private.remove(&(seq, number(n))),
-            None => continue,
-        };
-        let held = row.map(|row| {
-            let commitment = commitment.as_ref().filter(|c| c.key == row.id)?;
-            Some(row.key.map(|key| commitment.holds(&key, &row.body)))
-        });
-        match held {
-            Some(Some(Some(true))) => {}
-            // The row or its key is gone: the person was erased.
-            None | Some(Some(None)) => erased = erased.saturating_add(1),
-            Some(None | Some(Some(false))) => return None,
-        }
-    }
-    Some(erased)
 }
 
 /// SHA-256 over prev ‖ seq ‖ record.

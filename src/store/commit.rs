@@ -1,5 +1,7 @@
-//! What one commit consists of: rows for every table, in one JSON text, chained in order. Never
-//! the moment of committing; that is the writer's.
+//! What one commit consists of: rows for every table as JSON, chained in order, and beside them the
+//! bytes of the chained records. Never the moment of committing; that is the writer's.
+
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -31,7 +33,7 @@ struct Rows<'a> {
 
 #[derive(Serialize)]
 struct KeyRow {
-    id: String,
+    id: Arc<str>,
     issuer: String,
     sub: String,
     key: String,
@@ -42,7 +44,7 @@ struct NewPrivate {
     writer: String,
     seq: i64,
     n: usize,
-    key: String,
+    key: Arc<str>,
     body: String,
 }
 
@@ -56,7 +58,7 @@ struct NewIndex {
     outcome: &'static str,
     tool: Option<String>,
     actors: String,
-    key: Option<String>,
+    key: Option<Arc<str>>,
     txn: Option<String>,
     decision: Option<String>,
     error: Option<String>,
@@ -65,6 +67,9 @@ struct NewIndex {
 /// A commit that is being put together.
 pub(super) struct Draft<'a> {
     rows: Rows<'a>,
+    /// The records of all links, one behind the other: as they are, so that they are neither
+    /// escaped here nor read as JSON by the database.
+    records: Vec<u8>,
     chain: Chain,
     sealer: &'a mut Sealer,
 }
@@ -77,43 +82,54 @@ pub(super) struct Sent {
     pub chain: Chain,
 }
 
-/// The rows of one commit as JSON, table by table.
-pub(super) struct Tables([(&'static str, String); 7]);
+/// The rows of one commit as JSON, table by table, and the records that its links point into.
+pub(super) struct Tables {
+    rows: [(&'static str, String); 7],
+    records: Vec<u8>,
+}
 
 impl Tables {
-    fn of(rows: &Rows<'_>) -> serde_json::Result<Tables> {
-        Ok(Tables([
+    fn of(rows: &Rows<'_>, records: Vec<u8>) -> serde_json::Result<Tables> {
+        let rows = [
             ("delegations", serde_json::to_string(&rows.delegations)?),
             ("revocations", serde_json::to_string(&rows.revocations)?),
             ("documents", serde_json::to_string(&rows.documents)?),
             ("keys", serde_json::to_string(&rows.keys)?),
-            ("links", serde_json::to_string(&rows.links)?),
+            (LINKS, serde_json::to_string(&rows.links)?),
             ("private", serde_json::to_string(&rows.private)?),
             ("index", serde_json::to_string(&rows.index)?),
-        ]))
+        ];
+        Ok(Tables { rows, records })
+    }
+
+    /// The records of all links.
+    pub fn records(&self) -> &[u8] {
+        &self.records
     }
 
     /// The rows of one table, as a JSON array; `None` when it has none.
     pub fn rows(&self, table: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(name, _)| *name == table);
+        let found = self.rows.iter().find(|(name, _)| *name == table);
         found.map(|(_, rows)| rows.as_str()).filter(|rows| *rows != NO_ROWS)
     }
 
     /// All rows in one object.
     pub fn whole(&self) -> String {
         let members: Vec<String> =
-            self.0.iter().map(|(name, rows)| format!("\"{name}\":{rows}")).collect();
+            self.rows.iter().map(|(name, rows)| format!("\"{name}\":{rows}")).collect();
         format!("{{{}}}", members.join(","))
     }
 }
 
+/// The table whose rows point into the records.
+pub(super) const LINKS: &str = "links";
 /// A table without rows.
 pub(super) const NO_ROWS: &str = "[]";
 
 impl<'a> Draft<'a> {
     /// An empty commit that continues `chain`.
     pub fn new(chain: Chain, sealer: &'a mut Sealer) -> Draft<'a> {
-        Draft { rows: Rows::default(), chain, sealer }
+        Draft { rows: Rows::default(), records: Vec::new(), chain, sealer }
     }
 
     /// The chain so far.
@@ -169,13 +185,13 @@ impl<'a> Draft<'a> {
             .sealer
             .fresh()
             .map(|(subject, key)| KeyRow {
-                id: key.id.clone(),
+                id: Arc::clone(&key.id),
                 issuer: subject.issuer.to_string(),
                 sub: subject.sub.to_string(),
                 key: hex(key.key.expose()),
             })
             .collect();
-        let tables = Tables::of(&self.rows)
+        let tables = Tables::of(&self.rows, self.records)
             .map_err(|_| Error::Corrupt { table: "journal", what: "a batch is no JSON" })?;
         Ok(Sent { tables, chain: self.chain })
     }
@@ -184,7 +200,7 @@ impl<'a> Draft<'a> {
         if events.is_empty() {
             return;
         }
-        let link = self.chain.link(&events);
+        let link = self.chain.link(&events, &mut self.records);
         for (n, event) in events.into_iter().enumerate() {
             if let Some(private) = event.private {
                 self.rows.private.push(NewPrivate {

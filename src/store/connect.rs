@@ -16,8 +16,9 @@ use crate::base::time::Timestamp;
 
 use super::{
     chain::{LinkRow, PrivateRow},
-    commit::{NO_ROWS, Tables},
+    commit::{LINKS, NO_ROWS, Tables},
     error::{self, Error},
+    record::SubjectRow,
     rows::{DelegationRow, HeadRow, RevocationRow, StoredDocumentRow},
     sql,
     twin::{self, Twin},
@@ -47,6 +48,18 @@ macro_rules! on {
         match $this {
             $kind::Sqlite($db) => $body,
             $kind::Postgres($db) => $body,
+        }
+    };
+}
+
+/// Looks up by a list, which the engines read in words of their own.
+macro_rules! looked_up {
+    ($pool:expr, $twin:expr, $list:expr) => {
+        match $pool {
+            Pool::Sqlite(db) => read(sqlx::query_as(only(&$twin)).bind($list).fetch_all(db)).await,
+            Pool::Postgres(db) => {
+                read(sqlx::query_as($twin.postgres).bind($list).fetch_all(db)).await
+            }
         }
     };
 }
@@ -239,6 +252,7 @@ impl Connection {
                     .bind(tables.whole())
                     .bind(revision)
                     .bind(judged_from)
+                    .bind(tables.records())
                     .fetch_one(db)
                     .await?;
                 Ok(held > 0)
@@ -259,14 +273,13 @@ impl Connection {
                     tx.rollback().await?;
                     return Ok(false);
                 }
-                let wanted = texts.filter_map(|(table, text)| Some((tables.rows(table)?, text)));
-                for (rows, text) in wanted {
-                    sqlx::query(*text)
-                        .bind(rows)
-                        .bind(revision)
-                        .bind(judged_from)
-                        .execute(&mut *tx)
-                        .await?;
+                for (table, text) in texts {
+                    let Some(rows) = tables.rows(table) else { continue };
+                    let mut query = sqlx::query(*text).bind(rows).bind(revision).bind(judged_from);
+                    if *table == LINKS {
+                        query = query.bind(tables.records());
+                    }
+                    query.execute(&mut *tx).await?;
                 }
                 tx.commit().await?;
                 Ok(held)
@@ -433,30 +446,17 @@ impl Pool {
 
     /// The links that a JSON array of `[writer, seq]` names.
     pub async fn named_links(&self, places: &str) -> Result<Vec<LinkRow>, Error> {
-        match self {
-            Pool::Sqlite(db) => {
-                let text = only(&twin::NAMED_LINKS);
-                read(sqlx::query_as(text).bind(places).fetch_all(db)).await
-            }
-            Pool::Postgres(db) => {
-                let text = twin::NAMED_LINKS.postgres;
-                read(sqlx::query_as(text).bind(places).fetch_all(db)).await
-            }
-        }
+        looked_up!(self, twin::NAMED_LINKS, places)
     }
 
     /// The private parts of the links that a JSON array of `[writer, seq]` names.
     pub async fn private(&self, places: &str) -> Result<Vec<PrivateRow>, Error> {
-        match self {
-            Pool::Sqlite(db) => {
-                let text = only(&twin::PRIVATE);
-                read(sqlx::query_as(text).bind(places).fetch_all(db)).await
-            }
-            Pool::Postgres(db) => {
-                let text = twin::PRIVATE.postgres;
-                read(sqlx::query_as(text).bind(places).fetch_all(db)).await
-            }
-        }
+        looked_up!(self, twin::PRIVATE, places)
+    }
+
+    /// The subjects whose keys a JSON array of ids names.
+    pub async fn subjects(&self, ids: &str) -> Result<Vec<SubjectRow>, Error> {
+        looked_up!(self, twin::SUBJECTS, ids)
     }
 
     pub async fn close(&self) {

@@ -9,6 +9,8 @@ use std::{
     sync::Arc,
 };
 
+use serde::Serialize;
+
 use crate::{
     base::{
         id::{DecisionId, ErrorId, TransactionId},
@@ -25,7 +27,7 @@ use super::{
     chain::{LinkRow, PrivateRow},
     connect::{IndexQuery, IndexRow, Pool},
     error::Error,
-    record::{self, EventRecord},
+    record::{self, EventRecord, SubjectRow},
     rows::{count, number},
     sql,
 };
@@ -281,12 +283,23 @@ impl Search<'_> {
 
     /// Whether an event matches; everything is looked at again, whatever led to it.
     fn wants_record(&self, record: &EventRecord<'_>) -> bool {
-        self.wants_key(record.private.as_ref().map(|private| private.key.as_str()))
-            && record.matches(self.filter)
+        self.wants_key(record.who.as_deref()) && record.matches(self.filter)
     }
 }
 
-/// The events with their private parts, in the same order.
+/// The subjects of some keys, as far as they were not erased, by the keys' ids.
+pub(super) async fn subjects(
+    pool: &Pool,
+    keys: HashSet<&str>,
+) -> Result<HashMap<String, SubjectRow>, Error> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = pool.subjects(&json(&keys)?).await?;
+    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
+}
+
+/// The events with their subjects and private parts, in the same order.
 async fn complete(pool: &Pool, found: Vec<Found<'_>>) -> Result<Vec<StoredEvent>, Error> {
     let places: HashSet<(String, i64)> = found
         .iter()
@@ -300,12 +313,16 @@ async fn complete(pool: &Pool, found: Vec<Found<'_>>) -> Result<Vec<StoredEvent>
             private.insert((row.writer.clone(), row.seq, row.n), row);
         }
     }
+    let keys = found.iter().filter_map(|hit| hit.record.who.as_deref()).collect();
+    let subjects = subjects(pool, keys).await?;
     let mut events = Vec::with_capacity(found.len());
     for hit in found {
+        let subject = hit.record.who.as_deref().and_then(|key| subjects.get(key));
         // Without its key the part is as good as erased.
-        let part = private.get(&hit.place).filter(|row| row.key.is_some());
-        let erased = hit.record.private.is_some() && part.is_none();
-        let event = hit.record.read(part.map(|row| row.body.as_slice()))?;
+        let part = subject.and_then(|_| private.get(&hit.place));
+        let erased = (hit.record.who.is_some() && subject.is_none())
+            || (hit.record.private.is_some() && part.is_none());
+        let event = hit.record.read(subject, part.map(|row| row.body.as_slice()))?;
         let (writer, seq, n) = hit.place;
         let (seq, n) = (count(seq).unwrap_or(0), count(n).unwrap_or(0));
         events.push(StoredEvent { writer, seq, n, event, erased });
@@ -313,7 +330,7 @@ async fn complete(pool: &Pool, found: Vec<Found<'_>>) -> Result<Vec<StoredEvent>
     Ok(events)
 }
 
-fn json(places: &[(String, i64)]) -> Result<String, Error> {
-    serde_json::to_string(places)
+fn json(names: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(names)
         .map_err(|_| Error::Corrupt { table: "journal", what: "a writer's id" })
 }

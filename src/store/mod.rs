@@ -13,20 +13,21 @@ mod record;
 mod rows;
 pub mod sql;
 pub mod twin;
+mod verify;
 mod writer;
 
 use std::{fmt, sync::Arc};
 
-pub use self::{
-    chain::{Broken, ChainReport, Why},
-    error::Error,
-    events::{EventFilter, StoredEvent},
-    rows::{Document, Head, StoredDelegation},
-    writer::{Configured, Delegated, Put, Swept, Writer},
-};
 use self::{
     connect::{Address, DelegationQuery, Pool},
     rows::number,
+};
+pub use self::{
+    error::Error,
+    events::{EventFilter, StoredEvent},
+    rows::{Document, Head, StoredDelegation},
+    verify::{Broken, ChainReport, Why},
+    writer::{Configured, Delegated, Put, Swept, Writer},
 };
 use crate::{
     base::{
@@ -265,7 +266,7 @@ impl Store {
 
     /// Recomputes every hash chain of the audit log and names the first link that is not in order.
     pub async fn verify_chain(&self) -> Result<ChainReport, Error> {
-        chain::verify(&self.pool).await
+        verify::verify(&self.pool).await
     }
 
     /// The one that writes.

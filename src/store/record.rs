@@ -1,5 +1,9 @@
 //! Audit events as they are written down: the chained record without a personal value, the private
 //! part it commits to, and the index row. Never a decision about what is recorded.
+//!
+//! Every subject has a random key. The id of the key is a commitment to the subject under the key,
+//! and all that a record says about the subject; free text stands aside, under a tag of the same
+//! key. Who destroys the key destroys what leads from the record to the person.
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
@@ -7,6 +11,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use quick_cache::unsync::Cache;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
 
 use crate::{
     base::{
@@ -38,6 +43,9 @@ const DETAILS_MAX: usize = 32;
 const DETAIL_MAX: usize = 4_096;
 /// Subjects whose key the writer remembers; a subject met again later gets one key more.
 const KEYS_MAX: usize = 4_096;
+/// What a commitment is to: so that none of one sort is one of the other.
+const SUBJECT: &[u8] = b"subject";
+const DETAILS: &[u8] = b"details";
 /// What parts actors in an index row; no id and no printable `sub` has it.
 const BETWEEN_ACTORS: &str = "\n";
 
@@ -53,11 +61,11 @@ pub(super) struct Sealed {
     pub index: Option<Index>,
 }
 
-/// The personal part of an event.
+/// The personal part of an event, besides its subject.
 pub(super) struct Private {
     /// The id of the key that the record commits under.
-    pub key: String,
-    /// A [`PrivateBody`] as JSON.
+    pub key: Arc<str>,
+    /// A [`Details`] as JSON.
     pub body: String,
 }
 
@@ -67,7 +75,7 @@ pub(super) struct Index {
     pub outcome: &'static str,
     pub tool: Option<String>,
     pub actors: String,
-    pub key: Option<String>,
+    pub key: Option<Arc<str>>,
     pub txn: Option<String>,
     pub decision: Option<String>,
     pub error: Option<String>,
@@ -101,8 +109,12 @@ pub(super) struct EventRecord<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     revision: i64,
+    /// The id of the subject's key: who knows the key can tell whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub private: Option<Commitment>,
+    pub who: Option<Cow<'a, str>>,
+    /// The tag of the private part under that key, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,30 +127,44 @@ struct HopRecord<'a> {
     via: Option<Cow<'a, str>>,
 }
 
-/// What a record says about the private part: under which key, and the tag.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Commitment {
-    /// The id of the subject's key.
-    pub key: String,
-    /// HMAC-SHA-256 of the body under that key, base64url.
-    tag: String,
-}
-
-/// The private part: the subject and free text.
-#[derive(Serialize, Deserialize)]
-struct PrivateBody<'a> {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<(Cow<'a, str>, Cow<'a, str>)>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    detail: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-}
+/// The private part: free text, name and value.
+type Details<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// One subject's key in one run of one writer.
 pub(super) struct SubjectKey {
-    /// Names the key in records; says nothing about the subject.
-    pub id: String,
+    /// Names the key in records, and commits to the subject; without the key it says nothing.
+    pub id: Arc<str>,
     /// The key.
     pub key: Secret<[u8; 32]>,
+}
+
+/// A subject and its key, as they are stored.
+#[derive(FromRow)]
+pub(super) struct SubjectRow {
+    pub id: String,
+    issuer: String,
+    sub: String,
+    key: Vec<u8>,
+}
+
+impl SubjectRow {
+    /// Whether the key is this subject's: whether its id is what the key makes of the subject.
+    pub fn is_itself(&self) -> bool {
+        id_of(&self.key, &self.issuer, &self.sub) == self.id
+    }
+
+    /// Whether `body` is what a record committed to under this key.
+    pub fn committed_to(&self, tag: &str, body: &[u8]) -> bool {
+        let Ok(tag) = URL_SAFE_NO_PAD.decode(tag) else { return false };
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.key);
+        hmac::verify(&key, &framed(&[DETAILS, body]), &tag).is_ok()
+    }
+
+    /// The subject; `None` for the key of events that have none.
+    fn subject(&self) -> Option<Subject> {
+        let somebody = !self.issuer.is_empty();
+        somebody.then(|| Subject { issuer: (*self.issuer).into(), sub: (*self.sub).into() })
+    }
 }
 
 /// Writes events down, and keeps the keys of the subjects it met.
@@ -157,18 +183,17 @@ impl Sealer {
     /// Writes one event down. Events that are committed before their answer are always indexed;
     /// journalled ones unless they are an allowed read.
     pub fn seal(&mut self, event: &Event, committed: bool) -> Result<Sealed, Error> {
+        let key = self.key(event)?;
+        let mut tag = None;
         let mut private = None;
-        let mut commitment = None;
-        if let Some(body) = private_body(event) {
-            let key = self.key(event.subject.as_ref())?;
-            commitment =
-                Some(Commitment { key: key.id.clone(), tag: tag(key.key.expose(), &body) });
-            private = Some(Private { key: key.id.clone(), body });
+        if let (Some(key), Some(body)) = (&key, details(event)) {
+            tag = Some(tag_of(key.key.expose(), body.as_bytes()));
+            private = Some(Private { key: Arc::clone(&key.id), body });
         }
-        let key = private.as_ref().map(|private| private.key.clone());
-        let json = serde_json::to_string(&record(event, commitment))
+        let who = key.map(|key| Arc::clone(&key.id));
+        let json = serde_json::to_string(&record(event, who.as_deref(), tag))
             .map_err(|_| Error::Corrupt { table: "journal", what: "an event is no JSON" })?;
-        let index = (committed || is_indexed(event)).then(|| index(event, key));
+        let index = (committed || is_indexed(event)).then(|| index(event, who));
         Ok(Sealed { json, at: event.at.epoch_s(), private, index })
     }
 
@@ -186,18 +211,23 @@ impl Sealer {
         }
     }
 
-    fn key(&mut self, subject: Option<&Subject>) -> Result<Arc<SubjectKey>, Error> {
+    /// The key of the event's subject, or nobody's where there are details and no subject; `None`
+    /// where nothing is personal.
+    fn key(&mut self, event: &Event) -> Result<Option<Arc<SubjectKey>>, Error> {
         let nobody = || Subject { issuer: "".into(), sub: "".into() };
-        let subject = subject.map_or_else(nobody, Subject::clone);
-        if let Some(key) = self.known.get(&subject).or_else(|| self.fresh.get(&subject)) {
-            return Ok(Arc::clone(key));
+        let subject = match &event.subject {
+            Some(subject) => Cow::Borrowed(subject),
+            None if event.detail.is_empty() => return Ok(None),
+            None => Cow::Owned(nobody()),
+        };
+        if let Some(key) = self.known.get(&*subject).or_else(|| self.fresh.get(&*subject)) {
+            return Ok(Some(Arc::clone(key)));
         }
-        let key = Arc::new(SubjectKey {
-            id: URL_SAFE_NO_PAD.encode(self.random.bytes::<16>()?),
-            key: Secret::new(self.random.bytes()?),
-        });
-        self.fresh.insert(subject, Arc::clone(&key));
-        Ok(key)
+        let key = Secret::new(self.random.bytes::<32>()?);
+        let id = id_of(key.expose(), &subject.issuer, &subject.sub).into();
+        let key = Arc::new(SubjectKey { id, key });
+        self.fresh.insert(subject.into_owned(), Arc::clone(&key));
+        Ok(Some(key))
     }
 }
 
@@ -214,14 +244,6 @@ pub(super) fn is_indexed(event: &Event) -> bool {
 pub(super) fn decode(record: &[u8]) -> Result<Vec<EventRecord<'_>>, Error> {
     serde_json::from_slice(record)
         .map_err(|_| Error::Corrupt { table: "journal", what: "a record is no list of events" })
-}
-
-impl Commitment {
-    /// Whether `body` is what was committed to.
-    pub fn holds(&self, key: &[u8], body: &[u8]) -> bool {
-        let Ok(tag) = URL_SAFE_NO_PAD.decode(&self.tag) else { return false };
-        hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), body, &tag).is_ok()
-    }
 }
 
 impl EventRecord<'_> {
@@ -248,24 +270,28 @@ impl EventRecord<'_> {
             && filter.since.is_none_or(|since| since.epoch_s() <= self.at)
     }
 
-    /// The event, with its private part where that still exists.
-    pub fn read(self, private: Option<&[u8]>) -> Result<Event, Error> {
-        self.event(private).ok_or(Error::Corrupt { table: "journal", what: "an event" })
+    /// The event, with its subject and its private part where they still exist.
+    pub fn read(
+        self,
+        subject: Option<&SubjectRow>,
+        private: Option<&[u8]>,
+    ) -> Result<Event, Error> {
+        let subject = subject.and_then(SubjectRow::subject);
+        self.event(subject, private).ok_or(Error::Corrupt { table: "journal", what: "an event" })
     }
 
-    fn event(self, private: Option<&[u8]>) -> Option<Event> {
-        let body: Option<PrivateBody<'_>> = match private {
-            Some(body) => Some(serde_json::from_slice(body).ok()?),
-            None => None,
+    fn event(self, subject: Option<Subject>, private: Option<&[u8]>) -> Option<Event> {
+        let detail: Details<'_> = match private {
+            Some(body) => serde_json::from_slice(body).ok()?,
+            None => Vec::new(),
         };
-        let (subject, detail) = body.map_or((None, Vec::new()), |b| (b.subject, b.detail));
         Some(Event {
             at: Timestamp::from_epoch_s(self.at)?,
             kind: Kind::ALL.into_iter().find(|kind| kind.as_str() == self.kind)?,
             outcome: Outcome::ALL.into_iter().find(|o| o.as_str() == self.outcome)?,
             reason: self.reason.into(),
             client: parsed(self.client.as_deref(), ClientId::parse).ok()?,
-            subject: subject.map(|(iss, sub)| Subject { issuer: iss.into(), sub: sub.into() }),
+            subject,
             chain: self.chain.into_iter().map(HopRecord::hop).collect(),
             resource: parsed(self.resource.as_deref(), ResourceId::parse).ok()?,
             tool: self.tool.map(Into::into),
@@ -304,7 +330,7 @@ fn parsed<T, E>(
     text.map(parse).transpose()
 }
 
-fn record(event: &Event, private: Option<Commitment>) -> EventRecord<'_> {
+fn record<'a>(event: &'a Event, who: Option<&'a str>, private: Option<String>) -> EventRecord<'a> {
     EventRecord {
         at: event.at.epoch_s(),
         kind: event.kind.as_str().into(),
@@ -321,6 +347,7 @@ fn record(event: &Event, private: Option<Commitment>) -> EventRecord<'_> {
         decision: event.decision.map(|id| id.to_string()),
         error: event.error.map(|id| id.to_string()),
         revision: number(event.revision),
+        who: who.map(Into::into),
         private,
     }
 }
@@ -334,22 +361,19 @@ fn hop_record(hop: &Hop) -> HopRecord<'_> {
     }
 }
 
-fn private_body(event: &Event) -> Option<String> {
-    if event.subject.is_none() && event.detail.is_empty() {
+fn details(event: &Event) -> Option<String> {
+    if event.detail.is_empty() {
         return None;
     }
     let detail = event.detail.iter().take(DETAILS_MAX);
-    let body = PrivateBody {
-        subject: event.subject.as_ref().map(|s| (s.issuer.as_ref().into(), s.sub.as_ref().into())),
-        detail: detail
-            .map(|(name, value)| (cut(name, TEXT_MAX).into(), cut(value, DETAIL_MAX).into()))
-            .collect(),
-    };
-    // Texts and lists of texts always are JSON.
+    let body: Details<'_> = detail
+        .map(|(name, value)| (cut(name, TEXT_MAX).into(), cut(value, DETAIL_MAX).into()))
+        .collect();
+    // Lists of texts always are JSON.
     serde_json::to_string(&body).ok()
 }
 
-fn index(event: &Event, key: Option<String>) -> Index {
+fn index(event: &Event, key: Option<Arc<str>>) -> Index {
     let client = event.client.iter().map(ClientId::as_str);
     let mut actors: Vec<&str> = client.chain(event.chain.iter().map(|hop| &*hop.sub)).collect();
     actors.dedup();
@@ -377,7 +401,21 @@ fn cut(text: &str, max: usize) -> &str {
     }
 }
 
-fn tag(key: &[u8; 32], body: &str) -> String {
+fn id_of(key: &[u8], issuer: &str, sub: &str) -> String {
+    keyed(key, &[SUBJECT, issuer.as_bytes(), sub.as_bytes()])
+}
+
+fn tag_of(key: &[u8], body: &[u8]) -> String {
+    keyed(key, &[DETAILS, body])
+}
+
+fn keyed(key: &[u8], parts: &[&[u8]]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-    URL_SAFE_NO_PAD.encode(hmac::sign(&key, body.as_bytes()))
+    URL_SAFE_NO_PAD.encode(hmac::sign(&key, &framed(parts)))
+}
+
+/// The parts, each behind its length, so that no other parts make the same bytes.
+fn framed(parts: &[&[u8]]) -> Vec<u8> {
+    let length = |part: &[u8]| u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes();
+    parts.iter().flat_map(|part| length(part).into_iter().chain(part.iter().copied())).collect()
 }

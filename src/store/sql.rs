@@ -127,12 +127,11 @@ pub const CHAIN_LINKS: &str = "
     ORDER BY seq
     LIMIT $3";
 
-/// The private parts of a stretch of one chain, with their keys where those still exist.
+/// The private parts of a stretch of one chain.
 pub const CHAIN_PRIVATE: &str = "
-    SELECT p.writer, p.seq, p.n, p.key AS id, k.key, p.body
-    FROM journal_private p
-    LEFT JOIN subject_key k ON k.id = p.key
-    WHERE p.writer = $1 AND p.seq >= $2 AND p.seq <= $3";
+    SELECT writer, seq, n, key, body
+    FROM journal_private
+    WHERE writer = $1 AND seq >= $2 AND seq <= $3";
 
 /// Links in time order, newest first, from a cursor on (that link included).
 pub const LINKS: &str = "

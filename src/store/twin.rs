@@ -1,8 +1,9 @@
 //! The few texts that the engines cannot share: inserts of a whole batch from one JSON text, and
 //! look-ups by a list. Never anything that one text could say.
 //!
-//! A batch is bound as $1 (JSON: all tables on PostgreSQL, the statement's own on SQLite), $2 (the revision it was judged at) and $3 (the first
-//! sequence of the chain that depends on $2). PostgreSQL takes it as *one* autocommit statement, so
+//! A batch is bound as $1 (JSON: all tables on PostgreSQL, the statement's own on SQLite), $2 (the
+//! revision it was judged at), $3 (the first sequence of the chain that depends on $2) and $4 (the
+//! records of all links, one behind the other). PostgreSQL takes it as *one* autocommit statement, so
 //! that no lock outlives a statement. SQLite has no data-modifying `WITH`; there the statements run
 //! in order inside `BEGIN IMMEDIATE`, which nobody else can enter.
 
@@ -46,7 +47,7 @@ const SQLITE_KEYS: &str = "
 const SQLITE_JOURNAL: &str = "
     INSERT INTO journal (writer, seq, prev, hash, at, events, record)
     SELECT value ->> 'writer', value ->> 'seq', unhex(value ->> 'prev'), unhex(value ->> 'hash'),
-      value ->> 'at', value ->> 'events', CAST(value ->> 'record' AS BLOB)
+      value ->> 'at', value ->> 'events', substr($4, value ->> 'record_at', value ->> 'record_bytes')
     FROM json_each($1)
     WHERE value ->> 'seq' < $3 OR EXISTS (SELECT 1 FROM head WHERE revision = $2)";
 
@@ -105,9 +106,10 @@ macro_rules! postgres_batch {
     new_links AS (
       INSERT INTO journal (writer, seq, prev, hash, at, events, record)
       SELECT x.writer, x.seq, decode(x.prev, 'hex'), decode(x.hash, 'hex'), x.at, x.events,
-        convert_to(x.record, 'UTF8')
+        substr($4::bytea, x.record_at, x.record_bytes)
       FROM jsonb_to_recordset($1::text::jsonb -> 'links')
-        AS x (writer text, seq bigint, prev text, hash text, at bigint, events bigint, record text)
+        AS x (writer text, seq bigint, prev text, hash text, at bigint, events bigint,
+          record_at integer, record_bytes integer)
       WHERE ",
             $links_if,
             "
@@ -230,17 +232,15 @@ pub const PRIVATE: Twin = Twin {
     sqlite: &[(
         "",
         "
-    SELECT p.writer, p.seq, p.n, p.key AS id, k.key, p.body
-    FROM journal_private p
-    LEFT JOIN subject_key k ON k.id = p.key
-    WHERE (p.writer, p.seq) IN (
+    SELECT writer, seq, n, key, body
+    FROM journal_private
+    WHERE (writer, seq) IN (
       SELECT value ->> 0, value ->> 1 FROM json_each($1))",
     )],
     postgres: "
-    SELECT p.writer, p.seq, p.n, p.key AS id, k.key, p.body
-    FROM journal_private p
-    LEFT JOIN subject_key k ON k.id = p.key
-    WHERE (p.writer, p.seq) IN (
+    SELECT writer, seq, n, key, body
+    FROM journal_private
+    WHERE (writer, seq) IN (
       SELECT x ->> 0, (x ->> 1)::bigint FROM jsonb_array_elements($1::text::jsonb) AS x)",
     or_nothing: false,
 };
@@ -263,5 +263,21 @@ pub const NAMED_LINKS: Twin = Twin {
     or_nothing: false,
 };
 
+/// The subjects whose keys are named in $1, a JSON array of their ids, as far as they still exist.
+pub const SUBJECTS: Twin = Twin {
+    sqlite: &[(
+        "",
+        "
+    SELECT id, issuer, sub, key
+    FROM subject_key
+    WHERE id IN (SELECT value FROM json_each($1))",
+    )],
+    postgres: "
+    SELECT id, issuer, sub, key
+    FROM subject_key
+    WHERE id IN (SELECT jsonb_array_elements_text($1::text::jsonb))",
+    or_nothing: false,
+};
+
 /// Every twin, for the test that has both engines prepare it.
-pub const ALL: &[Twin] = &[APPEND, BUMP, PRIVATE, NAMED_LINKS];
+pub const ALL: &[Twin] = &[APPEND, BUMP, PRIVATE, NAMED_LINKS, SUBJECTS];

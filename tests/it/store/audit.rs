@@ -23,6 +23,8 @@ super::on_both! {
     a_removed_record_is_found
     exchanged_records_are_found
     a_changed_private_part_is_found
+    a_changed_subject_is_found
+    a_subject_alone_has_no_private_row
     an_erased_person_leaves_a_chain_that_verifies
     no_personal_value_is_chained
 }
@@ -198,6 +200,26 @@ async fn a_changed_private_part_is_found(db: Db) {
     let change = "UPDATE journal_private
         SET body = (SELECT body FROM journal_private WHERE seq = 1) WHERE seq = 2";
     assert_eq!(verdict(&db, &[change]).await, Some((2, Why::PrivateAltered)));
+}
+
+async fn a_changed_subject_is_found(db: Db) {
+    let change = "UPDATE subject_key SET sub = 'mallory' WHERE sub = 'bob'";
+    assert_eq!(verdict(&db, &[change]).await, Some((2, Why::PrivateAltered)));
+}
+
+async fn a_subject_alone_has_no_private_row(db: Db) {
+    let store = db.open(1).await;
+    let alone = Event { detail: Vec::new(), ..allowed_read() };
+    store.writer().journal(alone.clone());
+    store.writer().journal(allowed_read());
+    store.writer().flush().await.unwrap();
+    let mut hand = db.hand().await;
+    assert_eq!(hand.number("SELECT count(*) FROM journal_private").await, 1);
+    assert_eq!(hand.number("SELECT count(*) FROM journal_index").await, 0);
+    let found = events(store.events(&EventFilter::default(), &page(10)).await.unwrap().items);
+    assert_eq!(found, [allowed_read(), alone]);
+    assert_eq!(store.verify_chain().await.unwrap().broken, None);
+    store.close().await.unwrap();
 }
 
 async fn an_erased_person_leaves_a_chain_that_verifies(db: Db) {
