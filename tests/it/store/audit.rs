@@ -198,7 +198,7 @@ async fn exchanged_records_are_found(db: Db) {
 
 async fn a_changed_private_part_is_found(db: Db) {
     let change = "UPDATE journal_private
-        SET body = (SELECT body FROM journal_private WHERE seq = 1) WHERE seq = 2";
+        SET body = (SELECT record FROM journal WHERE seq = 1) WHERE seq = 2";
     assert_eq!(verdict(&db, &[change]).await, Some((2, Why::PrivateAltered)));
 }
 
