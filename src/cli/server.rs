@@ -21,7 +21,7 @@ use crate::{
     base::secret::Secret,
     config::{self, ConfigProblem, Kek, Limits, LogFormat, Settings},
     http::{self, Listeners, serve},
-    service::{Ambient, Deputy, Options, keys},
+    service::{Ambient, Deputy, Options, keys, remote::fetch::Roots},
     store::Store,
 };
 
@@ -37,6 +37,9 @@ pub enum ServerError {
     /// The key-encryption key.
     #[error("`kek_from`: {0}; it must hold 32 bytes in base64url")]
     Kek(String),
+    /// The certificates that vouch for issuers.
+    #[error("`trusted_roots`: {0}; it must be a PEM file with at least one certificate")]
+    Roots(String),
     /// A port that is taken, for example.
     #[error("cannot listen on {0}: {1}")]
     Listen(String, #[source] io::Error),
@@ -100,7 +103,7 @@ pub async fn serve(args: ServerArgs, out: &mut Out) -> Result<ExitCode, ServerEr
 /// Prints the configuration that holds, or what is wrong with it.
 pub fn check_config(args: ServerArgs, out: &mut Out) -> Result<ExitCode, ServerError> {
     let settings = settings(args)?;
-    kek(&settings.kek)?;
+    options(&settings)?;
     out.raw(config::explain(&settings).trim_end());
     Ok(ExitCode::SUCCESS)
 }
@@ -152,6 +155,7 @@ pub fn options(settings: &Settings) -> Result<Options, ServerError> {
         keys_dir: settings.keys_dir.clone(),
         kek: kek(&settings.kek)?,
         allow_loopback_issuers: settings.allow_loopback_issuers,
+        trusted_roots: roots(settings.trusted_roots.as_deref())?,
     })
 }
 
@@ -161,16 +165,24 @@ fn kek(source: &Kek) -> Result<Option<Secret<[u8; 32]>>, ServerError> {
         Kek::KeysDir => return Ok(None),
         Kek::Env(name) => env::var(name)
             .map_err(|_| ServerError::Kek(format!("the variable `{name}` is not set")))?,
-        Kek::File(path) => read(path)?,
+        Kek::File(path) => read(path).map_err(ServerError::Kek)?,
     };
     let bytes = URL_SAFE_NO_PAD.decode(text.trim()).ok().and_then(|b| b.try_into().ok());
     let malformed = || ServerError::Kek(format!("what `{source}` holds is not a key"));
     bytes.map(Secret::new).map(Some).ok_or_else(malformed)
 }
 
-fn read(path: &Path) -> Result<String, ServerError> {
+/// The certificates that vouch for issuers besides the system's.
+fn roots(path: Option<&Path>) -> Result<Roots, ServerError> {
+    let Some(path) = path else { return Ok(Roots::default()) };
+    let pem = read(path).map_err(ServerError::Roots)?;
+    Roots::from_pem(pem.as_bytes())
+        .map_err(|error| ServerError::Roots(format!("`{}`: {error}", path.display())))
+}
+
+fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path)
-        .map_err(|error| ServerError::Kek(format!("`{}` cannot be read: {error}", path.display())))
+        .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
 }
 
 fn limits(limits: &Limits) -> serve::Options {

@@ -17,11 +17,20 @@ pub fn explain(settings: &Settings) -> String {
         let origin = origin.map_or(&Origin::Default, |(_, origin)| origin);
         let line = match value {
             Some(value) => format!("{name} = {value}"),
-            None => format!("# {name}: `listen` serves admins too"),
+            None => format!("# {name}: {}", absent(key)),
         };
         out.extend([format!("{line:<48} # {origin}\n")]);
     }
     out
+}
+
+/// What holds where a key without a default is left out.
+fn absent(key: &str) -> &'static str {
+    match key {
+        "admin_listen" => "`listen` serves admins too",
+        "trusted_roots" => "only the system's are trusted",
+        _ => "not set",
+    }
 }
 
 fn lines(settings: &Settings) -> Vec<(&'static str, Option<String>)> {
@@ -38,6 +47,7 @@ fn lines(settings: &Settings) -> Vec<(&'static str, Option<String>)> {
         ("keys_dir", text(&settings.keys_dir.display())),
         ("kek_from", text(&settings.kek)),
         ("allow_loopback_issuers", plain(&settings.allow_loopback_issuers)),
+        ("trusted_roots", settings.trusted_roots.as_ref().and_then(|path| text(&path.display()))),
         ("limits.connections", plain(&limits.connections)),
         ("limits.head_timeout_s", plain(&limits.head_timeout_s)),
         ("limits.request_timeout_s", plain(&limits.request_timeout_s)),

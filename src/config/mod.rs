@@ -50,6 +50,8 @@ pub struct Settings {
     pub kek: Kek,
     /// Whether trusted issuers may be on loopback and without TLS.
     pub allow_loopback_issuers: bool,
+    /// Certificates that vouch for issuers besides the system's: a PEM file.
+    pub trusted_roots: Option<PathBuf>,
     /// Bounds on what strangers can make us hold or wait for.
     pub limits: Limits,
     /// What is logged, and how.
@@ -159,6 +161,7 @@ impl Reader {
         let kek = self.take("kek_from", Kek::parse).unwrap_or(Kek::KeysDir);
         let allow_loopback_issuers =
             self.take("allow_loopback_issuers", values::flag).unwrap_or(loopback);
+        let trusted_roots = self.take("trusted_roots", values::path);
         let limits = self.limits();
         let log = Log {
             format: self.take("log.format", LogFormat::parse).unwrap_or(LogFormat::Text),
@@ -176,6 +179,7 @@ impl Reader {
             keys_dir,
             kek,
             allow_loopback_issuers,
+            trusted_roots,
             limits,
             log,
             origins: self.origins,

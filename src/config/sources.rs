@@ -21,7 +21,7 @@ enum Kind {
 }
 
 /// Every key there is.
-const KEYS: [(&str, Kind); 15] = [
+const KEYS: [(&str, Kind); 16] = [
     ("public_url", Kind::Text),
     ("issuer_path", Kind::Text),
     ("listen", Kind::Text),
@@ -30,6 +30,7 @@ const KEYS: [(&str, Kind); 15] = [
     ("keys_dir", Kind::Text),
     ("kek_from", Kind::Text),
     ("allow_loopback_issuers", Kind::Flag),
+    ("trusted_roots", Kind::Text),
     ("limits.connections", Kind::Whole),
     ("limits.head_timeout_s", Kind::Whole),
     ("limits.request_timeout_s", Kind::Whole),

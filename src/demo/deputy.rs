@@ -10,7 +10,7 @@ use super::DemoError;
 use crate::{
     base::{random::Random, secret::Secret},
     http::{self, Listeners, Running, serve},
-    service::{self, Ambient, keys::ADMIN_TOKEN_FILE},
+    service::{self, Ambient, keys::ADMIN_TOKEN_FILE, remote::fetch::Roots},
 };
 
 /// A running Deputy.
@@ -39,6 +39,7 @@ impl Deputy {
             keys_dir: home.0.join("keys"),
             kek: None,
             allow_loopback_issuers: true,
+            trusted_roots: Roots::default(),
         };
         let deputy = service::Deputy::start(options, Ambient::system())
             .await

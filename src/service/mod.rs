@@ -21,7 +21,7 @@ use arc_swap::ArcSwap;
 use self::{
     memo::TokenMemo,
     remote::{
-        fetch::{self, Fetcher},
+        fetch::{self, Fetcher, Roots},
         keys::{Ages, IssuerKeys},
     },
     secrets::VerifiedSecrets,
@@ -54,6 +54,8 @@ pub struct Options {
     pub kek: Option<Secret<[u8; 32]>>,
     /// Whether trusted issuers may be on plain loopback HTTP: development only.
     pub allow_loopback_issuers: bool,
+    /// Who vouches for trusted issuers besides the system's authorities.
+    pub trusted_roots: Roots,
 }
 
 /// Where the service gets time and chance from.
@@ -168,7 +170,8 @@ impl Deputy {
         let fetcher = Fetcher::new(fetch::Options {
             allow_loopback_http: options.allow_loopback_issuers,
             ..fetch::Options::default()
-        });
+        })
+        .trusting(options.trusted_roots.clone());
         Ok(Deputy(Arc::new(Inner {
             issuer_keys: IssuerKeys::new(Arc::new(fetcher), Ages::default()),
             secrets: VerifiedSecrets::new(&ambient.random)?,

@@ -27,6 +27,7 @@ use deputy::{
     service::{
         Ambient, Deputy, Options,
         admin::{Order, Refused},
+        remote::fetch::Roots,
     },
     store::{Configured, Page, Put},
 };
@@ -128,6 +129,7 @@ impl World {
             keys_dir: home.dir.join("keys"),
             kek: None,
             allow_loopback_issuers: true,
+            trusted_roots: Roots::default(),
         };
         let clock = Clock::manual(now);
         let ambient = Ambient { clock, ..Ambient::system() };

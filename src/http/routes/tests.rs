@@ -4,7 +4,7 @@ use axum::{body::to_bytes, http::HeaderMap};
 use tower::ServiceExt;
 
 use super::*;
-use crate::service::{Ambient, Options};
+use crate::service::{Ambient, Options, remote::fetch::Roots};
 
 /// A service on a database of its own, gone with it.
 struct Started {
@@ -24,6 +24,7 @@ impl Started {
             keys_dir: home.join("keys"),
             kek: None,
             allow_loopback_issuers: true,
+            trusted_roots: Roots::default(),
         };
         let deputy = Deputy::start(options, Ambient::system()).await.unwrap();
         Started { deputy, home }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, ClientBuilder, StatusCode, Url, header, redirect, retry};
+use reqwest::{Certificate, Client, ClientBuilder, StatusCode, Url, header, redirect, retry};
 
 use super::{
     address::Reach,
@@ -46,6 +46,23 @@ impl Default for Options {
     }
 }
 
+/// Certificates of authorities that vouch for servers besides the system's.
+#[derive(Clone, Debug, Default)]
+pub struct Roots(Vec<Certificate>);
+
+/// What should have been certificates is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it holds no certificate in PEM")]
+pub struct NotRoots;
+
+impl Roots {
+    /// Reads the certificates of a PEM file, at least one.
+    pub fn from_pem(pem: &[u8]) -> Result<Roots, NotRoots> {
+        let certificates = Certificate::from_pem_bundle(pem).map_err(|_| NotRoots)?;
+        if certificates.is_empty() { Err(NotRoots) } else { Ok(Roots(certificates)) }
+    }
+}
+
 /// The longest URL that is fetched: twice what any issuer in use needs.
 pub const URL_BYTES_MAX: usize = 2_048;
 
@@ -54,6 +71,7 @@ pub const URL_BYTES_MAX: usize = 2_048;
 pub struct Fetcher {
     options: Options,
     names: Arc<dyn Names>,
+    roots: Roots,
     /// Built at the first https fetch: reading the system's root certificates takes long, and a
     /// machine without them can still develop against loopback.
     https: OnceLock<Result<Client, FetchError>>,
@@ -68,7 +86,14 @@ impl Fetcher {
 
     /// A fetcher that asks `names` for addresses; every answer is checked all the same.
     pub fn with_names(options: Options, names: Arc<dyn Names>) -> Fetcher {
-        Fetcher { options, names, https: OnceLock::new(), http: OnceLock::new() }
+        let roots = Roots::default();
+        Fetcher { options, names, roots, https: OnceLock::new(), http: OnceLock::new() }
+    }
+
+    /// The same, believing servers that `roots` vouch for as well.
+    #[must_use]
+    pub fn trusting(self, roots: Roots) -> Fetcher {
+        Fetcher { roots, https: OnceLock::new(), ..self }
     }
 
     /// What this fetcher may do.
@@ -131,6 +156,7 @@ impl Fetcher {
     fn https_client(&self, reach: Reach) -> Result<Client, FetchError> {
         self.builder(reach)
             .https_only(true)
+            .tls_certs_merge(self.roots.0.iter().cloned())
             .build()
             .map_err(|error| FetchError::NoRoots { why: innermost(&error) })
     }
