@@ -15,6 +15,7 @@ mod bad_input;
 mod bad_tokens;
 mod chain;
 mod client_auth;
+mod coverage;
 mod decision;
 mod exchange;
 mod introspect;

@@ -2,6 +2,7 @@
 //! OpenID issuer, and a clock that only the test moves. Who is in it stands in `story`, how it is
 //! spoken to in `wire`. No test here.
 
+pub mod contract;
 pub mod story;
 pub mod wire;
 
@@ -217,7 +218,7 @@ impl World {
                 kind: (*kind).to_owned(),
                 id: (*id).to_owned(),
                 expected: known.map(|d| d.version),
-                body: body.to_string(),
+                body: as_written(kind, &body.to_string()),
             }
         };
         let puts = documents.iter().map(put).collect();
@@ -259,6 +260,19 @@ impl World {
         let filter = deputy::store::EventFilter::default();
         let listing = self.deputy.store().events(&filter, &page).await.unwrap();
         listing.items.into_iter().map(|stored| stored.event).collect()
+    }
+}
+
+/// A document as the service writes it, every member in it.
+fn as_written(kind: &str, text: &str) -> String {
+    use deputy::registry::{client, edge, issuer, resource, tool};
+    match kind {
+        "client" => client::write(&client::parse(text).unwrap()),
+        "resource" => resource::write(&resource::parse(text).unwrap()),
+        "tool" => tool::parse(text).map(|(resource, tool)| tool::write(&resource, &tool)).unwrap(),
+        "issuer" => issuer::write(&issuer::parse(text).unwrap()),
+        "edge" => edge::write(&edge::parse(text).unwrap()),
+        _ => text.to_owned(),
     }
 }
 

@@ -1,12 +1,18 @@
 //! How the world is spoken to: forms over real HTTP, as OAuth clients send them, and answers that
-//! can be asked what they say. Nothing is judged here but that no answer is ever a 500.
+//! can be asked what they say. Nothing is judged here but that no answer is ever a 500, nor one that
+//! the contract does not describe.
+
+use std::fs;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use deputy::base::id::ClientId;
+use deputy::{base::id::ClientId, service::keys::ADMIN_TOKEN_FILE};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 
-use super::World;
+use super::{
+    World,
+    contract::{CONTRACT, Heard},
+};
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// The token types of RFC 8693 section 3.
@@ -207,6 +213,19 @@ impl World {
     pub async fn get(&self, path: &str) -> Answer {
         Answer::of(self.http.get(format!("{}{path}", self.url))).await
     }
+
+    /// A request that says nothing yet.
+    pub fn asks(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    /// A request of the first operator.
+    pub fn operates(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let token = self.deputy.options().keys_dir.join(ADMIN_TOKEN_FILE);
+        let token = fs::read_to_string(token).unwrap();
+        self.asks(method, path).bearer_auth(token.trim())
+    }
 }
 
 /// What came back.
@@ -216,16 +235,25 @@ pub struct Answer {
     pub headers: HeaderMap,
     pub text: String,
     pub json: Value,
+    /// The operation that gave it, where there is one.
+    pub operation: Option<String>,
 }
 
 impl Answer {
-    async fn of(request: reqwest::RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
+    /// Sends a request and reads its answer.
+    pub async fn of(request: reqwest::RequestBuilder) -> Answer {
+        let (client, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+        let response = client.execute(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         assert_ne!(status, 500, "never a 500: {text}");
+        let content_type = headers.get(CONTENT_TYPE).map_or("", |value| value.to_str().unwrap());
+        let heard = Heard { method: &method, path: &path, status, content_type, body: &text };
+        let operation = CONTRACT.holds(heard);
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, headers, text, json }
+        Answer { status, headers, text, json, operation }
     }
 
     /// The token in it.

@@ -1,0 +1,451 @@
+//! Every operation gives every answer that the contract promises, but for the few named here; every
+//! change leaves an event; every list comes in pages. All of it walks the table of routes: a new
+//! route fails here until it is provoked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use deputy::{
+    base::secret::Fingerprint,
+    http::{
+        admin,
+        routes::{Access, Route, Side},
+    },
+    registry::operator::Role,
+};
+use reqwest::{RequestBuilder, header::CONTENT_TYPE};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::world::{
+    World,
+    contract::{CONTRACT, Heard},
+    story::{REFUNDS, TICKETS},
+    wire::Answer,
+};
+
+/// Answers that no request provokes here, and where they are held.
+const ELSEWHERE: &[(u16, &str)] = &[
+    (408, "a body takes 20 s to be too slow: `http/serve` holds it with shorter times"),
+    (500, "nothing of ours fails on request: `http/error` holds what is said then"),
+    (503, "the database must be away: `store` and the process tests hold it"),
+];
+/// The same for one operation.
+const ELSEWHERE_OF: &[(&str, u16, &str)] = &[
+    ("replaceClient", 409, ANOTHER_INSTANCE),
+    ("replaceResource", 409, ANOTHER_INSTANCE),
+    ("replaceTool", 409, ANOTHER_INSTANCE),
+    ("replaceIssuer", 409, ANOTHER_INSTANCE),
+    ("replaceEdge", 409, ANOTHER_INSTANCE),
+    ("importTools", 409, ANOTHER_INSTANCE),
+    ("deleteSecret", 409, ANOTHER_INSTANCE),
+];
+const ANOTHER_INSTANCE: &str =
+    "another instance wrote between our reading and our writing: `store`";
+
+const AUDITOR: &str = "the auditor's token";
+
+/// What was seen.
+struct Walk {
+    world: World,
+    seen: BTreeSet<(String, u16)>,
+    on_record: BTreeSet<String>,
+}
+
+#[tokio::test]
+async fn every_answer_that_the_contract_promises_is_given() {
+    let mut walk = Walk::begin().await;
+    for route in Side::Both.routes() {
+        walk.provoke(&route).await;
+    }
+    walk.configure().await;
+    walk.look_up().await;
+    walk.use_protocol().await;
+    walk.find_missing().await;
+    let elsewhere = |operation: &str, status: u16| {
+        ELSEWHERE.iter().any(|(s, _)| *s == status)
+            || ELSEWHERE_OF.iter().any(|(o, s, _)| (*o, *s) == (operation, status))
+    };
+    let mut never: BTreeMap<String, BTreeSet<u16>> = CONTRACT.promises();
+    for (operation, statuses) in &mut never {
+        let given = |status: &u16| walk.seen.contains(&(operation.clone(), *status));
+        statuses.retain(|status| !given(status) && !elsewhere(operation, *status));
+    }
+    never.retain(|_, statuses| !statuses.is_empty());
+    assert!(never.is_empty(), "promised and never given: {never:#?}");
+    let changes = admin::ROUTES.iter().filter(|r| r.access == admin::Access::Change);
+    let changes: BTreeSet<String> = changes.map(|r| r.operation.to_owned()).collect();
+    assert_eq!(walk.on_record, changes, "a change without an event, or never made");
+}
+
+impl Walk {
+    async fn begin() -> Walk {
+        let world = World::on_sqlite().await;
+        let hash = URL_SAFE_NO_PAD.encode(Fingerprint::of(AUDITOR.as_bytes()).as_bytes());
+        let auditor =
+            json!({ "name": "auditor", "token_hash": hash, "role": Role::Auditor.as_str() });
+        world.put(&[("operator", "auditor", auditor)]).await;
+        Walk { world, seen: BTreeSet::new(), on_record: BTreeSet::new() }
+    }
+
+    fn note(&mut self, answer: &Answer) {
+        if let Some(operation) = &answer.operation {
+            self.seen.insert((operation.clone(), answer.status));
+        }
+    }
+
+    async fn send(&mut self, request: RequestBuilder, status: u16) -> Answer {
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        self.note(&answer);
+        answer
+    }
+
+    /// An operator's request without a body.
+    async fn ask(&mut self, method: &str, path: &str, status: u16) -> Answer {
+        let request = self.world.operates(method, &format!("/admin/v1{path}"));
+        self.send(request, status).await
+    }
+
+    /// An operator's change; it has an event if it was made.
+    async fn change(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        status: u16,
+    ) -> Answer {
+        self.change_if(method, path, body, None, status).await
+    }
+
+    async fn change_if(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        version: Option<&str>,
+        status: u16,
+    ) -> Answer {
+        let before = self.events().await;
+        let mut request = self.world.operates(method, &format!("/admin/v1{path}"));
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+        }
+        if let Some(version) = version {
+            request = request.header("if-match", version);
+        }
+        let answer = self.send(request, status).await;
+        let made = (200..300).contains(&status);
+        assert_eq!(self.events().await - before, u64::from(made), "one event for one change");
+        if let (true, Some(operation)) = (made, &answer.operation) {
+            self.on_record.insert(operation.clone());
+        }
+        answer
+    }
+
+    /// How many events of operators there are.
+    async fn events(&self) -> u64 {
+        self.world.deputy.store().writer().flush().await.unwrap();
+        self.world.deputy.store().verify_chain().await.unwrap().events
+    }
+
+    /// What every route of its sort answers, whatever it is for.
+    async fn provoke(&mut self, route: &Route) {
+        let path = route.path_under("/oauth2").replace(['{', '}'], "");
+        let method = route.method.as_str();
+        self.raw(&format!("{method} {path} HTTP/1.1\r\n"), 400).await;
+        let long = "x".repeat(40_000);
+        self.raw(&format!("{method} {path} HTTP/1.1\r\nhost: x\r\nx-long: {long}\r\n"), 431).await;
+        match route.access() {
+            Access::Public => {}
+            Access::Client => self.provoke_form(method, &path).await,
+            Access::Operator(role) => self.provoke_operation(method, &path, role).await,
+        }
+    }
+
+    async fn provoke_form(&mut self, method: &str, path: &str) {
+        const FORM: &str = "application/x-www-form-urlencoded";
+        let request = self
+            .world
+            .asks(method, path)
+            .header(CONTENT_TYPE, FORM)
+            .body("token=x&grant_type=client_credentials");
+        self.send(request, 401).await;
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\n");
+        self.raw(&format!("{head}content-length: 99999999\r\n"), 413).await;
+    }
+
+    async fn provoke_operation(&mut self, method: &str, path: &str, role: Role) {
+        let request = self.world.asks(method, path);
+        self.send(request, 401).await;
+        if role == Role::Admin {
+            let request = self.world.asks(method, path).bearer_auth(AUDITOR);
+            self.send(request, 403).await;
+        }
+        let below = path.trim_start_matches(admin::PREFIX);
+        let known = |r: &&admin::Route| {
+            r.method.as_str() == method && r.path.replace(['{', '}'], "") == below
+        };
+        if admin::ROUTES.iter().find(known).is_some_and(|r| r.body_max.is_some()) {
+            let request = self.world.operates(method, path).header(CONTENT_TYPE, "text/plain");
+            self.send(request.body("{}"), 415).await;
+            let request = self.world.operates(method, path).build().unwrap();
+            let token = request.headers()["authorization"].to_str().unwrap().to_owned();
+            let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\n");
+            let head = format!("{head}content-type: application/json\r\n");
+            self.raw(&format!("{head}content-length: 99999999\r\n"), 413).await;
+        }
+    }
+
+    /// Sends a head as it stands, and no body.
+    async fn raw(&mut self, head: &str, status: u16) {
+        let address = self.world.url.strip_prefix("http://").unwrap();
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        // It may hang up as soon as it has had enough.
+        _ = socket.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await;
+        let mut answer = Vec::new();
+        _ = socket.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        let (told, body) = answer.split_once("\r\n\r\n").unwrap();
+        let mut request = head.split(' ');
+        let heard = Heard {
+            method: request.next().unwrap(),
+            path: request.next().unwrap(),
+            status: told.split(' ').nth(1).unwrap().parse().unwrap(),
+            content_type: field(told, "content-type"),
+            body,
+        };
+        assert_eq!(heard.status, status, "{heard:?}");
+        if let Some(operation) = CONTRACT.holds(heard) {
+            self.seen.insert((operation, status));
+        }
+    }
+
+    /// What an operator changes, and what of it is refused.
+    async fn configure(&mut self) {
+        let client = json!({
+            "client_id": "cl_new", "name": "New",
+            "agent": { "uri": "urn:agent:new", "allowance": [] },
+        });
+        let resource = json!({
+            "id": "new", "resource": "https://new.example/mcp", "owner": "cl_tickets",
+            "name": "New", "scopes_supported": ["new:read"],
+        });
+        let mut issuer = self.ask("GET", "/issuers/corp", 200).await.json;
+        issuer["alias"] = json!("new");
+        issuer["issuer"] = json!("https://new.example");
+        issuer["primary"] = json!(false);
+        for (path, named, document) in [
+            ("/clients", "/clients/cl_new", client),
+            ("/resources", "/resources/new", resource),
+            ("/issuers", "/issuers/new", issuer),
+        ] {
+            self.change("POST", path, Some(&document), 201).await;
+            self.change("POST", path, Some(&document), 409).await;
+            self.change("POST", path, Some(&json!([])), 400).await;
+            let mut changed = self.ask("GET", named, 200).await.json;
+            changed["enabled"] = json!(false);
+            self.change_if("PUT", named, Some(&changed), Some("\"99\""), 412).await;
+            self.change_if("PUT", named, Some(&changed), Some("\"1\""), 200).await;
+        }
+        let edge = json!({ "ceiling": [{ "resource": "tickets", "scope": "tickets:read" }] });
+        self.replace("/edges/cl_billing/cl_refunds", &edge, ("effects", json!(["read", "write"])))
+            .await;
+        let tool = json!({
+            "scopes": ["tickets:read"], "effect": "read", "input_schema": { "type": "object" },
+        });
+        self.replace("/resources/tickets/tools/tickets.new", &tool, ("effect", json!("write")))
+            .await;
+        let import = json!({
+            "tools_list": { "tools": [{ "name": "new.get", "inputSchema": { "type": "object" } }] },
+            "assign": { "new.get": { "scopes": ["tickets:read"], "effect": "read" } },
+        });
+        self.change("POST", "/resources/tickets/tools/import", Some(&import), 200).await;
+        self.change("POST", "/keys/rotate", None, 201).await;
+        self.change("POST", "/keys/rotate", None, 409).await;
+        self.secrets().await;
+        self.change("POST", "/revocations", Some(&json!({ "agent": "cl_new" })), 200).await;
+    }
+
+    /// A document that is created where there is none.
+    async fn replace(&mut self, path: &str, document: &Value, (member, value): (&str, Value)) {
+        self.change("PUT", path, Some(document), 201).await;
+        let mut changed = document.clone();
+        changed[member] = value;
+        self.change_if("PUT", path, Some(&changed), Some("\"99\""), 412).await;
+        self.change_if("PUT", path, Some(&changed), Some("\"1\""), 200).await;
+    }
+
+    async fn secrets(&mut self) {
+        let added = self.change("POST", "/clients/cl_new/secrets", None, 201).await;
+        self.change("POST", "/clients/cl_new/secrets", None, 409).await;
+        let id = added.json["credential_id"].as_str().unwrap();
+        let path = format!("/clients/cl_new/secrets/{id}");
+        self.change("DELETE", &path, None, 204).await;
+        self.change("DELETE", &path, None, 404).await;
+    }
+
+    /// What an operator reads, by pages and whole.
+    async fn look_up(&mut self) {
+        let tokens = self.world.agent("support").exchanges(&self.world.alice());
+        for _ in 0..3 {
+            tokens.clone().at(TICKETS).scope("tickets:read").token().await;
+        }
+        let found = self.ask("GET", "/delegations", 200).await.json;
+        let delegation = found["items"][0]["id"].as_str().unwrap_or_else(|| panic!("{found}"));
+        let named = [
+            ("{client_id}", "cl_support"),
+            ("{id}", "tickets"),
+            ("{name}", "tickets.get"),
+            ("{alias}", "corp"),
+            ("{from}", "cl_support"),
+            ("{to}", "cl_billing"),
+            ("{delegation}", delegation),
+        ];
+        for route in admin::ROUTES.iter().filter(|r| r.access == admin::Access::Read) {
+            let path =
+                named.iter().fold(route.path.to_owned(), |p, (name, id)| p.replace(name, id));
+            self.ask("GET", &path, 200).await;
+            self.ask("GET", &format!("{path}?nonsense=1"), 400).await;
+            if route.query.contains(&"after") {
+                self.page_through(&path).await;
+            }
+        }
+    }
+
+    /// A list gives the same items by ones as at once.
+    async fn page_through(&mut self, path: &str) {
+        for limit in ["0", "501", "x"] {
+            self.ask("GET", &format!("{path}?limit={limit}"), 400).await;
+        }
+        let whole = self.ask("GET", &format!("{path}?limit=500"), 200).await;
+        let whole = whole.json["items"].as_array().unwrap().clone();
+        let mut items = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = self.ask("GET", &format!("{path}?limit=1{after}"), 200).await.json;
+            items.extend(page["items"].as_array().unwrap().iter().cloned());
+            let Some(next) = page["next"].as_str() else { break };
+            after = format!("&after={}", crate::serve_process::encode(next));
+        }
+        assert_eq!(items, whole, "{path}");
+        assert!(!items.is_empty(), "{path} had nothing to show");
+    }
+
+    async fn use_protocol(&mut self) {
+        for path in [
+            "/.well-known/oauth-authorization-server/oauth2",
+            "/.well-known/openid-configuration/oauth2",
+            "/oauth2/.well-known/openid-configuration",
+            "/resources/tickets/oauth-protected-resource",
+            "/health/live",
+            "/health/ready",
+        ] {
+            let request = self.world.asks("GET", path);
+            self.send(request, 200).await;
+        }
+        let request = self.world.asks("GET", "/oauth2/authorize");
+        self.send(request, 400).await;
+        let request = self.world.asks("GET", "/oauth2/jwks");
+        let tag = self.send(request, 200).await.header("etag").to_owned();
+        let request = self.world.asks("GET", "/oauth2/jwks").header("if-none-match", tag);
+        self.send(request, 304).await;
+        let asked = self.world.agent("support").exchanges(&self.world.alice()).at(TICKETS);
+        let given = asked.scope("tickets:read").send().await;
+        let seen = self.world.server("tickets").sees(&given.token()).await;
+        let back = self.world.agent("support").revokes(&given.token()).send().await;
+        for answer in [given, seen, back] {
+            assert_eq!(answer.status, 200, "{answer:?}");
+            self.note(&answer);
+        }
+    }
+
+    async fn find_missing(&mut self) {
+        for route in admin::ROUTES.iter().filter(|r| r.path.contains('{')) {
+            let method = route.method.as_str();
+            // Names that are well formed and nobody's; a new edge or tool would be made.
+            let path = route.path.replace("{id}", "nothing").replace("{alias}", "nothing");
+            let path = path.replace("{name}", "nothing").replace("{client_id}", "cl_nobody");
+            let path = path.replace("{from}", "no client").replace("{to}", "cl_nobody");
+            let path =
+                path.replace("{credential_id}", "nothing").replace("{delegation}", "nothing");
+            let body = route.body_max.map(|_| json!({}));
+            self.change(method, &path, body.as_ref(), 404).await;
+        }
+        let gone = json!({ "delegation": "AAAAAAAAAAAAAAAAAAAAAA" });
+        self.change("POST", "/revocations", Some(&gone), 404).await;
+        let request = self.world.asks("GET", "/resources/nothing/oauth-protected-resource");
+        self.send(request, 404).await;
+    }
+}
+
+fn field<'a>(head: &'a str, name: &str) -> &'a str {
+    let fields = head.lines().filter_map(|line| line.split_once(": "));
+    fields
+        .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, v)| v)
+        .next()
+        .unwrap_or("")
+}
+
+#[tokio::test]
+async fn every_filter_of_a_list_finds_what_it_names_and_nothing_else() {
+    let world = World::on_sqlite().await;
+    let asked = |user: &str| world.agent("support").exchanges(&world.token_of(user));
+    let token = asked("alice").at(TICKETS).scope("tickets:read").token().await;
+    let call = world.server("tickets").asks(&token, "tickets.get", "{}").await;
+    let refused = asked("bob").at(REFUNDS).scope("refunds:read").send().await;
+    world.deputy.store().writer().flush().await.unwrap();
+    let claims = crate::world::wire::claims(&token);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (txn, iss) = (text(&claims["txn"]), crate::serve_process::encode(&world.issuer.url()));
+    let decision = text(&call.json["decision"]["id"]);
+    let error = text(&refused.json["error_id"]);
+    let list = async |query: &str| {
+        let answer = Answer::of(world.operates("GET", &format!("/admin/v1{query}"))).await;
+        assert_eq!(answer.status, 200, "{query}: {answer:?}");
+        answer.json["items"].as_array().unwrap().len()
+    };
+    for (query, found) in [
+        (format!("/delegations?transaction={txn}"), 1),
+        (format!("/delegations?subject_iss={iss}&subject_sub=alice"), 1),
+        (format!("/delegations?subject_iss={iss}&subject_sub=bob"), 0),
+        ("/delegations?client=cl_support".to_owned(), 1),
+        ("/delegations?client=cl_billing".to_owned(), 0),
+        ("/delegations?live=true".to_owned(), 1),
+        (format!("/delegations?parent={}", text(&claims["jti"])), 0),
+        (format!("/events?subject_iss={iss}&subject_sub=alice"), 2),
+        (format!("/events?subject_iss={iss}&subject_sub=bob"), 1),
+        ("/events?client=cl_tickets".to_owned(), 1),
+        ("/events?agent=cl_support".to_owned(), 3),
+        ("/events?tool=tickets.get".to_owned(), 1),
+        ("/events?tool=tickets.put".to_owned(), 0),
+        (format!("/events?transaction={txn}"), 2),
+        ("/events?kind=decision".to_owned(), 1),
+        ("/events?kind=exchange&outcome=refused".to_owned(), 1),
+        ("/events?kind=exchange&outcome=granted".to_owned(), 1),
+        (format!("/events?decision={decision}"), 1),
+        (format!("/events?error_id={error}"), 1),
+        (format!("/events?since={}", world.deputy.now().epoch_s() + 1), 0),
+    ] {
+        assert_eq!(list(&query).await, found, "{query}");
+    }
+    for query in [
+        "/delegations?transaction=x",
+        "/delegations?live=maybe",
+        "/events?kind=x",
+        "/events?outcome=x",
+        "/events?decision=x",
+        "/events?error_id=x",
+        "/events?since=x",
+        "/events?subject_sub=alice",
+        "/events?after=x",
+        "/delegations?parent=x",
+    ] {
+        let answer = Answer::of(world.operates("GET", &format!("/admin/v1{query}"))).await;
+        assert_eq!(answer.status, 400, "{query}: {answer:?}");
+    }
+}
