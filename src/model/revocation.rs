@@ -1,7 +1,7 @@
 //! Revocations: numbered records that end delegations and bar their sources.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -85,12 +85,12 @@ impl CutOff {
 }
 
 /// The live revocations, indexed for the read path. Every source of revocation is consulted; none
-/// masks another.
+/// masks another. What is not a cut-off stands with the moment it was made, and is forgotten by it.
 #[derive(Clone, Debug, Default)]
 pub struct Revocations {
-    delegations: HashSet<DelegationId>,
-    transactions: HashSet<TransactionId>,
-    bars: HashSet<Bar>,
+    delegations: HashMap<DelegationId, Timestamp>,
+    transactions: HashMap<TransactionId, Timestamp>,
+    bars: HashMap<Bar, Timestamp>,
     subjects: HashMap<Subject, CutOff>,
     agents: HashMap<ClientId, CutOff>,
     resources: HashMap<ResourceId, CutOff>,
@@ -101,13 +101,14 @@ pub struct Revocations {
 impl Revocations {
     /// Takes one more revocation in. Order does not matter; cut-offs only ever move later.
     pub fn apply(&mut self, revocation: &Revocation) {
-        let cut = CutOff { revision: revocation.revision, at: revocation.at };
+        let at = revocation.at;
+        let cut = CutOff { revision: revocation.revision, at };
         match &revocation.target {
             Target::Delegation(id) => {
-                self.delegations.insert(*id);
+                last(self.delegations.entry(*id), at);
             }
             Target::Transaction(txn) => {
-                self.transactions.insert(*txn);
+                last(self.transactions.entry(*txn), at);
             }
             Target::Subject(subject) => later(self.subjects.entry(subject.clone()), cut),
             Target::Agent(id) => later(self.agents.entry(id.clone()), cut),
@@ -116,15 +117,51 @@ impl Revocations {
             Target::Issuer(url) => later(self.issuers.entry(Arc::clone(url)), cut),
         }
         if let Some(bar) = &revocation.bar {
-            self.bars.insert(bar.clone());
+            last(self.bars.entry(bar.clone()), at);
         }
+    }
+
+    /// Forgets what was made at `until` or earlier, as its rows are: nothing that it ends or bars
+    /// would be accepted any more. Returns whether there was any.
+    pub fn forget(&mut self, until: Timestamp) -> bool {
+        let before = self.len();
+        self.delegations.retain(|_, at| until < *at);
+        self.transactions.retain(|_, at| until < *at);
+        self.bars.retain(|_, at| until < *at);
+        self.subjects.retain(|_, cut| until < cut.at);
+        self.agents.retain(|_, cut| until < cut.at);
+        self.resources.retain(|_, cut| until < cut.at);
+        self.tools.retain(|_, cut| until < cut.at);
+        self.issuers.retain(|_, cut| until < cut.at);
+        self.len() < before
+    }
+
+    /// How much there is to remember.
+    pub fn len(&self) -> usize {
+        [
+            self.delegations.len(),
+            self.transactions.len(),
+            self.bars.len(),
+            self.subjects.len(),
+            self.agents.len(),
+            self.resources.len(),
+            self.tools.len(),
+            self.issuers.len(),
+        ]
+        .iter()
+        .fold(0, |sum, len| sum.saturating_add(*len))
+    }
+
+    /// Whether nothing is revoked.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Whether a token of ours is ended, by any of its links.
     pub fn ends(&self, claims: &OurClaims, resource: Option<&ResourceId>) -> bool {
         let older = |cut: Option<&CutOff>| cut.is_some_and(|cut| claims.revision < cut.revision);
-        claims.path.iter().any(|id| self.delegations.contains(id))
-            || self.transactions.contains(&claims.txn)
+        claims.path.iter().any(|id| self.delegations.contains_key(id))
+            || self.transactions.contains_key(&claims.txn)
             || older(self.subjects.get(&claims.subject))
             || older(self.issuers.get(&claims.subject.issuer))
             || older(self.agents.get(&claims.client))
@@ -144,12 +181,12 @@ impl Revocations {
 
     /// Whether this transaction, or its root, was revoked.
     pub fn bars_root(&self, txn: TransactionId) -> bool {
-        self.transactions.contains(&txn) || self.bars.contains(&Bar::Root(txn))
+        self.transactions.contains_key(&txn) || self.bars.contains_key(&Bar::Root(txn))
     }
 
     /// Whether this actor may not exchange this delegation's token again.
     pub fn bars_child(&self, parent: DelegationId, actor: &ClientId) -> bool {
-        self.bars.contains(&Bar::Child(parent, actor.clone()))
+        self.bars.contains_key(&Bar::Child(parent, actor.clone()))
     }
 
     /// The cut-off of a user or of the user's issuer, both joined.
@@ -174,7 +211,12 @@ impl Revocations {
     }
 }
 
-fn later<K>(entry: std::collections::hash_map::Entry<'_, K, CutOff>, cut: CutOff) {
+fn last<K>(entry: Entry<'_, K, Timestamp>, at: Timestamp) {
+    let kept = entry.or_insert(at);
+    *kept = at.max(*kept);
+}
+
+fn later<K>(entry: Entry<'_, K, CutOff>, cut: CutOff) {
     let kept = entry.or_insert(cut);
     *kept = kept.joined(cut);
 }

@@ -47,6 +47,7 @@ impl Deputy {
         if now.epoch_s().rem_euclid(SWEEP_S) == 0 {
             let keep = Keep { delegations: KEEP_DELEGATIONS, revocations: KEEP_REVOCATIONS };
             self.store().sweep(now, keep).await?;
+            self.forget_revocations(now.minus(KEEP_REVOCATIONS)).await;
         }
         Ok(())
     }

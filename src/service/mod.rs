@@ -91,6 +91,7 @@ struct Inner {
     secrets: VerifiedSecrets,
     memo: TokenMemo,
     refused: audit::Counters,
+    given_back: revoke::GivenBack,
 }
 
 /// Something of ours failed. The source chain is for the log; callers learn that it was us.
@@ -177,6 +178,7 @@ impl Deputy {
             secrets: VerifiedSecrets::new(&ambient.random)?,
             memo: TokenMemo::default(),
             refused: audit::Counters::default(),
+            given_back: revoke::GivenBack::default(),
             catching_up: tokio::sync::Mutex::new(()),
             configuring: tokio::sync::Mutex::new(()),
             snapshot: ArcSwap::from_pointee(snapshot),

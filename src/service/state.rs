@@ -85,6 +85,16 @@ impl Deputy {
         self.0.snapshot.store(Arc::new(next));
         Ok(())
     }
+
+    /// Forgets revocations that were made at `until` or earlier, whose rows are swept as well: a
+    /// process that runs for months must not remember every token that was ever given back.
+    pub(super) async fn forget_revocations(&self, until: Timestamp) {
+        let _one_at_a_time = self.0.catching_up.lock().await;
+        let mut next = Snapshot::clone(&self.snapshot());
+        if Arc::make_mut(&mut next.revocations).forget(until) {
+            self.0.snapshot.store(Arc::new(next));
+        }
+    }
 }
 
 fn config(

@@ -29,6 +29,8 @@ on_both! {
     a_disabled_tool_comes_back_unchanged
     a_slip_of_the_pen_revokes_nothing
     everything_survives_a_restart
+    rv2_a_holder_that_gives_back_in_a_loop_is_slowed
+    revocations_are_forgotten_when_nothing_could_come_back
 }
 
 async fn reads_tickets(world: &World, user_token: &str) -> Answer {
@@ -55,6 +57,37 @@ async fn family(world: &World, user_token: &str) -> (String, String, String) {
 
 fn carol(world: &World) -> String {
     world.access_token(world.claims("carol").with("groups", json!(["support"])))
+}
+
+async fn rv2_a_holder_that_gives_back_in_a_loop_is_slowed(world: World) {
+    let alice = world.alice();
+    let support = world.agent("support");
+    for _ in 0..20 {
+        let token = reads_tickets(&world, &alice).await.token();
+        assert_eq!(support.revokes(&token).send().await.status, 200);
+    }
+    let token = reads_tickets(&world, &alice).await.token();
+    let slowed = support.revokes(&token).send().await;
+    assert_eq!((slowed.status, slowed.header("retry-after")), (503, "1"));
+    // RFC 7009 section 2.2.1: the token still lives, for whoever asks. Others are not slowed.
+    assert!(world.server("tickets").accepts(&token).await);
+    let hand_over = hands_over(&world, &alice).await;
+    let call = takes_over(&world, &hand_over).await.token();
+    assert_eq!(world.agent("billing").revokes(&call).send().await.status, 200);
+    world.advance(1).await;
+    assert_eq!(support.revokes(&token).send().await.status, 200);
+    assert!(!world.server("tickets").accepts(&token).await);
+}
+
+async fn revocations_are_forgotten_when_nothing_could_come_back(world: World) {
+    let token = reads_tickets(&world, &world.alice()).await.token();
+    assert_eq!(world.agent("support").revokes(&token).send().await.status, 200);
+    let remembered = || world.deputy.snapshot().revocations.len();
+    world.advance(2 * 86_400 - 300).await;
+    assert_eq!(remembered(), 1);
+    world.advance(300).await;
+    assert_eq!(remembered(), 0);
+    assert!(!world.server("tickets").accepts(&token).await);
 }
 
 async fn rv1_only_its_holder_gives_a_token_back(world: World) {

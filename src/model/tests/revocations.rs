@@ -169,3 +169,23 @@ fn cut_offs_only_ever_move_later() {
     assert_eq!((cut.revision, cut.at), (9, at(200)));
     assert_eq!(all.subject_cut(&subject("https://other.example", "alice")), None);
 }
+
+#[test]
+fn what_nobody_could_use_any_more_is_forgotten_and_nothing_younger() {
+    let at = |seconds| Timestamp::from_epoch_s(seconds).unwrap();
+    let mut all = Revocations::default();
+    for (n, target) in ending().into_iter().enumerate() {
+        let bar = Some(Bar::Root(TransactionId::from_bytes([u8::try_from(n).unwrap(); 16])));
+        all.apply(&Revocation { revision: 8, target, bar, at: at(10) });
+    }
+    let whole = all.len();
+    assert!(!all.forget(at(9)));
+    assert_eq!(all.len(), whole);
+    // Revoked once more: the later moment counts.
+    let again = Target::Subject(subject("https://idp.example", "alice"));
+    all.apply(&Revocation { revision: 9, target: again, bar: None, at: at(11) });
+    assert!(all.forget(at(10)));
+    assert_eq!(all.len(), 1);
+    assert!(all.ends(&claims(), None));
+    assert!(all.forget(at(11)) && all.is_empty());
+}
