@@ -1,13 +1,11 @@
 //! The one writer: a bounded queue, and a task that takes everything that waits and commits it
 //! once. Never SQL, and never an answer before the commit it speaks of.
 
+mod journal;
 mod task;
 mod work;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,13 +18,13 @@ use crate::{
     },
 };
 
+use self::journal::Journal;
 use super::{Options, connect::Address, error::Error};
 
 /// The handle to the writer. Every change has its event, or is housekeeping.
 pub struct Writer {
     changes: mpsc::Sender<Change>,
-    journal: mpsc::Sender<Event>,
-    lost: Arc<AtomicU64>,
+    journal: Arc<Journal>,
 }
 
 /// What became of a delegation.
@@ -129,12 +127,11 @@ pub(super) async fn start(
     id: WriterId,
 ) -> Result<Writer, Error> {
     let (changes, changes_in) = mpsc::channel(options.changes_max.max(1));
-    let (journal, journal_in) = mpsc::channel(options.journal_max.max(1));
-    let lost = Arc::new(AtomicU64::new(0));
-    let inbox = task::Inbox { changes: changes_in, journal: journal_in, lost: Arc::clone(&lost) };
+    let journal = Arc::new(Journal::new(options.journal_max.max(1)));
+    let inbox = task::Inbox { changes: changes_in, journal: Arc::clone(&journal) };
     let task = task::Task::begin(address, options, id, inbox).await?;
     tokio::spawn(task.run());
-    Ok(Writer { changes, journal, lost })
+    Ok(Writer { changes, journal })
 }
 
 impl Writer {
@@ -170,16 +167,12 @@ impl Writer {
     /// Takes an event that need not be durable before its answer; it is written within about
     /// 50 ms. Never waits; whether there was room. What finds none is lost, and counted.
     pub fn journal(&self, event: Event) -> bool {
-        let taken = self.journal.try_send(event).is_ok();
-        if !taken {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-        taken
+        self.journal.push(event)
     }
 
     /// Journalled events that were lost since the start.
     pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        self.journal.lost()
     }
 
     /// Returns when every event journalled before is written.

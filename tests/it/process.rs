@@ -3,19 +3,78 @@
 
 mod kill;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use deputy::demo::issuer::{Issuer, Mode};
 use reqwest::Method;
 
-use crate::serve_process::{Folder, Server, deputy, free_address, token, user_token};
+use crate::{
+    postgres::cluster,
+    serve_process::{Folder, Server, deputy, free_address, token, user_token},
+};
 
-#[test]
-fn a_first_start_makes_what_it_needs_for_its_owner_alone() {
-    let folder = Folder::new();
-    let address = free_address();
-    let server = Server::start(&folder.0, &address, &[]);
-    for name in ["keys/kek", "keys/admin-token", "deputy.db"] {
+/// Runs each test on both engines; the failing one is named.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod on_sqlite { $(
+            #[tokio::test]
+            async fn $name() {
+                super::$name(super::Place::on_sqlite()).await;
+            }
+        )* }
+        mod on_postgres { $(
+            #[tokio::test]
+            async fn $name() {
+                super::$name(super::Place::on_postgres()).await;
+            }
+        )* }
+    };
+}
+
+on_both! {
+    a_first_start_makes_what_it_needs_for_its_owner_alone
+    a_restart_keeps_everything
+    sigterm_lets_a_request_in_flight_finish
+    the_audit_log_says_who_acted_for_whom_to_an_operator
+}
+
+/// Where a process runs: it is started there as often as a test likes.
+struct Place {
+    folder: Folder,
+    address: String,
+    /// The database, unless it is the file that nothing need be said about.
+    database: Option<String>,
+}
+
+impl Place {
+    fn on_sqlite() -> Place {
+        Place { folder: Folder::new(), address: free_address(), database: None }
+    }
+
+    fn on_postgres() -> Place {
+        static PLACES: AtomicU64 = AtomicU64::new(0);
+        let name = format!("process_{}", PLACES.fetch_add(1, Ordering::Relaxed));
+        let database = Some(cluster().create_database(&name, "template1"));
+        Place { database, ..Place::on_sqlite() }
+    }
+
+    fn start(&self) -> Server {
+        let flags: Vec<&str> = self.database.iter().flat_map(|url| ["--database", url]).collect();
+        Server::start(&self.folder.0, &self.address, &flags)
+    }
+}
+
+async fn a_first_start_makes_what_it_needs_for_its_owner_alone(place: Place) {
+    let (folder, address) = (&place.folder, &place.address);
+    let server = place.start();
+    let mut names = vec!["keys/kek", "keys/admin-token"];
+    names.extend(place.database.is_none().then_some("deputy.db"));
+    for name in names {
         let mode = fs::metadata(folder.0.join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
@@ -25,12 +84,9 @@ fn a_first_start_makes_what_it_needs_for_its_owner_alone() {
     assert!(!server.said.contains(secret.trim()), "only a terminal is shown the token");
 }
 
-#[tokio::test]
-async fn a_restart_keeps_everything() {
-    let folder = Folder::new();
-    let address = free_address();
+async fn a_restart_keeps_everything(place: Place) {
     let people = Issuer::start("corp").await.unwrap();
-    let server = Server::start(&folder.0, &address, &[]);
+    let server = place.start();
     let registered = server.register(&people).await;
     let answer = server.support(&registered).exchanges(&user_token(&people)).await.unwrap();
     let (issued, _) = token(&answer);
@@ -39,7 +95,7 @@ async fn a_restart_keeps_everything() {
     server.terminate();
     assert!(server.ended().success());
 
-    let server = Server::start(&folder.0, &address, &[]);
+    let server = place.start();
     assert_eq!(server.get("/oauth2/jwks").await.json, keys);
     assert_eq!(server.all("/clients", "").await, clients);
     assert!(server.tickets(&registered).accepts(&issued).await);
@@ -60,11 +116,9 @@ fn a_bad_configuration_is_explained_by_key_and_cure() {
     assert!(!Path::new(&folder.0).join("deputy.db").exists(), "checking starts nothing");
 }
 
-#[tokio::test]
-async fn sigterm_lets_a_request_in_flight_finish() {
-    let folder = Folder::new();
+async fn sigterm_lets_a_request_in_flight_finish(place: Place) {
     let issuer = Issuer::start("corp").await.unwrap();
-    let server = Server::start(&folder.0, &free_address(), &[]);
+    let server = place.start();
     let registered = server.register(&issuer).await;
     // The exchange waits for the issuer's keys, and the signal comes meanwhile.
     issuer.set_mode(Mode::Slow(1_000));
@@ -87,16 +141,14 @@ fn asked(issuer: &Issuer) -> u64 {
         + issuer.hits("/.well-known/oauth-authorization-server/corp")
 }
 
-#[tokio::test]
-async fn the_audit_log_says_who_acted_for_whom_to_an_operator() {
-    let folder = Folder::new();
+async fn the_audit_log_says_who_acted_for_whom_to_an_operator(place: Place) {
     let issuer = Issuer::start("corp").await.unwrap();
-    let server = Server::start(&folder.0, &free_address(), &[]);
+    let server = place.start();
     let registered = server.register(&issuer).await;
     let answer = server.support(&registered).exchanges(&user_token(&issuer)).await.unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     let args = ["audit", "list", "--user", "alice", "--kind", "exchange"];
-    let ran = deputy(&folder.0, &args).env("DEPUTY_URL", &server.url).output().unwrap();
+    let ran = deputy(&place.folder.0, &args).env("DEPUTY_URL", &server.url).output().unwrap();
     let said = String::from_utf8(ran.stdout).unwrap();
     assert!(said.contains("alice ← support"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
     let report = server.admin(Method::GET, "/audit/verify", None).await;

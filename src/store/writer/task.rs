@@ -5,14 +5,7 @@
 //! `Unavailable`, and the next batch connects anew and reads from the database how far the chain
 //! has come.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 
@@ -33,6 +26,7 @@ use super::{
         sql, twin,
     },
     Change, Configured, Put, Reply, Revoke, Swept, answer,
+    journal::Journal,
     work::{Sorted, Work},
 };
 
@@ -57,8 +51,7 @@ const SWEEP_ROWS: i64 = 1_000;
 /// What comes in.
 pub(super) struct Inbox {
     pub changes: mpsc::Receiver<Change>,
-    pub journal: mpsc::Receiver<Event>,
-    pub lost: Arc<AtomicU64>,
+    pub journal: Arc<Journal>,
 }
 
 pub(super) struct Task {
@@ -131,7 +124,7 @@ impl Task {
             self.serve(&mut batch, &mut closing).await;
         }
         let written = self.flush().await;
-        self.lose(self.pending.len().saturating_add(self.inbox.journal.len()));
+        self.inbox.journal.lose(self.unwritten());
         if let Some(db) = self.db.take() {
             // Everything is committed; a connection that cannot say good-bye changes nothing.
             let _ = in_time(COMMIT_MAX, db.close()).await;
@@ -144,24 +137,23 @@ impl Task {
     /// Waits for something to do; false when nothing will ever come.
     async fn receive(&mut self, batch: &mut Vec<Change>) -> bool {
         loop {
-            let room = SEGMENT_EVENTS.saturating_sub(self.pending.len());
-            let mut taken = Vec::new();
             let inbox = &mut self.inbox;
             let next = async {
                 tokio::select! {
                     biased;
-                    n = inbox.changes.recv_many(batch, BATCH_MAX) => (n > 0, true),
-                    n = inbox.journal.recv_many(&mut taken, room), if room > 0 => (n > 0, false),
+                    n = inbox.changes.recv_many(batch, BATCH_MAX) => Some(n > 0),
+                    () = inbox.journal.changed() => None,
                 }
             };
-            let (more, now) = match self.due {
-                Some(due) => tokio::time::timeout_at(due, next).await.unwrap_or((true, true)),
+            let heard = match self.due {
+                Some(due) => tokio::time::timeout_at(due, next).await.unwrap_or(Some(true)),
                 None => next.await,
             };
-            self.pending.extend(taken);
-            let full = self.pending.len() >= SEGMENT_EVENTS && self.db.is_some();
-            if now || full || !more {
+            if let Some(more) = heard {
                 return more;
+            }
+            if self.unwritten() >= SEGMENT_EVENTS && self.db.is_some() {
+                return true;
             }
             self.due = self.due.or_else(|| Instant::now().checked_add(SEGMENT_AGE));
         }
@@ -198,7 +190,7 @@ impl Task {
         }
         closing.extend(sorted.closing);
         let again = if self.db.is_some() { SEGMENT_AGE } else { RETRY_AFTER };
-        self.due = Instant::now().checked_add(again).filter(|_| !self.pending.is_empty());
+        self.due = Instant::now().checked_add(again).filter(|_| self.unwritten() > 0);
     }
 
     /// Commits one work. What the database refuses is parted, until only the guilty one is refused.
@@ -217,7 +209,7 @@ impl Task {
                     } else {
                         tracing::error!(%error, "refused one change");
                         let lost = work.fail(&error);
-                        self.lose(lost.len());
+                        self.inbox.journal.lose(lost.len());
                     }
                 }
                 Err(Failure::Down(error)) => self.pending.extend(work.fail(&error)),
@@ -333,7 +325,7 @@ impl Task {
 
     /// Writes every event that was journalled before now.
     async fn flush(&mut self) -> Result<(), Error> {
-        let mut left = self.pending.len().saturating_add(self.inbox.journal.len());
+        let mut left = self.unwritten();
         while left > 0 {
             self.connect().await?;
             self.top_up();
@@ -348,17 +340,13 @@ impl Task {
     }
 
     fn top_up(&mut self) {
-        while self.pending.len() < JOURNAL_BATCH {
-            match self.inbox.journal.try_recv() {
-                Ok(event) => self.pending.push_back(event),
-                Err(_) => return,
-            }
-        }
+        let room = JOURNAL_BATCH.saturating_sub(self.pending.len());
+        self.inbox.journal.take(room, &mut self.pending);
     }
 
-    fn lose(&self, events: usize) {
-        let events = u64::try_from(events).unwrap_or(u64::MAX);
-        self.inbox.lost.fetch_add(events, Ordering::Relaxed);
+    /// How many journalled events wait, here and in the queue.
+    fn unwritten(&self) -> usize {
+        self.pending.len().saturating_add(self.inbox.journal.len())
     }
 
     async fn commit(

@@ -1,0 +1,87 @@
+//! Where journalled events wait for the writer. Whoever journals never waits, and wakes the writer
+//! twice for a segment at most: when its first event comes, so that its age is counted from there,
+//! and when it is full. A wake-up for each event would cost more than the event.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::sync::Notify;
+
+use crate::{model::event::Event, store::commit::SEGMENT_EVENTS};
+
+/// Events that are not written yet, oldest first.
+pub(super) struct Journal {
+    waiting: Mutex<Waiting>,
+    woken: Notify,
+    lost: AtomicU64,
+}
+
+struct Waiting {
+    events: VecDeque<Event>,
+    /// The most that wait; none once the writer has gone.
+    most: usize,
+}
+
+impl Journal {
+    pub fn new(most: usize) -> Journal {
+        let waiting = Waiting { events: VecDeque::new(), most };
+        Journal { waiting: Mutex::new(waiting), woken: Notify::new(), lost: AtomicU64::new(0) }
+    }
+
+    /// Takes an event, if there is room; what finds none is counted as lost.
+    pub fn push(&self, event: Event) -> bool {
+        let mut waiting = self.waiting();
+        if waiting.events.len() >= waiting.most {
+            drop(waiting);
+            self.lose(1);
+            return false;
+        }
+        waiting.events.push_back(event);
+        let waits = waiting.events.len();
+        drop(waiting);
+        if waits == 1 || waits == SEGMENT_EVENTS {
+            self.woken.notify_one();
+        }
+        true
+    }
+
+    /// Returns when there is something new to look at, perhaps nothing that must be written now.
+    pub async fn changed(&self) {
+        self.woken.notified().await;
+    }
+
+    /// Moves the oldest events, at most so many.
+    pub fn take(&self, most: usize, to: &mut VecDeque<Event>) {
+        let mut waiting = self.waiting();
+        let n = most.min(waiting.events.len());
+        to.extend(waiting.events.drain(..n));
+    }
+
+    pub fn len(&self) -> usize {
+        self.waiting().events.len()
+    }
+
+    /// From now on takes nothing.
+    pub fn close(&self) {
+        self.waiting().most = 0;
+    }
+
+    pub fn lose(&self, events: usize) {
+        let events = u64::try_from(events).unwrap_or(u64::MAX);
+        self.lost.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Every state of the queue is whole.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
