@@ -56,6 +56,8 @@ pub enum Configured {
         /// Its version; `None` if it does not exist.
         current: Option<u64>,
     },
+    /// Something was configured since the change was checked; nothing was changed.
+    Moved,
 }
 
 /// One document to be written.
@@ -116,6 +118,8 @@ struct Revoke {
 
 struct Configure {
     puts: Vec<Put>,
+    /// The revision that the documents were checked against all others at.
+    checked_at: Option<u64>,
     event: Event,
     reply: Reply<Configured>,
 }
@@ -161,7 +165,28 @@ impl Writer {
 
     /// Writes documents, all or none. Its event names the revision that it makes.
     pub async fn configure(&self, puts: Vec<Put>, event: Event) -> Result<Configured, Error> {
-        self.ask(|reply| Change::Configure(Box::new(Configure { puts, event, reply }))).await
+        self.ask_to_configure(puts, None, event).await
+    }
+
+    /// The same for documents that were checked against all others at the revision that the event
+    /// names: two processes cannot both find a name free.
+    pub async fn configure_checked(
+        &self,
+        puts: Vec<Put>,
+        event: Event,
+    ) -> Result<Configured, Error> {
+        self.ask_to_configure(puts, Some(event.revision), event).await
+    }
+
+    async fn ask_to_configure(
+        &self,
+        puts: Vec<Put>,
+        checked_at: Option<u64>,
+        event: Event,
+    ) -> Result<Configured, Error> {
+        let change =
+            |reply| Change::Configure(Box::new(Configure { puts, checked_at, event, reply }));
+        self.ask(change).await
     }
 
     /// Takes an event that need not be durable before its answer; it is written within about
@@ -211,7 +236,7 @@ impl Configured {
     fn revision(self) -> Result<u64, Error> {
         match self {
             Configured::Done { revision } => Ok(revision),
-            Configured::Conflict { .. } => Err(Error::Busy),
+            Configured::Conflict { .. } | Configured::Moved => Err(Error::Busy),
         }
     }
 }

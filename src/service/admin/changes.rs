@@ -73,8 +73,8 @@ impl Deputy {
     }
 
     /// The same for a change that is checked against it: one at a time in this process, from the
-    /// check to the commit, so that two cannot both find a name free. Other processes are held off
-    /// by the documents' versions only.
+    /// check to the commit, so that two cannot both find a name free. The store holds off other
+    /// processes by the revision of the check, which the event names.
     pub(super) async fn newest_alone(&self) -> Result<Alone<'_>, Refused> {
         let turn = self.0.configuring.lock().await;
         Ok(Alone { snapshot: self.newest().await?, _turn: turn })
@@ -82,11 +82,14 @@ impl Deputy {
 
     /// Writes the documents and the event; when this returns, they are in force here.
     pub(super) async fn configure(&self, puts: Vec<Put>, event: Event) -> Result<(), Refused> {
-        match self.store().writer().configure(puts, event).await? {
+        match self.store().writer().configure_checked(puts, event).await? {
             Configured::Done { .. } => Ok(self.catch_up().await?),
             Configured::Conflict { kind, id, current: Some(_) } => Err(Refused::Conflict(format!(
                 "the {kind} `{id}` was written by somebody else meanwhile: read it again"
             ))),
+            Configured::Moved => Err(Refused::Conflict(
+                "the configuration was changed by somebody else meanwhile: repeat".to_owned(),
+            )),
             Configured::Conflict { kind, id, current: None } => {
                 Err(Refused::Missing(format!("{kind} `{id}`")))
             }

@@ -25,7 +25,7 @@ use super::{
         rows::{DocumentRow, Head, HeadRow, RevocationRow, count, number},
         sql, twin,
     },
-    Change, Configured, Put, Reply, Revoke, Swept, answer,
+    Change, Configure, Configured, Put, Reply, Revoke, Swept, answer,
     journal::Journal,
     work::{Sorted, Work},
 };
@@ -83,7 +83,17 @@ enum Failure {
 /// What raises the revision.
 enum Raise<'a> {
     Revocation(&'a Revoke),
-    Documents(&'a [Put]),
+    Documents { puts: &'a [Put], checked_at: Option<u64> },
+}
+
+impl Raise<'_> {
+    /// Whether something was configured after this was checked.
+    fn is_overtaken(&self, configured: i64) -> bool {
+        match self {
+            Raise::Revocation(_) | Raise::Documents { checked_at: None, .. } => false,
+            Raise::Documents { checked_at: Some(at), .. } => number(*at) < configured,
+        }
+    }
 }
 
 impl Task {
@@ -179,8 +189,9 @@ impl Task {
             answer(revoke.reply, raised.and_then(Configured::revision));
         }
         for change in sorted.configures {
-            let raised = self.raise(&Raise::Documents(&change.puts), &change.event).await;
-            answer(change.reply, raised);
+            let Configure { puts, checked_at, event, reply } = change;
+            let raise = Raise::Documents { puts: &puts, checked_at };
+            answer(reply, self.raise(&raise, &event).await);
         }
         for (delegations, revocations, reply) in sorted.sweeps {
             answer(reply, self.sweep(delegations, revocations).await);
@@ -250,13 +261,16 @@ impl Task {
         for _ in 0..BUMPS_MAX {
             self.connect().await?;
             // The number first: documents read afterwards are at least as new.
-            let revision = self.head().await?.revision;
+            let HeadRow { revision, configured } = self.head().await?;
+            if what.is_overtaken(configured) {
+                return Ok(Configured::Moved);
+            }
             let mut event = event.clone();
             event.revision = count(revision.saturating_add(1)).unwrap_or(0);
             let done = Configured::Done { revision: event.revision };
             let documents = match what {
                 Raise::Revocation(_) => Vec::new(),
-                Raise::Documents(puts) => match self.documents(puts).await? {
+                Raise::Documents { puts, .. } => match self.documents(puts).await? {
                     Ok(documents) => documents,
                     Err(conflict) => return Ok(conflict),
                 },

@@ -12,7 +12,7 @@ use deputy::{
     base::{id::TransactionId, time::Seconds},
     model::{
         delegation::Source,
-        event::{Kind, Outcome},
+        event::{Event, Kind, Outcome},
         revocation::{Bar, Target},
     },
     store::{Configured, Cursor, Delegated, DelegationFilter, Error, EventFilter, Keep, Page, Put},
@@ -36,6 +36,7 @@ super::on_both! {
     a_full_queue_refuses_at_once
     a_sweep_deletes_only_what_is_old
     a_database_held_up_answers_unavailable_and_recovers
+    what_was_checked_before_another_s_change_is_not_written
 }
 
 async fn concurrent_exchanges_share_commits_and_all_are_recorded(db: Db) {
@@ -159,6 +160,29 @@ async fn a_configuration_change_is_all_or_none(db: Db) {
     assert_eq!(seen, [("cl_a", 2, 2, r#"{"a":2}"#), ("cl_b", 1, 1, "{}")]);
     assert_eq!(store.verify_chain().await.unwrap().events, 3);
     store.close().await.unwrap();
+}
+
+async fn what_was_checked_before_another_s_change_is_not_written(db: Db) {
+    let (here, there) = (db.open(1).await, db.open(2).await);
+    let name = |id: &str| {
+        vec![Put { kind: "client".into(), id: id.into(), expected: None, body: "{}".into() }]
+    };
+    let checked_at =
+        |revision| Event { revision, ..event(1, Kind::Configuration, Outcome::Granted) };
+    // Both found the name free at the beginning; only the first may have it.
+    let first = here.writer().configure_checked(name("cl_a"), checked_at(0)).await.unwrap();
+    assert_eq!(first, Configured::Done { revision: 1 });
+    let second = there.writer().configure_checked(name("cl_b"), checked_at(0)).await.unwrap();
+    assert_eq!(second, Configured::Moved);
+    // A revocation changes no name.
+    let revoked = event(2, Kind::Revocation, Outcome::Granted);
+    here.writer().revoke(Target::Agent(agent()), None, at(2), revoked).await.unwrap();
+    let again = there.writer().configure_checked(name("cl_b"), checked_at(1)).await.unwrap();
+    assert_eq!(again, Configured::Done { revision: 3 });
+    assert_eq!(there.documents().await.unwrap().len(), 2);
+    for store in [here, there] {
+        store.close().await.unwrap();
+    }
 }
 
 async fn revocations_come_back_in_order_of_number(db: Db) {
