@@ -10,7 +10,10 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use deputy::{
     base::time::Clock,
     demo::issuer::{Issuer, claims::Claims},
@@ -114,10 +117,19 @@ impl Server {
         _ = self.child.wait();
     }
 
+    /// Stops it where it stands (SIGSTOP): nothing of it runs any more.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
     /// SIGTERM, as an operator's supervisor sends it.
     pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// Waits for its end.
@@ -224,14 +236,18 @@ pub struct Agent {
 impl Agent {
     /// Exchanges a user's token for one for tickets.
     pub async fn exchanges(&self, subject: &str) -> Result<Answer, reqwest::Error> {
-        let fields = [
-            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
-            ("subject_token", subject),
-            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
-            ("resource", TICKETS),
-            ("scope", "tickets:read"),
-        ];
-        self.posts("token", &fields).await
+        self.posts("token", &fields(subject)).await
+    }
+
+    /// The same as the bytes of a whole request.
+    pub fn exchange(&self, subject: &str) -> String {
+        let body = form(&fields(subject));
+        let login = STANDARD.encode(format!("{}:{}", self.id, self.secret));
+        format!(
+            "POST /oauth2/token HTTP/1.1\r\nhost: deputy\r\nauthorization: Basic {login}\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
     }
 
     /// Whether a token is live.
@@ -246,13 +262,27 @@ impl Agent {
         endpoint: &str,
         fields: &[(&str, &str)],
     ) -> Result<Answer, reqwest::Error> {
-        let form: Vec<String> =
-            fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
         let request = self.http.post(format!("{}/oauth2/{endpoint}", self.url));
         let request = request.basic_auth(self.id, Some(&self.secret));
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        read(request.body(form.join("&")).send().await?).await
+        read(request.body(form(fields)).send().await?).await
     }
+}
+
+/// What an exchange for tickets says.
+fn fields(subject: &str) -> [(&str, &str); 5] {
+    [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", subject),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ("resource", TICKETS),
+        ("scope", "tickets:read"),
+    ]
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    let pairs = fields.iter().map(|(name, value)| format!("{name}={}", encode(value)));
+    pairs.collect::<Vec<_>>().join("&")
 }
 
 async fn read(response: reqwest::Response) -> Result<Answer, reqwest::Error> {

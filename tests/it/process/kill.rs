@@ -1,10 +1,15 @@
 //! `kill -9` under load: what a client received is on record exactly once, and what an operator was
 //! told to be ended stays ended.
+//!
+//! How many requests the server had begun at that moment is read from the system, not guessed: the
+//! server is stopped first (SIGSTOP), every worker gets as far as it can, and a request counts as
+//! begun when the server has taken its bytes out of the connection. Then it is killed.
 
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,11 +19,15 @@ use std::{
 use deputy::{base::random::Random, demo::issuer::Issuer};
 use reqwest::Method;
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinSet,
+};
 
 use crate::{
     postgres::cluster,
-    serve_process::{Agent, Folder, Registered, Server, free_address, token, user_token},
+    serve_process::{Answer, Folder, Registered, Server, free_address, token, user_token},
 };
 
 const ROUNDS: usize = 3;
@@ -54,6 +63,7 @@ async fn rounds(folder: &Folder, database: &str) -> Vec<Round> {
     let registered = server.register(&issuer).await;
     let mut done = Vec::new();
     let mut ended = Vec::new();
+    let mut in_flight_at_all = 0;
     for _ in 0..ROUNDS {
         let before = granted(&server).await.len();
         ended.push(revoked(&server, &registered, &issuer).await);
@@ -67,7 +77,8 @@ async fn rounds(folder: &Folder, database: &str) -> Vec<Round> {
         // One token of this round was received and revoked before the load.
         assert!(events > received.len(), "{events} events of {} tokens", received.len());
         assert!(events <= received.len() + in_flight + 1, "nothing was granted unasked");
-        assert!(in_flight > 0, "the kill came between two requests");
+        assert!(in_flight <= WORKERS);
+        in_flight_at_all += in_flight;
         for (token, _) in &ended {
             assert!(!server.tickets(&registered).accepts(token).await, "it was revoked");
         }
@@ -75,6 +86,7 @@ async fn rounds(folder: &Folder, database: &str) -> Vec<Round> {
         assert_eq!(report["ok"], true, "{report}");
         done.push(Round { received: received.len() + 1, events, in_flight });
     }
+    assert!(in_flight_at_all > 0, "every kill came between two requests");
     done
 }
 
@@ -96,8 +108,17 @@ async fn revoked(server: &Server, registered: &Registered, issuer: &Issuer) -> (
     (token, id)
 }
 
+/// How far all workers are.
+#[derive(Default)]
+struct Progress {
+    /// Requests that the system took.
+    sent: AtomicUsize,
+    /// Answers that were read.
+    answered: AtomicUsize,
+}
+
 /// Exchanges without a pause until the server is killed at a moment of chance. The delegations of
-/// the tokens that were received, and how many requests got no answer.
+/// the tokens that were received, and how many requests the server had begun and not answered.
 async fn load(
     server: &mut Server,
     registered: &Registered,
@@ -105,37 +126,82 @@ async fn load(
 ) -> (Vec<String>, usize) {
     let [chance] = Random::system().bytes::<1>().unwrap();
     let enough = TOKENS_MIN + usize::from(chance % 64);
-    let seen = Arc::new(AtomicUsize::new(0));
+    let progress = Arc::new(Progress::default());
+    let address: SocketAddr = server.url.strip_prefix("http://").unwrap().parse().unwrap();
     let mut workers = JoinSet::new();
+    let mut doors = Vec::new();
     for _ in 0..WORKERS {
-        let agent = server.support(registered);
-        workers.spawn(work(agent, user_token(issuer), Arc::clone(&seen)));
+        let connection = TcpStream::connect(address).await.unwrap();
+        doors.push(connection.local_addr().unwrap().port());
+        let request = server.support(registered).exchange(&user_token(issuer));
+        workers.spawn(work(connection, request, Arc::clone(&progress)));
     }
-    while seen.load(Ordering::Relaxed) < enough {
+    while progress.answered.load(Ordering::Relaxed) < enough {
         tokio::task::yield_now().await;
     }
+    server.freeze();
+    let begun = begun(address.port(), &doors, &progress).await;
     server.kill();
-    let mut received = Vec::new();
-    let mut in_flight = 0;
-    for (ids, cut) in workers.join_all().await {
-        received.extend(ids);
-        in_flight += usize::from(cut);
-    }
-    (received, in_flight)
+    (workers.join_all().await.concat(), begun)
 }
 
-/// One worker: what it received, and whether its last request was on its way when the end came.
-async fn work(agent: Agent, subject: String, seen: Arc<AtomicUsize>) -> (Vec<String>, bool) {
+/// Of the requests on their way to a server that is stopped, how many it had taken in: every worker
+/// has sent one and has read all that there was to read. Workers run on this very thread, so that
+/// none is between its reading and its counting.
+async fn begun(server: u16, doors: &[u16], progress: &Progress) -> usize {
+    loop {
+        let sent = progress.sent.load(Ordering::SeqCst);
+        let waiting = sent.saturating_sub(progress.answered.load(Ordering::SeqCst));
+        let queues = queues();
+        let unread = |from, to| queues.get(&(from, to)).copied().unwrap_or_default();
+        if waiting == WORKERS && doors.iter().all(|door| unread(*door, server) == 0) {
+            return doors.iter().filter(|door| unread(server, **door) == 0).count();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Bytes that were received and not read, by local and remote port.
+fn queues() -> BTreeMap<(u16, u16), u64> {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let hex = |text: &str| u64::from_str_radix(text, 16).unwrap();
+    let port = |address: &str| u16::try_from(hex(address.split(':').nth(1).unwrap())).unwrap();
+    let row = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let received = words[4].split(':').nth(1).unwrap();
+        ((port(words[1]), port(words[2])), hex(received))
+    };
+    table.lines().skip(1).map(row).collect()
+}
+
+/// One worker: what it received until the connection broke.
+async fn work(mut to: TcpStream, request: String, progress: Arc<Progress>) -> Vec<String> {
     let mut received = Vec::new();
     loop {
-        match agent.exchanges(&subject).await {
-            Ok(answer) => {
-                received.push(token(&answer).1);
-                seen.fetch_add(1, Ordering::Relaxed);
-            }
-            // A connection that could not be opened carried no request.
-            Err(error) => return (received, !error.is_connect()),
+        if to.write_all(request.as_bytes()).await.is_err() {
+            return received;
         }
+        progress.sent.fetch_add(1, Ordering::SeqCst);
+        let Some(answer) = answer(&mut to).await else { return received };
+        received.push(token(&answer).1);
+        progress.answered.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// One whole answer; `None` if the connection broke before its end.
+async fn answer(from: &mut TcpStream) -> Option<Answer> {
+    let mut text = String::new();
+    loop {
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")).unwrap();
+            if body.len() == length.parse::<usize>().unwrap() {
+                let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+                return Some(Answer { status, json: serde_json::from_str(body).unwrap() });
+            }
+        }
+        let mut bytes = [0; 4_096];
+        let n = from.read(&mut bytes).await.ok().filter(|n| *n > 0)?;
+        text.push_str(std::str::from_utf8(&bytes[..n]).unwrap());
     }
 }
 
@@ -147,6 +213,9 @@ fn report(engines: &[(&str, &[Round])]) -> String {
          started again on its database. Every token that a client received has exactly one event on\n\
          record. A token whose answer was cut off may have one too, and nothing else has. The hash chains\n\
          verify, and what an operator was told to be revoked is still revoked.\n\n\
+         In flight are requests whose bytes the server had taken in and whose answer it had not sent: the\n\
+         server is stopped (SIGSTOP) before it is killed, and the queues of its connections are read from\n\
+         the system meanwhile.\n\n\
          | database | round | tokens received | events on record | requests in flight at the kill |\n\
          |---|---|---|---|---|\n",
     );
