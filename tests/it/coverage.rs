@@ -157,7 +157,7 @@ impl Walk {
         let path = route.path_under("/oauth2").replace(['{', '}'], "");
         let method = route.method.as_str();
         self.raw(&format!("{method} {path} HTTP/1.1\r\n"), 400).await;
-        let long = "x".repeat(40_000);
+        let long = "x".repeat(10_000);
         self.raw(&format!("{method} {path} HTTP/1.1\r\nhost: x\r\nx-long: {long}\r\n"), 431).await;
         match route.access() {
             Access::Public => {}

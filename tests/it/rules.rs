@@ -143,7 +143,11 @@ async fn act11_an_id_token_gives_a_subject_and_never_an_actor(world: World) {
     let only_us = json!({ "iss": ISSUER, "sub": "cl_support", "sub_profile": "ai_agent" });
     assert_eq!(claims(&token)["act"], only_us);
     let bot = json!({ "iss": world.issuer.url(), "sub": "desk-bot" });
-    as_id(&id_token(of_alice().with("act", bot))).send().await.is_refused("invalid_request");
+    for asserts_actors in [false, true] {
+        world.change("issuer", "corp", "asserts_actors", json!(asserts_actors)).await;
+        let acted = id_token(of_alice().with("act", bot.clone()));
+        as_id(&acted).send().await.is_refused("invalid_request");
+    }
     let actor = exchange(&world, &world.alice()).field("actor_token", &id_token(of_alice()));
     actor.field("actor_token_type", ID_TOKEN).send().await.is_refused("invalid_request");
 }
@@ -203,8 +207,9 @@ async fn at3_an_access_token_is_verified_in_order_and_refused_whole(world: World
         let payload = wire::payload(&world.access_token(claims.clone()));
         world.issuer.sign(&world.issuer.header(typ).to_string(), &payload).unwrap()
     };
-    // RFC 9068 section 4: type, issuer, audience, signature, time. Each token below has every
-    // later mistake as well, so that the first one that is found tells the order.
+    // Type, issuer, signature, audience, time: RFC 9068 section 4, but that nothing is read from
+    // a token before it is known to be its issuer's. Each token below has every later mistake as
+    // well, so that the first one that is found tells the order.
     let late = world.claims("alice").with("exp", now - 61).with("iat", now - 200);
     let elsewhere = late.clone().with("aud", "somebody-else");
     let unknown = elsewhere.clone().with("iss", "https://unknown.example");

@@ -125,7 +125,7 @@ fn judge(
         presenter: presenter(claims)?,
         audience: claims::texts(claims, "aud")?.into_iter().map(str::to_owned).collect(),
         scope: scope(claims)?,
-        asserted: asserted(issuer, &opened)?,
+        asserted: asserted(issuer, kind, &opened)?,
         may_act: may_act(claims)?,
         issued_at,
         expires_at,
@@ -259,12 +259,19 @@ fn scope(claims: &Object) -> Result<Scope, TokenFault> {
     }
 }
 
-fn asserted(issuer: &TrustedIssuer, opened: &Opened) -> Result<ActorChain, TokenFault> {
+fn asserted(
+    issuer: &TrustedIssuer,
+    kind: ForeignKind,
+    opened: &Opened,
+) -> Result<ActorChain, TokenFault> {
     if opened.claims.get("act").is_none() {
         return Ok(ActorChain::default());
     }
-    if !issuer.asserts_actors {
-        return Err(TokenFault::ForeignActor);
+    match kind {
+        // ACT-11: an ID token says who somebody is, and never who acts.
+        ForeignKind::IdToken => return Err(TokenFault::ForeignActor),
+        ForeignKind::AccessToken if !issuer.asserts_actors => return Err(TokenFault::ForeignActor),
+        ForeignKind::AccessToken => {}
     }
     let members = json::raw_members(&opened.payload_text);
     let members = members.map_err(|_| TokenFault::ForeignActor)?;
