@@ -16,7 +16,7 @@ use std::{
 use axum::{
     extract::Request,
     http::{
-        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, Method,
         header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
     },
     response::Response,
@@ -94,14 +94,15 @@ impl Frame<'_> {
     pub async fn close(&self, answer: impl Future<Output = Response>) -> Response {
         let mut response = caught(answer).await.unwrap_or_else(|| error::panicked(&self.id));
         finish(response.headers_mut(), &self.id);
-        self.log(response.status(), self.opened.elapsed());
+        self.log(&response, self.opened.elapsed());
         response
     }
 
     /// One line: for everybody where somebody may have to act on it, else for who asked for more.
     /// Thousands of good answers a second would cost more than the decisions in them, and hide the
     /// one that is not good; what was decided is in the audit log.
-    fn log(&self, status: StatusCode, taken: Duration) {
+    fn log(&self, response: &Response, taken: Duration) {
+        let status = response.status();
         let micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
         macro_rules! line {
             ($level:ident) => {
