@@ -17,6 +17,7 @@ use super::{
     resource::{Effect, Enforces, Resource, ResourceId, Tool},
     revocation::{Bar, Revocation, Revocations, Target},
     scope::{NotAScope, Scope, ScopeToken},
+    signing::SigningAlgorithm,
     subject::Subject,
     token::{Authentication, OurClaims, OurKind},
     uri::{NotAUri, Uri},

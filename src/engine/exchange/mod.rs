@@ -29,6 +29,7 @@ use crate::{
     model::{
         delegation::{Delegation, Receipt},
         event::{Event, Kind, Outcome},
+        signing::SigningAlgorithm,
         token::{ForeignClaims, OurClaims},
     },
     oauth::{details, token_request::Wanted, token_type::TokenType},
@@ -78,6 +79,7 @@ pub struct Tentative {
     event: Event,
     typ: &'static str,
     issued: TokenType,
+    signing: SigningAlgorithm,
     now: Timestamp,
 }
 
@@ -184,6 +186,11 @@ impl Tentative {
     /// The `typ` to sign under.
     pub const fn typ(&self) -> &'static str {
         self.typ
+    }
+
+    /// What to sign with.
+    pub const fn signing(&self) -> SigningAlgorithm {
+        self.signing
     }
 
     /// The payload to sign.

@@ -31,6 +31,7 @@ fn resource() -> Resource {
         enforces: Enforces::Call,
         verifies_offline: false,
         ttl: Resource::DEFAULT_TTL,
+        token_signing: SigningAlgorithm::default(),
         step_up_hints: false,
         scopes: scope("read write"),
         tools: [tool("list", "read"), tool("issue", "write"), tool("both", "read write")].into(),
