@@ -12,7 +12,7 @@ use crate::{
     },
     model::{
         authority::{Authority, Entry, ToolName, Tools},
-        constraint::{Arguments, ClaimFault, ClaimName, Never, SubjectClaims},
+        constraint::{ClaimFault, ClaimName, Never, SubjectClaims},
         details::{Fault, NamedTools, resolve, tools_from_json, tools_to_json},
         uri::Uri,
     },

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{
     constraint::{
-        Argument, Bound, Clauses, Constraint, Moment, Range, Root, Shape, TimeWindow, Values,
+        Argument, Arguments, Bound, Clauses, Constraint, Moment, Range, Root, Shape, TimeWindow,
+        Values,
     },
     scope::Scope,
 };

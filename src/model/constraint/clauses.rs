@@ -25,7 +25,7 @@ impl<C> Clauses<C> {
     }
 
     /// The clauses in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Constraint<C>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Constraint<C>> {
         self.0.iter()
     }
 }
