@@ -11,6 +11,7 @@
 pub mod authority;
 pub mod mint;
 pub mod presenter;
+pub mod subject;
 pub mod target;
 
 use std::sync::Arc;
