@@ -31,6 +31,7 @@ mod revocation;
 mod revoke;
 mod rules;
 mod serve_process;
+mod signed;
 mod store;
 mod tidy;
 mod tls;
