@@ -157,13 +157,16 @@ impl Walk {
         let path = route.path_under("/oauth2").replace(['{', '}'], "");
         let method = route.method.as_str();
         self.raw(&format!("{method} {path} HTTP/1.1\r\n"), 400).await;
-        let long = "x".repeat(10_000);
-        self.raw(&format!("{method} {path} HTTP/1.1\r\nhost: x\r\nx-long: {long}\r\n"), 431).await;
         match route.access() {
-            Access::Public => {}
+            Access::Public => self.provoke_by_many_fields(method, &path).await,
             Access::Client => self.provoke_form(method, &path).await,
             Access::Operator(role) => self.provoke_operation(method, &path, role).await,
         }
+    }
+
+    async fn provoke_by_many_fields(&mut self, method: &str, path: &str) {
+        let many = "x-field: 1\r\n".repeat(65);
+        self.raw(&format!("{method} {path} HTTP/1.1\r\nhost: x\r\n{many}"), 431).await;
     }
 
     async fn provoke_form(&mut self, method: &str, path: &str) {
@@ -176,9 +179,12 @@ impl Walk {
         self.send(request, 401).await;
         let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\n");
         self.raw(&format!("{head}content-length: 99999999\r\n"), 413).await;
+        let long = "x".repeat(10_000);
+        self.raw(&format!("{head}authorization: Basic {long}\r\n"), 431).await;
     }
 
     async fn provoke_operation(&mut self, method: &str, path: &str, role: Role) {
+        self.provoke_by_many_fields(method, path).await;
         let request = self.world.asks(method, path);
         self.send(request, 401).await;
         if role == Role::Admin {
