@@ -28,7 +28,6 @@ mod readme;
 mod record;
 mod remote;
 mod revocation;
-mod revoke;
 mod rules;
 mod serve_process;
 mod signed;
