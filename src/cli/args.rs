@@ -120,7 +120,7 @@ pub enum AdminCommand {
     /// Delegations: the tokens that were issued
     Delegation(Noun<DelegationVerb>),
     /// End delegations and bar their sources, before this command returns
-    Revoke(Noun<RevokeVerb>),
+    Revoke(RevokeNoun),
     /// The audit log
     Audit(Noun<AuditVerb>),
     /// Our signing keys
@@ -136,6 +136,17 @@ pub struct Noun<V: Subcommand> {
     /// What to do.
     #[command(subcommand)]
     pub verb: V,
+}
+
+/// What to revoke, or only to look at.
+#[derive(Args, Debug)]
+pub struct RevokeNoun {
+    /// End nothing: show which live delegations, users, agents and servers it would hit
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Where, and what.
+    #[command(flatten)]
+    pub noun: Noun<RevokeVerb>,
 }
 
 /// A whole document instead of flags.

@@ -2,6 +2,7 @@
 //! others, write it together with its event, apply it here, answer. Nothing here knows HTTP, and
 //! no secret is written anywhere but as a hash.
 
+mod blast;
 mod changes;
 mod clients;
 mod documents;
@@ -11,6 +12,7 @@ mod revocations;
 mod tools;
 
 pub use self::{
+    blast::Radius,
     changes::{Expected, Written},
     clients::{NewSecret, SecretSummary},
     documents::{DocumentPage, Kind, Sent, Stored, Whole},
