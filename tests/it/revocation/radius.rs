@@ -34,7 +34,7 @@ fn named(radius: &Radius) -> BTreeSet<String> {
 }
 
 async fn the_radius_is_what_the_revocation_then_ends(world: World) {
-    let issuer = world.issuer.url().to_owned();
+    let issuer = world.issuer.url().clone();
     // From the smallest to the whole. User tokens are new each time: older ones may be barred.
     for pick in 0..6 {
         let (ticket, hand_over, _) = family(&world, &world.alice()).await;
