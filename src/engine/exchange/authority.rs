@@ -9,7 +9,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{presenter::Standing, target::Target};
 use crate::{
     engine::{
-        authenticate::Authenticated,
         refusal::{Ceiling, DetailsFault, Refusal, ScopeFault, TargetFault},
         snapshot::{Config, Snapshot},
         verify::foreign,
@@ -17,7 +16,7 @@ use crate::{
     model::{
         authority::{Authority, Entry, ToolName, Tools},
         ceiling::{Ceiling as Rules, CeilingEntry, Excess},
-        client::Edge,
+        client::{Client, Edge},
         constraint::Arguments,
         issuer::{ForeignKind, ForeignScope, TrustedIssuer},
         resource::{Enforces, Resource, Tool},
@@ -50,7 +49,7 @@ enum SourceOf<'a> {
 /// Works out the authority, or refuses.
 pub fn judge(
     snapshot: &Snapshot,
-    client: &Authenticated,
+    client: &Client,
     standing: &Standing<'_>,
     target: &Target<'_>,
     asked: &Wanted,
@@ -287,7 +286,7 @@ fn enabled_resource<'a>(config: &'a Config, at: &Uri) -> Result<&'a Arc<Resource
 /// Holds one entry against every ceiling.
 fn under(
     config: &Config,
-    client: &Authenticated,
+    client: &Client,
     source: &SourceOf<'_>,
     target: &Target<'_>,
     (location, entry): (&Uri, &Entry),
@@ -299,10 +298,10 @@ fn under(
         SourceOf::Parent(parent, claims) => within_parent(resource, parent, claims, entry)?,
         SourceOf::Own => {}
     }
-    let agent = client.client().agent.as_ref().ok_or(Refusal::GrantNotAllowed)?;
+    let agent = client.agent.as_ref().ok_or(Refusal::GrantNotAllowed)?;
     let allowance = match source {
         SourceOf::Own => &agent.own_allowance,
-        SourceOf::Parent(_, claims) if claims.own && claims.client == client.client().id => {
+        SourceOf::Parent(_, claims) if claims.own && claims.client == client.id => {
             &agent.own_allowance
         }
         SourceOf::Parent(..) | SourceOf::Rules(_) => &agent.allowance,
@@ -387,7 +386,7 @@ pub fn covers(scope: &Scope, tool: &Tool) -> bool {
 /// the owner of the audience.
 fn edge<'a>(
     config: &'a Config,
-    client: &Authenticated,
+    client: &Client,
     target: &Target<'a>,
     location: &Uri,
 ) -> Result<Option<&'a Edge>, Refusal> {
@@ -395,7 +394,7 @@ fn edge<'a>(
         Target::Agent(_, _, edge) => Ok(Some(edge)),
         Target::Resource(resource) if resource.uri == *location => Ok(None),
         Target::Resource(resource) => {
-            config.edge(&client.client().id, &resource.owner).map(Some).ok_or(Refusal::NoEdge)
+            config.edge(&client.id, &resource.owner).map(Some).ok_or(Refusal::NoEdge)
         }
     }
 }
