@@ -87,7 +87,7 @@ pub fn judge(snapshot: &Snapshot, asked: &Introspection<'_>, now: Timestamp) -> 
     };
     let question =
         decide::Question { id: asked.id, tool: &call.tool, arguments: call.arguments.as_deref() };
-    let decision = decide::decide(snapshot, claims, &resource, &question);
+    let decision = decide::decide(snapshot, claims, &resource, &question, &mut decide::Untraced);
     let event = decision_event(snapshot, asked, (claims, &resource), &decision, now);
     if !decision.allow {
         let hint = hint(&snapshot.config, claims, &resource, &decision);

@@ -78,6 +78,71 @@ impl Reason {
     }
 }
 
+/// The steps by which a call is decided, in their order. The first that fails decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// The token is live: not expired, not revoked, nobody in its chain disabled.
+    TokenLive,
+    /// The token is for a resource of the client that asks.
+    MeantForCaller,
+    /// The resource has a tool of this name.
+    ToolRegistered,
+    /// The tool is enabled.
+    ToolEnabled,
+    /// The tool is the one it was when the authority was given.
+    ToolUnchanged,
+    /// Authority over the tool was not revoked since.
+    ToolNotRevoked,
+    /// The delegation has an entry for this resource.
+    ResourceDelegated,
+    /// The entry names the tool, or names none.
+    ToolNamed,
+    /// The entry holds every scope that the tool needs.
+    ScopesHeld,
+    /// The tool is named, or its effect is one that scopes alone cover.
+    EffectCovered,
+    /// The arguments are an object in strict JSON.
+    ArgumentsReadable,
+    /// The arguments are what the entry permits.
+    Constraints,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Step; 12] = [
+        Step::TokenLive,
+        Step::MeantForCaller,
+        Step::ToolRegistered,
+        Step::ToolEnabled,
+        Step::ToolUnchanged,
+        Step::ToolNotRevoked,
+        Step::ResourceDelegated,
+        Step::ToolNamed,
+        Step::ScopesHeld,
+        Step::EffectCovered,
+        Step::ArgumentsReadable,
+        Step::Constraints,
+    ];
+
+    /// The machine code.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Step::TokenLive => "token_live",
+            Step::MeantForCaller => "meant_for_caller",
+            Step::ToolRegistered => "tool_registered",
+            Step::ToolEnabled => "tool_enabled",
+            Step::ToolUnchanged => "tool_unchanged",
+            Step::ToolNotRevoked => "tool_not_revoked",
+            Step::ResourceDelegated => "resource_delegated",
+            Step::ToolNamed => "tool_named",
+            Step::ScopesHeld => "scopes_held",
+            Step::EffectCovered => "effect_covered",
+            Step::ArgumentsReadable => "arguments_readable",
+            Step::Constraints => "constraints",
+        }
+    }
+}
+
 /// The answer about one call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
