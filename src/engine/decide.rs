@@ -1,8 +1,8 @@
 //! The one decision function: may this token's holder make this call, now?
 //!
-//! Order (design section 6): token live and meant for the caller (checked before, by the door) →
-//! tool registered, enabled, the one it was at mint → scopes → constraints → allow. Any doubt is a
-//! deny.
+//! Order (design section 6): token live and meant for the caller (checked before, in `call`) →
+//! subject, if one is named → tool registered, enabled, the one it was at mint → scopes →
+//! constraints → allow. Any doubt is a deny.
 //!
 //! Every step goes through a [`Trace`]. The doors take [`Untraced`], which is nothing at all once
 //! compiled; `explain` takes one that remembers. So what is explained is what was decided.
@@ -32,8 +32,10 @@ pub fn decide<T: Trace>(
     trace: &mut T,
 ) -> Decision {
     let tool = resource.tools.get(call.tool);
+    let about = holds(is_about(call, claims), Reason::SubjectMismatch);
     let verdict = trace
-        .sees(Step::ToolRegistered, tool.ok_or(denial(Reason::ToolUnknown)))
+        .sees(Step::SubjectMatches, about)
+        .and_then(|()| trace.sees(Step::ToolRegistered, tool.ok_or(denial(Reason::ToolUnknown))))
         .and_then(|tool| permits(snapshot, claims, (resource, tool), call.arguments, trace));
     let (reason, argument) = match verdict {
         Ok(()) => (Reason::Permitted, None),
@@ -54,6 +56,8 @@ pub fn decide<T: Trace>(
 pub struct Question<'a> {
     /// A fresh id.
     pub id: DecisionId,
+    /// Whom the caller takes the token to be for, where it says so.
+    pub subject: Option<&'a str>,
     /// The tool, exactly as named in the call.
     pub tool: &'a str,
     /// The arguments as JSON text; `None` when there are none.
@@ -85,6 +89,11 @@ impl Trace for Untraced {}
 
 const fn denial(reason: Reason) -> Denial {
     Denial { reason, argument: None }
+}
+
+/// CZ-3: a door that names a subject names the token's.
+fn is_about(call: &Question<'_>, claims: &OurClaims) -> bool {
+    call.subject.is_none_or(|subject| *subject == *claims.sub)
 }
 
 fn permits<T: Trace>(

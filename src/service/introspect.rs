@@ -1,12 +1,15 @@
 //! The introspection endpoint: no database is read, and a write is waited for only where an allow
 //! must be on record before it is answered.
 
-use super::{Deputy, Failure, Fault, token::Caller};
+use super::{Deputy, Failure, decide::Settled, token::Caller};
 use crate::{
-    base::id::DecisionId,
-    engine::introspect::{self, Introspection, Verdict},
+    engine::{
+        call::{Asked, Decided},
+        denial,
+        snapshot::Snapshot,
+    },
     oauth::{
-        introspection::{INACTIVE, Question},
+        introspection::{self, INACTIVE, Question},
         params::ParamError,
     },
 };
@@ -23,24 +26,30 @@ impl Deputy {
         let question = question.map_err(Failure::Malformed)?;
         let snapshot = self.snapshot();
         let token = self.0.memo.ours(&snapshot.config, question.token.expose(), now).ok();
-        let asked = Introspection {
+        let asked = Asked {
             caller: &client,
             token: token.as_deref(),
-            question: &question,
-            id: DecisionId::from_bytes(self.random().bytes().map_err(Fault::from)?),
+            resource: question.resource.as_deref(),
+            subject: None,
+            call: question.call.as_ref(),
+            id: self.decision_id()?,
         };
-        match introspect::judge(&snapshot, &asked, now) {
-            Verdict::Inactive => Ok(INACTIVE.to_owned()),
-            Verdict::Active(answer) => Ok(answer),
-            Verdict::Decided(answer, event) => {
-                self.store().writer().journal(*event);
-                Ok(answer)
+        let settled = self.decide(&snapshot, &asked, now).await?;
+        Ok(match settled {
+            Settled::Inactive => INACTIVE.to_owned(),
+            Settled::Live(held) => {
+                introspection::active(&snapshot.config.issuer, held.claims, None)
             }
-            Verdict::Tentative(tentative) => {
-                let event = tentative.event().clone();
-                let committed = self.store().writer().decide(event).await?;
-                Ok(tentative.settle(committed))
-            }
-        }
+            Settled::Decided(decided) => tell(&snapshot, &decided),
+        })
     }
+}
+
+fn tell(snapshot: &Snapshot, decided: &Decided<'_>) -> String {
+    let (claims, decision) = (decided.held().claims, decided.decision());
+    if decision.allow {
+        return introspection::active(&snapshot.config.issuer, claims, Some(decision));
+    }
+    let hint = denial::hint(&snapshot.config, decided);
+    introspection::denied(claims, decision, hint.as_ref())
 }
