@@ -8,7 +8,7 @@ use super::{
         AdminCommand, AuditArgs, AuditVerb, ClientVerb, Connection, DelegationArgs, DelegationVerb,
         EdgeVerb, IssuerVerb, KeyVerb, ResourceVerb, RevokeVerb, SecretVerb, ToolVerb, Whole,
     },
-    compose,
+    compose, explained,
     out::Out,
     show,
 };
@@ -76,6 +76,9 @@ async fn dispatch(
             open(&noun.connection, env, out)?.delegation(noun.verb).await
         }
         AdminCommand::Revoke(noun) => open(&noun.connection, env, out)?.revoke(noun.verb).await,
+        AdminCommand::Explain(args) => {
+            open(&args.connection, env, out)?.explain(&args.decision).await
+        }
         AdminCommand::Key(noun) => open(&noun.connection, env, out)?.key(noun.verb).await,
         AdminCommand::Audit(noun) => {
             return open(&noun.connection, env, out)?.audit(noun.verb).await;
@@ -278,6 +281,15 @@ impl Session<'_> {
                 Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
         }
+    }
+
+    async fn explain(&mut self, decision: &str) -> Result<(), Trouble> {
+        let answer = self.ask(Request::get(&["decisions", decision])).await?;
+        let explained = object(&answer)?;
+        if !self.shown_as_json(&answer) {
+            explained::decision(explained, self.out);
+        }
+        Ok(())
     }
 
     async fn events(&mut self, args: AuditArgs) -> Result<(), Trouble> {

@@ -85,6 +85,55 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Whether the grant is what is missing: another one would have allowed the call.
+    pub const fn is_of_the_grant(self) -> bool {
+        match self {
+            Reason::ScopeMissing
+            | Reason::ToolNotDelegated
+            | Reason::ArgumentNotPermitted
+            | Reason::ArgumentMissing
+            | Reason::ArgumentUnexpected => true,
+            Reason::Permitted
+            | Reason::SubjectMismatch
+            | Reason::ToolUnknown
+            | Reason::ToolDisabled
+            | Reason::ToolChanged
+            | Reason::ToolRevoked
+            | Reason::ArgumentsMalformed => false,
+        }
+    }
+
+    /// What an administrator can do about a denial.
+    pub const fn remedy(self) -> Option<&'static str> {
+        match self {
+            Reason::Permitted => None,
+            Reason::SubjectMismatch => {
+                Some("the server that asks must name the subject of the token, or none")
+            }
+            Reason::ToolUnknown => Some("import the tools of the resource, or mend the name"),
+            Reason::ToolDisabled => Some("enable the tool"),
+            Reason::ToolChanged => {
+                Some("look at how the tool changed; a delegation made since then may call it")
+            }
+            Reason::ToolRevoked => {
+                Some("a delegation from a user token that is newer than the revocation may call it")
+            }
+            Reason::ScopeMissing
+            | Reason::ToolNotDelegated
+            | Reason::ArgumentNotPermitted
+            | Reason::ArgumentMissing
+            | Reason::ArgumentUnexpected => Some(
+                "if the agent should make this call, it must ask for the grant; `deputy simulate` \
+                 tells whether every ceiling would let it",
+            ),
+            Reason::ArgumentsMalformed => {
+                Some("the server must send the arguments as one JSON object, no name twice")
+            }
+        }
+    }
+}
+
 /// The steps by which a call is decided, in their order. The first that fails decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
@@ -133,6 +182,24 @@ impl Step {
         Step::ArgumentsReadable,
         Step::Constraints,
     ];
+
+    /// Whether it cannot be told without the values of the arguments.
+    pub const fn looks_at_arguments(self) -> bool {
+        match self {
+            Step::ArgumentsReadable | Step::Constraints => true,
+            Step::TokenLive
+            | Step::MeantForCaller
+            | Step::SubjectMatches
+            | Step::ToolRegistered
+            | Step::ToolEnabled
+            | Step::ToolUnchanged
+            | Step::ToolNotRevoked
+            | Step::ResourceDelegated
+            | Step::ToolNamed
+            | Step::ScopesHeld
+            | Step::EffectCovered => false,
+        }
+    }
 
     /// The machine code.
     pub const fn as_str(self) -> &'static str {

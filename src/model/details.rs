@@ -134,7 +134,8 @@ fn constraint_from_json(value: &Value, at: &str) -> Result<Constraint, Fault> {
     }
 }
 
-fn constraint_to_json(constraint: &Constraint) -> Object {
+/// Writes one constraint, as it stands behind an argument's name.
+pub fn constraint_to_json(constraint: &Constraint) -> Object {
     let kind = |kind: &str| ("constraint_type", Value::from(kind));
     match constraint {
         Constraint::Exact(value) => [kind("exact"), ("value", value.clone())].into_iter().collect(),

@@ -283,6 +283,7 @@ fn issued_event(
         decision: None,
         error: None,
         revision: claims.revision,
+        arguments: None,
         detail: Vec::new(),
     }
 }

@@ -146,11 +146,7 @@ fn may_act(
 
 /// Every exchange of one foreign token by one agent is one transaction: a keyed hash, so that the
 /// name says nothing about the token.
-pub fn transaction(
-    config: &Config,
-    client: &Client,
-    claims: &ForeignClaims,
-) -> TransactionId {
+pub fn transaction(config: &Config, client: &Client, claims: &ForeignClaims) -> TransactionId {
     TransactionId::from_bytes(config.macs.transaction.tag16(&[
         claims.subject.issuer.as_bytes(),
         claims.token_id.as_bytes(),

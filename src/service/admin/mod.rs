@@ -5,6 +5,7 @@
 mod changes;
 mod clients;
 mod documents;
+mod explain;
 mod keys;
 mod records;
 mod revocations;
@@ -14,6 +15,7 @@ pub use self::{
     changes::{Expected, Written},
     clients::{NewSecret, SecretSummary},
     documents::{DocumentPage, Kind, Sent, Stored, Whole},
+    explain::{Again, Explained, Gone},
     keys::{KeyState, KeyView},
     records::DelegationView,
     revocations::Order,

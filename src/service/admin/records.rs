@@ -92,7 +92,8 @@ impl Deputy {
     }
 }
 
-fn claims_of(snapshot: &Snapshot, stored: &StoredDelegation) -> Option<OurClaims> {
+/// What a stored delegation's token says; `None` if it was signed for another issuer.
+pub(super) fn claims_of(snapshot: &Snapshot, stored: &StoredDelegation) -> Option<OurClaims> {
     let typ = match stored.kind {
         OurKind::HandOver => claims::TYP_HAND_OVER,
         OurKind::Call | OurKind::Agent => claims::TYP_ACCESS_TOKEN,
