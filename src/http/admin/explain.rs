@@ -6,7 +6,7 @@ use super::{
     lookups::{event_json, hop_json},
 };
 use crate::{
-    base::{compose::ObjectWriter, id::DecisionId},
+    base::{compose::ObjectWriter, id::DecisionId, json::Value},
     engine::explain::{Explanation, Limit, Outcome},
     model::call::{Reason, Step},
     service::{
@@ -75,7 +75,7 @@ fn limit_json(limit: &Limit) -> String {
     let writer = ObjectWriter::new()
         .text("argument", &limit.argument)
         .raw("constraint", &limit.constraint.to_json())
-        .maybe_raw("value", limit.value.as_ref().map(|value| value.to_json()).as_deref());
+        .maybe_raw("value", limit.value.as_ref().map(Value::to_json).as_deref());
     match limit.permits {
         Some(permits) => writer.flag("permits", permits).finish(),
         None => writer.finish(),
