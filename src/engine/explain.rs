@@ -15,14 +15,15 @@ use crate::{
     base::{
         id::{ClientId, DecisionId},
         json::{Object, Value},
+        text::pointer as below,
         time::Timestamp,
     },
     model::{
         authority::{Authority, Entry, ToolName, Tools},
         call::{Reason, Step},
-        constraint::{Arguments, Constraint, Shape},
+        constraint::{Argument, Arguments, Constraint, Shape},
         details,
-        resource::{Resource, Tool},
+        resource::Resource,
         token::{OurClaims, OurKind},
     },
     oauth,
@@ -108,7 +109,7 @@ pub struct Limit {
     pub constraint: Value,
     /// The value, where it is known.
     pub value: Option<Value>,
-    /// Whether the constraint permits the value; `None` where there is no value to look at.
+    /// Whether the constraint permits the value, or its absence; `None` where neither is known.
     pub permits: Option<bool>,
 }
 
@@ -239,8 +240,9 @@ fn without_values(case: &Case<'_>, resource: &Resource, seen: &mut Seen) -> Opti
 }
 
 fn refused(shape: &Shape, values: &Object) -> Option<String> {
-    let refuses = |(pointer, constraint): &(String, &Constraint)| {
-        kept::at_pointer(values, pointer).is_some_and(|value| !constraint.check(value))
+    let refuses = |(pointer, argument): &(String, &Argument)| {
+        let value = kept::at_pointer(values, pointer);
+        value.is_some() && !argument.permits(value)
     };
     shape.pointers().into_iter().find(refuses).map(|(pointer, _)| pointer)
 }
@@ -255,17 +257,18 @@ fn permitted<'a>(case: &Case<'a>, resource: &Resource) -> Option<&'a Arguments> 
 
 fn limits(permitted: Option<&Arguments>, arguments: Known<'_>) -> Vec<Limit> {
     let Some(Arguments::Closed(shape)) = permitted else { return Vec::new() };
-    let values = match arguments {
-        Known::Whole(values) | Known::Partly(values) => Some(values),
-        Known::Nothing => None,
+    let (values, whole) = match arguments {
+        Known::Whole(values) => (Some(values), true),
+        Known::Partly(values) => (Some(values), false),
+        Known::Nothing => (None, false),
     };
-    let limit = |(argument, constraint): (String, &Constraint)| {
-        let value = values.and_then(|values| kept::at_pointer(values, &argument));
+    let limit = |(pointer, argument): (String, &Argument)| {
+        let value = values.and_then(|values| kept::at_pointer(values, &pointer));
         Limit {
-            permits: value.map(|value| constraint.check(value)),
+            permits: (whole || value.is_some()).then(|| argument.permits(value)),
             value: value.cloned(),
-            constraint: details::constraint_to_json(constraint).into(),
-            argument,
+            constraint: details::argument_to_json(argument).into(),
+            argument: pointer,
         }
     };
     shape.pointers().into_iter().map(limit).collect()
@@ -281,20 +284,19 @@ fn is_curable(reason: &str) -> bool {
 fn smallest_grant(case: &Case<'_>, resource: &Resource) -> Option<String> {
     let Known::Whole(arguments) = case.arguments else { return None };
     let tool = resource.tools.get(case.tool)?;
-    let entry = exactly(tool, arguments)?;
+    let tools = Tools::Named([(tool.name.clone(), exactly(arguments)?)].into());
+    let entry = Entry { scope: tool.scopes.clone(), tools };
     let authority = Authority::new([(resource.uri.clone(), entry)].into());
     Some(oauth::details::write(&authority))
 }
 
-/// The entry that permits one tool with one set of arguments. A call without arguments is only
-/// named by one that permits any.
-pub fn exactly(tool: &Tool, arguments: &Object) -> Option<Entry> {
-    let mut shape = Shape::default();
-    for (name, value) in arguments.iter() {
-        let pointer = crate::base::text::pointer("", name);
-        shape.constrain(&pointer, Constraint::Exact(value.clone())).ok()?;
+/// What permits exactly these arguments. None at all can only be permitted together with any.
+pub fn exactly<C>(arguments: &Object) -> Option<Arguments<C>> {
+    if arguments.is_empty() {
+        return Some(Arguments::Any);
     }
-    let arguments = if arguments.is_empty() { Arguments::Any } else { Arguments::Closed(shape) };
-    let tools = Tools::Named([(tool.name.clone(), arguments)].into());
-    Some(Entry { scope: tool.scopes.clone(), tools })
+    let named = arguments.iter().map(|(name, value)| {
+        (below("", name), Argument::Required(Constraint::Exact(value.clone())))
+    });
+    Shape::of(named).ok().map(Arguments::Closed)
 }
