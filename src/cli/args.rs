@@ -12,7 +12,9 @@ pub use self::{
         ClientArgs, ClientVerb, EdgeArgs, EdgeVerb, ImportArgs, IssuerArgs, IssuerVerb,
         ResourceArgs, ResourceVerb, SecretVerb, ToolVerb,
     },
-    lookups::{AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, KeyVerb, RevokeVerb},
+    lookups::{
+        AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, ExplainArgs, KeyVerb, RevokeVerb,
+    },
 };
 use crate::config::Overrides;
 
@@ -121,6 +123,8 @@ pub enum AdminCommand {
     Delegation(Noun<DelegationVerb>),
     /// End delegations and bar their sources, before this command returns
     Revoke(RevokeNoun),
+    /// Why a call was decided as it was: every step, and what would have been enough
+    Explain(ExplainArgs),
     /// The audit log
     Audit(Noun<AuditVerb>),
     /// Our signing keys

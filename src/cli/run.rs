@@ -9,7 +9,7 @@ use super::{
         EdgeVerb, IssuerVerb, KeyVerb, ResourceVerb, RevokeNoun, RevokeVerb, SecretVerb, ToolVerb,
         Whole,
     },
-    compose,
+    compose, explained,
     out::Out,
     show,
 };
@@ -80,6 +80,9 @@ async fn dispatch(
             let mut session = open(&noun.connection, env, out)?;
             let order = session.order(noun.verb).await?;
             if dry_run { session.rehearse(order).await } else { session.end(order).await }
+        }
+        AdminCommand::Explain(args) => {
+            open(&args.connection, env, out)?.explain(&args.decision).await
         }
         AdminCommand::Key(noun) => open(&noun.connection, env, out)?.key(noun.verb).await,
         AdminCommand::Audit(noun) => {
@@ -294,6 +297,15 @@ impl Session<'_> {
                 Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
         }
+    }
+
+    async fn explain(&mut self, decision: &str) -> Result<(), Trouble> {
+        let answer = self.ask(Request::get(&["decisions", decision])).await?;
+        let explained = object(&answer)?;
+        if !self.shown_as_json(&answer) {
+            explained::decision(explained, self.out);
+        }
+        Ok(())
     }
 
     async fn events(&mut self, args: AuditArgs) -> Result<(), Trouble> {

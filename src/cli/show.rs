@@ -187,7 +187,8 @@ fn rows(headings: &[&str], items: &[Value], row: impl Fn(&Object) -> Vec<String>
     out.table(headings, &rows);
 }
 
-fn text(object: &Object, name: &str) -> String {
+/// A member, as it reads.
+pub fn text(object: &Object, name: &str) -> String {
     match object.get(name) {
         None => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),
@@ -206,7 +207,8 @@ fn state(object: &Object) -> String {
     if enabled { "enabled".to_owned() } else { "disabled".to_owned() }
 }
 
-fn moment(object: &Object, name: &str) -> String {
+/// A moment, in UTC.
+pub fn moment(object: &Object, name: &str) -> String {
     object.get(name).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), civil)
 }
 

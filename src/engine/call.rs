@@ -6,17 +6,16 @@
 //! Whoever renders a decision needs a [`Decided`], and only this file makes one: an allow that must
 //! be on record first cannot be told before it is.
 
-use std::sync::Arc;
-
 use super::{
     authenticate::Authenticated,
     decide,
     exchange::mint,
+    kept,
     snapshot::{Config, Snapshot},
     verify::Verified,
 };
 use crate::{
-    base::{id::DecisionId, json, time::Timestamp},
+    base::{id::DecisionId, time::Timestamp},
     model::{
         call::{Call, Decision},
         event::{Committed, Event, Kind, Outcome},
@@ -113,7 +112,8 @@ pub fn judge<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> J
         tool: &call.tool,
         arguments: call.arguments.as_deref(),
     };
-    let decision = decide::decide(snapshot, held.claims, held.resource, &question);
+    let decision =
+        decide::decide(snapshot, held.claims, held.resource, &question, &mut decide::Untraced);
     let event = event(snapshot, asked, held, &decision, now);
     let first = decision.allow && decision.effect.is_none_or(Effect::is_committed_first);
     let decided = Decided { held, decision };
@@ -152,6 +152,7 @@ fn event(
     now: Timestamp,
 ) -> Event {
     let Held { claims, resource } = held;
+    let kept = kept::keep(asked, resource, decision);
     Event {
         at: now,
         kind: Kind::Decision,
@@ -169,34 +170,7 @@ fn event(
         decision: Some(decision.id),
         error: None,
         revision: snapshot.revision,
-        detail: kept(asked.call, resource, decision),
+        arguments: kept.how_much,
+        detail: kept.detail,
     }
-}
-
-/// What an operator may read about the call later: the argument it failed on, and the values that
-/// the tool's registration says may be kept.
-fn kept(call: Option<&Call>, resource: &Resource, decision: &Decision) -> Vec<(Arc<str>, String)> {
-    let mut detail: Vec<(Arc<str>, String)> = Vec::new();
-    if let Some(argument) = &decision.argument {
-        detail.push(("argument".into(), argument.clone()));
-    }
-    let tool = decision.tool.as_ref().and_then(|name| resource.tools.get(name));
-    let arguments = call
-        .and_then(|call| call.arguments.as_deref())
-        .and_then(|text| json::parse(text.as_bytes(), &json::Limits::DEFAULT).ok());
-    let arguments = arguments.as_ref().and_then(json::Value::as_object);
-    for pointer in tool.iter().flat_map(|tool| &tool.keep_arguments) {
-        if let Some(value) = arguments.and_then(|object| at_pointer(object, pointer)) {
-            detail.push((format!("arguments{pointer}").into(), value.to_json()));
-        }
-    }
-    detail
-}
-
-/// The value at a JSON Pointer (RFC 6901) that leads through objects only.
-fn at_pointer<'a>(object: &'a json::Object, pointer: &str) -> Option<&'a json::Value> {
-    let segments = pointer.strip_prefix('/')?.split('/');
-    let mut segments = segments.map(|segment| segment.replace("~1", "/").replace("~0", "~"));
-    let first = object.get(&segments.next()?)?;
-    segments.try_fold(first, |value, segment| value.as_object()?.get(&segment))
 }

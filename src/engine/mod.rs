@@ -10,6 +10,8 @@ pub mod call;
 pub mod decide;
 pub mod denial;
 pub mod exchange;
+pub mod explain;
+pub mod kept;
 pub mod refusal;
 pub mod revoke;
 pub mod snapshot;

@@ -85,6 +85,142 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Whether the grant is what is missing: another one would have allowed the call.
+    pub const fn is_of_the_grant(self) -> bool {
+        match self {
+            Reason::ScopeMissing
+            | Reason::ToolNotDelegated
+            | Reason::ArgumentNotPermitted
+            | Reason::ArgumentMissing
+            | Reason::ArgumentUnexpected => true,
+            Reason::Permitted
+            | Reason::SubjectMismatch
+            | Reason::ToolUnknown
+            | Reason::ToolDisabled
+            | Reason::ToolChanged
+            | Reason::ToolRevoked
+            | Reason::ArgumentsMalformed => false,
+        }
+    }
+
+    /// What an administrator can do about a denial.
+    pub const fn remedy(self) -> Option<&'static str> {
+        match self {
+            Reason::Permitted => None,
+            Reason::SubjectMismatch => {
+                Some("the server that asks must name the subject of the token, or none")
+            }
+            Reason::ToolUnknown => Some("import the tools of the resource, or mend the name"),
+            Reason::ToolDisabled => Some("enable the tool"),
+            Reason::ToolChanged => {
+                Some("look at how the tool changed; a delegation made since then may call it")
+            }
+            Reason::ToolRevoked => {
+                Some("a delegation from a user token that is newer than the revocation may call it")
+            }
+            Reason::ScopeMissing
+            | Reason::ToolNotDelegated
+            | Reason::ArgumentNotPermitted
+            | Reason::ArgumentMissing
+            | Reason::ArgumentUnexpected => Some(
+                "if the agent should make this call, it must ask for the grant; `deputy simulate` \
+                 tells whether every ceiling would let it",
+            ),
+            Reason::ArgumentsMalformed => {
+                Some("the server must send the arguments as one JSON object, no name twice")
+            }
+        }
+    }
+}
+
+/// The steps by which a call is decided, in their order. The first that fails decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// The token is live: not expired, not revoked, nobody in its chain disabled.
+    TokenLive,
+    /// The token is for a resource of the client that asks.
+    MeantForCaller,
+    /// The subject that the asking client names, if it names one, is the token's.
+    SubjectMatches,
+    /// The resource has a tool of this name.
+    ToolRegistered,
+    /// The tool is enabled.
+    ToolEnabled,
+    /// The tool is the one it was when the authority was given.
+    ToolUnchanged,
+    /// Authority over the tool was not revoked since.
+    ToolNotRevoked,
+    /// The delegation has an entry for this resource.
+    ResourceDelegated,
+    /// The entry names the tool, or names none.
+    ToolNamed,
+    /// The entry holds every scope that the tool needs.
+    ScopesHeld,
+    /// The tool is named, or its effect is one that scopes alone cover.
+    EffectCovered,
+    /// The arguments are an object in strict JSON.
+    ArgumentsReadable,
+    /// The arguments are what the entry permits.
+    Constraints,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Step; 13] = [
+        Step::TokenLive,
+        Step::MeantForCaller,
+        Step::SubjectMatches,
+        Step::ToolRegistered,
+        Step::ToolEnabled,
+        Step::ToolUnchanged,
+        Step::ToolNotRevoked,
+        Step::ResourceDelegated,
+        Step::ToolNamed,
+        Step::ScopesHeld,
+        Step::EffectCovered,
+        Step::ArgumentsReadable,
+        Step::Constraints,
+    ];
+
+    /// Whether it cannot be told without the values of the arguments.
+    pub const fn looks_at_arguments(self) -> bool {
+        match self {
+            Step::ArgumentsReadable | Step::Constraints => true,
+            Step::TokenLive
+            | Step::MeantForCaller
+            | Step::SubjectMatches
+            | Step::ToolRegistered
+            | Step::ToolEnabled
+            | Step::ToolUnchanged
+            | Step::ToolNotRevoked
+            | Step::ResourceDelegated
+            | Step::ToolNamed
+            | Step::ScopesHeld
+            | Step::EffectCovered => false,
+        }
+    }
+
+    /// The machine code.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Step::TokenLive => "token_live",
+            Step::MeantForCaller => "meant_for_caller",
+            Step::SubjectMatches => "subject_matches",
+            Step::ToolRegistered => "tool_registered",
+            Step::ToolEnabled => "tool_enabled",
+            Step::ToolUnchanged => "tool_unchanged",
+            Step::ToolNotRevoked => "tool_not_revoked",
+            Step::ResourceDelegated => "resource_delegated",
+            Step::ToolNamed => "tool_named",
+            Step::ScopesHeld => "scopes_held",
+            Step::EffectCovered => "effect_covered",
+            Step::ArgumentsReadable => "arguments_readable",
+            Step::Constraints => "constraints",
+        }
+    }
+}
+
 /// The answer about one call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {

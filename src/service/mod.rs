@@ -5,6 +5,7 @@ pub mod admin;
 pub mod audit;
 pub mod beat;
 pub mod decide;
+mod history;
 pub mod introspect;
 pub mod keys;
 pub mod memo;
@@ -89,6 +90,7 @@ struct Inner {
     secrets: VerifiedSecrets,
     memo: TokenMemo,
     refused: audit::Counters,
+    past: history::Past,
 }
 
 /// Something of ours failed. The source chain is for the log; callers learn that it was us.
@@ -174,6 +176,7 @@ impl Deputy {
             secrets: VerifiedSecrets::new(&ambient.random)?,
             memo: TokenMemo::default(),
             refused: audit::Counters::default(),
+            past: history::Past::default(),
             catching_up: tokio::sync::Mutex::new(()),
             configuring: tokio::sync::Mutex::new(()),
             snapshot: ArcSwap::from_pointee(snapshot),

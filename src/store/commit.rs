@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::model::{delegation::Delegation, event::Event};
 
 use super::{
+    KINDS_WITH_HISTORY,
     chain::{Chain, NewLink, hex},
     error::Error,
     record::{Sealed, Sealer},
@@ -23,6 +24,7 @@ struct Rows<'a> {
     delegations: Vec<DelegationRow>,
     revocations: Vec<RevocationRow>,
     documents: Vec<DocumentRow<'a>>,
+    versions: Vec<DocumentRow<'a>>,
     keys: Vec<KeyRow>,
     links: Vec<NewLink>,
     private: Vec<NewPrivate>,
@@ -78,7 +80,7 @@ pub(super) struct Sent {
 }
 
 /// The rows of one commit as JSON, table by table.
-pub(super) struct Tables([(&'static str, String); 7]);
+pub(super) struct Tables([(&'static str, String); 8]);
 
 impl Tables {
     fn of(rows: &Rows<'_>) -> serde_json::Result<Tables> {
@@ -86,6 +88,7 @@ impl Tables {
             ("delegations", serde_json::to_string(&rows.delegations)?),
             ("revocations", serde_json::to_string(&rows.revocations)?),
             ("documents", serde_json::to_string(&rows.documents)?),
+            ("versions", serde_json::to_string(&rows.versions)?),
             ("keys", serde_json::to_string(&rows.keys)?),
             ("links", serde_json::to_string(&rows.links)?),
             ("private", serde_json::to_string(&rows.private)?),
@@ -158,8 +161,11 @@ impl<'a> Draft<'a> {
         self.rows.revocations.push(row);
     }
 
-    /// Adds a document.
+    /// Adds a document, and the version that it makes if its kind has a history.
     pub fn document(&mut self, row: DocumentRow<'a>) {
+        if KINDS_WITH_HISTORY.contains(&row.kind) {
+            self.rows.versions.push(row);
+        }
         self.rows.documents.push(row);
     }
 

@@ -332,6 +332,18 @@ impl Pool {
         on!(Pool, self, db => read(sqlx::query_as(sql::DOCUMENTS).fetch_all(db)).await)
     }
 
+    pub async fn documents_at(&self, revision: i64) -> Result<Vec<StoredDocumentRow>, Error> {
+        on!(Pool, self, db => {
+            read(sqlx::query_as(sql::DOCUMENTS_AT).bind(revision).fetch_all(db)).await
+        })
+    }
+
+    pub async fn documents_lost_at(&self, revision: i64) -> Result<i64, Error> {
+        on!(Pool, self, db => {
+            read(sqlx::query_scalar(sql::DOCUMENTS_LOST_AT).bind(revision).fetch_one(db)).await
+        })
+    }
+
     pub async fn revocations(&self, after: i64, limit: i64) -> Result<Vec<RevocationRow>, Error> {
         on!(Pool, self, db => {
             read(sqlx::query_as(sql::REVOCATIONS_AFTER).bind(after).bind(limit).fetch_all(db)).await

@@ -80,8 +80,18 @@ pub struct Swept {
     pub delegations: u64,
     /// Revocations.
     pub revocations: u64,
+    /// Versions of documents.
+    pub versions: u64,
     /// Whether there is probably more: call again.
     pub more: bool,
+}
+
+/// Until when rows must have ended to be swept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SweepUntil {
+    pub delegations: Timestamp,
+    pub revocations: Timestamp,
+    pub versions: Timestamp,
 }
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -92,7 +102,7 @@ enum Change {
     Decide(Box<Decided>),
     Revoke(Box<Revoke>),
     Configure(Box<Configure>),
-    Sweep { delegations: Timestamp, revocations: Timestamp, reply: Reply<Swept> },
+    Sweep { until: SweepUntil, reply: Reply<Swept> },
     Flush { reply: Reply<()> },
     Close { reply: Reply<()> },
 }
@@ -187,12 +197,8 @@ impl Writer {
         self.ask(|reply| Change::Flush { reply }).await
     }
 
-    pub(super) async fn sweep(
-        &self,
-        delegations: Timestamp,
-        revocations: Timestamp,
-    ) -> Result<Swept, Error> {
-        self.ask(|reply| Change::Sweep { delegations, revocations, reply }).await
+    pub(super) async fn sweep(&self, until: SweepUntil) -> Result<Swept, Error> {
+        self.ask(|reply| Change::Sweep { until, reply }).await
     }
 
     pub(super) async fn close(&self) -> Result<(), Error> {

@@ -17,6 +17,7 @@ mod chain;
 mod client_auth;
 mod decision;
 mod exchange;
+mod explain;
 mod introspect;
 mod keys;
 mod metadata;

@@ -212,6 +212,7 @@ fn event(seconds: i64, kind: Kind, outcome: Outcome) -> Event {
         decision: None,
         error: None,
         revision: 0,
+        arguments: None,
         detail: vec![("argument".into(), "A-17 \u{0} \"quoted\"".into())],
     }
 }

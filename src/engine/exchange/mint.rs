@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    Exchange, OwnRequest, Tentative, authority::Granted, presenter::Standing, target::Target,
+    Grown, OwnRequest, Tentative, authority::Granted, presenter::Standing, target::Target,
 };
 use crate::{
     base::{
@@ -43,14 +43,14 @@ pub const MAX_HAND_OVER_BYTES: usize = 16_384;
 const JWS_OVERHEAD_BYTES: usize = 560;
 
 /// The token that an exchange yields.
-pub fn child(
+pub(super) fn child(
     snapshot: &Snapshot,
-    exchange: &Exchange<'_>,
-    (standing, target): (&Standing<'_>, &Target<'_>),
+    grown: &Grown<'_>,
+    target: &Target<'_>,
     granted: Granted,
     now: Timestamp,
 ) -> Result<Tentative, Refusal> {
-    let client = exchange.client.client();
+    let Grown { client, standing, .. } = grown;
     let base = match standing {
         Standing::Root { claims, issuer, txn } => {
             root_claims(claims, sub_text(claims, issuer), *txn, (&client.id, snapshot.revision))
@@ -65,14 +65,14 @@ pub fn child(
     let us = Actor { issuer: Arc::clone(&snapshot.config.issuer), sub: client.id.as_str().into() };
     let chain = chain(&base, us, keeps_chain, target)?;
     let mut path = base.path.clone();
-    path.push(exchange.id);
+    path.push(grown.id);
     if path.len() > OurClaims::MAX_PATH {
         return Err(Refusal::TooDeep);
     }
     let (kind, audience, ttl) = addressed(target);
     let mut expires_at = now.plus(ttl).min(base.expires_at);
-    if let Some(actor) = exchange.actor {
-        expires_at = expires_at.min(actor.get().expires_at);
+    if let Some(end) = grown.ends_with {
+        expires_at = expires_at.min(end);
     }
     if expires_at <= now {
         // Within the leeway for its issuer's clock, but nothing can be made of it any more.
@@ -92,7 +92,7 @@ pub fn child(
         ..base
     };
     let source = parent.map_or(Source::Foreign, Source::Delegation);
-    tentative(snapshot, claims, source, exchange.client.via(), now)
+    tentative(snapshot, claims, source, grown.via, now)
 }
 
 /// A root delegation under the agent's own allowance.
@@ -285,6 +285,7 @@ fn issued_event(
         decision: None,
         error: None,
         revision: claims.revision,
+        arguments: None,
         detail: Vec::new(),
     }
 }

@@ -16,6 +16,7 @@ pub mod target;
 
 use std::sync::Arc;
 
+use self::presenter::Standing;
 use super::{
     authenticate::Authenticated,
     refusal::Refusal,
@@ -28,6 +29,7 @@ use crate::{
         time::Timestamp,
     },
     model::{
+        client::Client,
         delegation::{Delegation, Receipt},
         event::{Event, Kind, Outcome},
         signing::SigningAlgorithm,
@@ -56,6 +58,23 @@ pub struct Exchange<'a> {
     pub actor: Option<&'a Verified<OurClaims>>,
     /// What should come out.
     pub wanted: &'a Wanted,
+    /// A fresh id.
+    pub id: DelegationId,
+}
+
+/// An exchange whose proofs were looked at: who, on what ground, for what.
+#[derive(Debug)]
+pub(super) struct Grown<'a> {
+    /// Who asks.
+    pub client: &'a Client,
+    /// What proved it.
+    pub via: &'static str,
+    /// Why it may present what it presents.
+    pub standing: Standing<'a>,
+    /// What should come out.
+    pub wanted: &'a Wanted,
+    /// The end of the actor token's life, where one was sent.
+    pub ends_with: Option<Timestamp>,
     /// A fresh id.
     pub id: DelegationId,
 }
@@ -113,12 +132,30 @@ pub fn judge(
     if let Some(actor) = exchange.actor {
         verify::actor::judge(snapshot, exchange.client, actor, now).map_err(Refusal::ActorToken)?;
     }
-    let standing = presenter::judge(snapshot, exchange, now)?;
-    let target = target::judge(snapshot, exchange.wanted, exchange.client, &standing)?;
-    presenter::not_barred_at(snapshot, &standing, &target)?;
-    let granted = authority::judge(snapshot, exchange.client, &standing, &target, exchange.wanted)?;
-    presenter::not_barred_within(snapshot, &standing, &granted.authority)?;
-    mint::child(snapshot, exchange, (&standing, &target), granted, now)
+    let grown = Grown {
+        client: exchange.client.client(),
+        via: exchange.client.via(),
+        standing: presenter::judge(snapshot, exchange, now)?,
+        wanted: exchange.wanted,
+        ends_with: exchange.actor.map(|actor| actor.get().expires_at),
+        id: exchange.id,
+    };
+    grow(snapshot, &grown, now)
+}
+
+/// The rest of the path, once it is known on what ground who presents what. Proves nothing: what
+/// comes out is good for nothing until it was signed and committed.
+pub(super) fn grow(
+    snapshot: &Snapshot,
+    grown: &Grown<'_>,
+    now: Timestamp,
+) -> Result<Tentative, Refusal> {
+    let Grown { client, standing, wanted, .. } = grown;
+    let target = target::judge(snapshot, wanted, client, standing)?;
+    presenter::not_barred_at(snapshot, standing, &target)?;
+    let granted = authority::judge(snapshot, client, standing, &target, wanted)?;
+    presenter::not_barred_within(snapshot, standing, &granted.authority)?;
+    mint::child(snapshot, grown, &target, granted, now)
 }
 
 /// Judges `client_credentials`: `sub` is the client itself, and nobody acts for it.
@@ -133,9 +170,9 @@ pub fn judge_own(
     if own.wanted.targets.is_empty() {
         return mint::agent_token(snapshot, own, now);
     }
-    let standing = presenter::Standing::Own;
-    let target = target::judge(snapshot, own.wanted, own.client, &standing)?;
-    let granted = authority::judge(snapshot, own.client, &standing, &target, own.wanted)?;
+    let standing = Standing::Own;
+    let target = target::judge(snapshot, own.wanted, own.client.client(), &standing)?;
+    let granted = authority::judge(snapshot, own.client.client(), &standing, &target, own.wanted)?;
     mint::own_root(snapshot, own, &target, granted, now)
 }
 
@@ -157,7 +194,7 @@ pub fn refused(
         Some(SubjectToken::Foreign(token)) => Event {
             subject: Some(token.get().subject.clone()),
             chain: mint::hops_through(&snapshot.config.issuer, client, &token.get().asserted),
-            txn: Some(presenter::transaction(&snapshot.config, client, token.get())),
+            txn: Some(presenter::transaction(&snapshot.config, client.client(), token.get())),
             ..event
         },
         Some(SubjectToken::Ours(token)) => {

@@ -187,7 +187,8 @@ fn delegation_json(view: &DelegationView) -> String {
         .finish()
 }
 
-fn event_json(found: &StoredEvent) -> String {
+/// An event.
+pub(super) fn event_json(found: &StoredEvent) -> String {
     let event = &found.event;
     let chain: Vec<String> = event.chain.iter().map(hop_json).collect();
     let mut detail = ObjectWriter::new();
@@ -215,7 +216,8 @@ fn event_json(found: &StoredEvent) -> String {
     if found.erased { writer.flag("erased", true).finish() } else { writer.finish() }
 }
 
-fn hop_json(hop: &Hop) -> String {
+/// One actor of a chain.
+pub(super) fn hop_json(hop: &Hop) -> String {
     let provenance = match hop.provenance {
         Provenance::Verified => "verified",
         Provenance::Asserted => "asserted",

@@ -2,7 +2,9 @@
 
 use axum::http::Method;
 
-use super::{Access, Handler, IMPORT_BYTES_MAX, Route, documents, keys, lookups, secrets, tools};
+use super::{
+    Access, Handler, IMPORT_BYTES_MAX, Route, documents, explain, keys, lookups, secrets, tools,
+};
 use crate::{
     http::serve::body::BODY_BYTES_MAX,
     service::admin::{Kind, Whole},
@@ -128,6 +130,7 @@ pub const ROUTES: &[Route] = &[
     read("/delegations/{delegation}", "showDelegation", &[], |d, a| {
         Box::pin(lookups::delegation(d, a))
     }),
+    read("/decisions/{decision}", "explainDecision", &[], |d, a| Box::pin(explain::decision(d, a))),
     read("/events", "listEvents", EVENTS, |d, a| Box::pin(lookups::events(d, a))),
     read("/keys", "listKeys", &[], |d, _| Box::pin(async move { Ok(keys::list(&d)) })),
     change(Method::POST, "/keys/rotate", "rotateKeys", None, |d, a| Box::pin(keys::rotate(d, a))),

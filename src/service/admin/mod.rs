@@ -6,6 +6,7 @@ mod blast;
 mod changes;
 mod clients;
 mod documents;
+mod explain;
 mod keys;
 mod records;
 mod revocations;
@@ -16,6 +17,7 @@ pub use self::{
     changes::{Expected, Written},
     clients::{NewSecret, SecretSummary},
     documents::{DocumentPage, Kind, Sent, Stored, Whole},
+    explain::{Again, Explained, Gone},
     keys::{KeyState, KeyView},
     records::DelegationView,
     revocations::Order,

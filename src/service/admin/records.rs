@@ -92,6 +92,7 @@ impl Deputy {
     }
 }
 
+/// What a stored delegation's token says; `None` if it was signed for another issuer.
 pub(super) fn claims_of(snapshot: &Snapshot, stored: &StoredDelegation) -> Option<OurClaims> {
     let typ = match stored.kind {
         OurKind::HandOver => claims::TYP_HAND_OVER,

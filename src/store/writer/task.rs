@@ -32,7 +32,7 @@ use super::{
         rows::{DocumentRow, Head, HeadRow, RevocationRow, count, number},
         sql, twin,
     },
-    Change, Configured, Put, Reply, Revoke, Swept, answer,
+    Change, Configured, Put, Reply, Revoke, SweepUntil, Swept, answer,
     work::{Sorted, Work},
 };
 
@@ -190,8 +190,8 @@ impl Task {
             let raised = self.raise(&Raise::Documents(&change.puts), &change.event).await;
             answer(change.reply, raised);
         }
-        for (delegations, revocations, reply) in sorted.sweeps {
-            answer(reply, self.sweep(delegations, revocations).await);
+        for (until, reply) in sorted.sweeps {
+            answer(reply, self.sweep(until).await);
         }
         for reply in sorted.flushes {
             answer(reply, self.flush().await);
@@ -264,7 +264,7 @@ impl Task {
             let done = Configured::Done { revision: event.revision };
             let documents = match what {
                 Raise::Revocation(_) => Vec::new(),
-                Raise::Documents(puts) => match self.documents(puts).await? {
+                Raise::Documents(puts) => match self.documents(puts, event.at).await? {
                     Ok(documents) => documents,
                     Err(conflict) => return Ok(conflict),
                 },
@@ -295,6 +295,7 @@ impl Task {
     async fn documents<'a>(
         &mut self,
         puts: &'a [Put],
+        at: Timestamp,
     ) -> Result<Result<Vec<DocumentRow<'a>>, Configured>, Error> {
         let mut rows: Vec<DocumentRow<'a>> = Vec::with_capacity(puts.len());
         for put in puts {
@@ -308,27 +309,28 @@ impl Task {
                 return Ok(Err(Configured::Conflict { kind, id, current }));
             }
             let version = number(current.unwrap_or(0).saturating_add(1));
-            rows.push(DocumentRow { kind: &put.kind, id: &put.id, version, body: &put.body });
+            let Put { kind, id, body, .. } = put;
+            rows.push(DocumentRow { kind, id, version, at: at.epoch_s(), body });
         }
         Ok(Ok(rows))
     }
 
-    async fn sweep(
-        &mut self,
-        delegations: Timestamp,
-        revocations: Timestamp,
-    ) -> Result<Swept, Error> {
-        let mut swept = [0_u64; 2];
-        let texts = [(sql::SWEEP_DELEGATIONS, delegations), (sql::SWEEP_REVOCATIONS, revocations)];
+    async fn sweep(&mut self, until: SweepUntil) -> Result<Swept, Error> {
+        let mut swept = [0_u64; 3];
+        let texts = [
+            (sql::SWEEP_DELEGATIONS, until.delegations),
+            (sql::SWEEP_REVOCATIONS, until.revocations),
+            (sql::SWEEP_VERSIONS, until.versions),
+        ];
         for ((text, until), rows) in texts.into_iter().zip(&mut swept) {
             self.connect().await?;
             let db = self.db.as_mut().ok_or(Error::Closed)?;
             let deleted = in_time(COMMIT_MAX, db.sweep(text, until, SWEEP_ROWS)).await;
             *rows = deleted.map_err(|error| self.broken(error))?;
         }
-        let [delegations, revocations] = swept;
+        let [delegations, revocations, versions] = swept;
         let more = swept.iter().any(|rows| number(*rows) >= SWEEP_ROWS);
-        Ok(Swept { delegations, revocations, more })
+        Ok(Swept { delegations, revocations, versions, more })
     }
 
     /// Writes every event that was journalled before now.

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    base::time::Timestamp,
-    model::{
-        delegation::Receipt,
-        event::{Committed, Event},
-    },
+use crate::model::{
+    delegation::Receipt,
+    event::{Committed, Event},
 };
 
 use super::{
@@ -17,7 +14,7 @@ use super::{
         error::Error,
         rows::number,
     },
-    Change, Configure, Decided, Delegated, Mint, Reply, Revoke, Swept, answer,
+    Change, Configure, Decided, Delegated, Mint, Reply, Revoke, SweepUntil, Swept, answer,
 };
 
 /// A batch, sorted. Order does not matter: all of it was asked for at the same time.
@@ -27,7 +24,7 @@ pub(super) struct Sorted {
     pub appends: Vec<Work>,
     pub revokes: Vec<Revoke>,
     pub configures: Vec<Configure>,
-    pub sweeps: Vec<(Timestamp, Timestamp, Reply<Swept>)>,
+    pub sweeps: Vec<(SweepUntil, Reply<Swept>)>,
     pub flushes: Vec<Reply<()>>,
     pub closing: Vec<Reply<()>>,
 }
@@ -56,9 +53,7 @@ impl Sorted {
                 Change::Decide(one) => decided.push(*one),
                 Change::Revoke(revoke) => sorted.revokes.push(*revoke),
                 Change::Configure(configure) => sorted.configures.push(*configure),
-                Change::Sweep { delegations, revocations, reply } => {
-                    sorted.sweeps.push((delegations, revocations, reply));
-                }
+                Change::Sweep { until, reply } => sorted.sweeps.push((until, reply)),
                 Change::Flush { reply } => sorted.flushes.push(reply),
                 Change::Close { reply } => sorted.closing.push(reply),
             }
