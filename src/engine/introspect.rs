@@ -9,7 +9,9 @@ use super::{
     authenticate::Authenticated,
     decide,
     exchange::mint,
+    refusal::Refusal,
     snapshot::{Config, Snapshot},
+    spend,
     verify::Verified,
 };
 use crate::{
@@ -20,6 +22,7 @@ use crate::{
     },
     model::{
         call::{Decision, Reason},
+        effect::{Conflict, Effects},
         event::{Committed, Event, Kind, Outcome},
         resource::{Effect, Resource},
         token::{OurClaims, OurKind},
@@ -43,7 +46,7 @@ pub struct Introspection<'a> {
 
 /// What was judged.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum Verdict<'a> {
     /// Nothing that this caller may know.
     Inactive,
     /// A plain question about a live token; not recorded.
@@ -51,30 +54,49 @@ pub enum Verdict {
     /// A decision that may be answered now and journalled.
     Decided(String, Box<Event>),
     /// An allow that must be committed before it is answered.
-    Tentative(Box<Tentative>),
+    Tentative(Box<Tentative<'a>>),
 }
 
-/// An allow that is not yet one: its event must be committed first.
+/// An allow that is not yet one: its event must be committed first, with all that it uses up.
 #[derive(Debug)]
-pub struct Tentative {
-    answer: String,
+pub struct Tentative<'a> {
+    issuer: &'a str,
+    claims: &'a OurClaims,
+    decision: Decision,
     event: Event,
+    effects: Effects,
 }
 
-impl Tentative {
+impl Tentative<'_> {
     /// The event to commit.
     pub const fn event(&self) -> &Event {
         &self.event
     }
 
-    /// The answer, now that the event was committed.
-    pub fn settle(self, _committed: Committed) -> String {
-        self.answer
+    /// What to use up with it, all or none: there is no allow without it.
+    pub const fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
+    /// The answer, now that the event was committed, or an earlier one about the same question.
+    pub fn settle(self, committed: &Committed) -> String {
+        let id = committed.repeats().unwrap_or(self.decision.id);
+        let decision = Decision { id, ..self.decision };
+        introspection::active(self.issuer, self.claims, Some(&decision))
+    }
+
+    /// The denial that it is instead, and its event; or the refusal of the caller.
+    pub fn refuse(self, conflict: Conflict) -> Result<(String, Event), Refusal> {
+        let reason = spend::reason(conflict).ok_or(Refusal::UsedUp(conflict))?;
+        let decision = Decision { allow: false, reason, ..self.decision };
+        let outcome = Outcome::Refused;
+        let event = Event { outcome, reason: reason.as_str().into(), ..self.event };
+        Ok((introspection::denied(self.claims, &decision, None), event))
     }
 }
 
 /// Judges a question.
-pub fn judge(snapshot: &Snapshot, asked: &Introspection<'_>, now: Timestamp) -> Verdict {
+pub fn judge<'a>(snapshot: &'a Snapshot, asked: &Introspection<'a>, now: Timestamp) -> Verdict<'a> {
     let live = asked
         .token
         .map(Verified::get)
@@ -94,10 +116,11 @@ pub fn judge(snapshot: &Snapshot, asked: &Introspection<'_>, now: Timestamp) -> 
         let answer = introspection::denied(claims, &decision, hint.as_ref());
         return Verdict::Decided(answer, Box::new(event));
     }
-    let answer = introspection::active(issuer, claims, Some(&decision));
-    if decision.effect.is_none_or(Effect::is_committed_first) {
-        Verdict::Tentative(Box::new(Tentative { answer, event }))
+    let effects = spend::effects(claims, &question, call.call_id.as_deref());
+    if decision.effect.is_none_or(Effect::is_committed_first) || !effects.spend.is_empty() {
+        Verdict::Tentative(Box::new(Tentative { issuer, claims, decision, event, effects }))
     } else {
+        let answer = introspection::active(issuer, claims, Some(&decision));
         Verdict::Decided(answer, Box::new(event))
     }
 }

@@ -12,4 +12,5 @@ pub mod introspect;
 pub mod refusal;
 pub mod revoke;
 pub mod snapshot;
+pub mod spend;
 pub mod verify;

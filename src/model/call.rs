@@ -42,11 +42,15 @@ pub enum Reason {
     ArgumentUnexpected,
     /// The arguments are not an object in strict JSON.
     ArgumentsMalformed,
+    /// The delegation, or one above it, has made as many calls as it may.
+    CallsExhausted,
+    /// The `call_id` named another call before.
+    CallIdReused,
 }
 
 impl Reason {
     /// Every reason, for the documentation and its test.
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 13] = [
         Reason::Permitted,
         Reason::ToolUnknown,
         Reason::ToolDisabled,
@@ -58,6 +62,8 @@ impl Reason {
         Reason::ArgumentMissing,
         Reason::ArgumentUnexpected,
         Reason::ArgumentsMalformed,
+        Reason::CallsExhausted,
+        Reason::CallIdReused,
     ];
 
     /// The machine code.
@@ -74,6 +80,8 @@ impl Reason {
             Reason::ArgumentMissing => "argument_missing",
             Reason::ArgumentUnexpected => "argument_unexpected",
             Reason::ArgumentsMalformed => "arguments_malformed",
+            Reason::CallsExhausted => "calls_exhausted",
+            Reason::CallIdReused => "call_id_reused",
         }
     }
 }

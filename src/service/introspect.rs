@@ -4,11 +4,13 @@
 use super::{Deputy, Failure, Fault, token::Caller};
 use crate::{
     base::id::DecisionId,
-    engine::introspect::{self, Introspection, Verdict},
+    engine::introspect::{self, Introspection, Tentative, Verdict},
+    model::effect::Conflict,
     oauth::{
         introspection::{INACTIVE, Question},
         params::ParamError,
     },
+    store::Decided,
 };
 
 impl Deputy {
@@ -37,10 +39,23 @@ impl Deputy {
                 Ok(answer)
             }
             Verdict::Tentative(tentative) => {
-                let event = tentative.event().clone();
-                let committed = self.store().writer().decide(event).await?;
-                Ok(tentative.settle(committed))
+                let (event, effects) = (tentative.event().clone(), tentative.effects().clone());
+                match self.store().writer().decide(event, effects).await? {
+                    Decided::Recorded(committed) => Ok(tentative.settle(&committed)),
+                    Decided::Refused(conflict) => self.used_up(*tentative, conflict),
+                }
             }
+        }
+    }
+
+    /// The denial of a call that could not have what it would use up.
+    fn used_up(&self, tentative: Tentative<'_>, conflict: Conflict) -> Result<String, Failure> {
+        match tentative.refuse(conflict) {
+            Ok((answer, event)) => {
+                self.store().writer().journal(event);
+                Ok(answer)
+            }
+            Err(refusal) => Err(Failure::Refused(refusal, self.error_id()?)),
         }
     }
 }

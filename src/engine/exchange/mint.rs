@@ -21,6 +21,7 @@ use crate::{
         actor::{Actor, ActorChain, ChainError, Provenance},
         authority::Authority,
         delegation::{Delegation, Source},
+        effect::Effects,
         event::{Event, Hop, Kind, Outcome},
         issuer::TrustedIssuer,
         resource::Resource,
@@ -253,7 +254,8 @@ fn tentative(
     }
     let event = issued_event(snapshot, &claims, &source, via, now);
     let delegation = Delegation { claims, source, record };
-    Ok(Tentative { delegation, event, typ, issued, now })
+    let effects = Effects::default();
+    Ok(Tentative { delegation, event, effects, typ, issued, now })
 }
 
 fn issued_event(

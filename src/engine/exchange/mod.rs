@@ -28,6 +28,7 @@ use crate::{
     },
     model::{
         delegation::{Delegation, Receipt},
+        effect::Effects,
         event::{Event, Kind, Outcome},
         token::{ForeignClaims, OurClaims},
     },
@@ -76,6 +77,7 @@ pub struct OwnRequest<'a> {
 pub struct Tentative {
     delegation: Delegation,
     event: Event,
+    effects: Effects,
     typ: &'static str,
     issued: TokenType,
     now: Timestamp,
@@ -179,6 +181,11 @@ impl Tentative {
     /// The event to commit with it.
     pub const fn event(&self) -> &Event {
         &self.event
+    }
+
+    /// What to use up with it, all or none: there is no token without it.
+    pub const fn effects(&self) -> &Effects {
+        &self.effects
     }
 
     /// The `typ` to sign under.
