@@ -8,6 +8,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "times near the world's beginning")]
 #![expect(clippy::needless_pass_by_value, reason = "`json!` reads best where it is said")]
 
+mod algorithms;
 mod api;
 mod authority;
 mod bad_input;
@@ -31,3 +32,4 @@ mod serve_process;
 mod store;
 mod tidy;
 mod world;
+mod wycheproof;
