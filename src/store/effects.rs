@@ -180,8 +180,8 @@ impl<'a> Door<'a> {
 
     /// Whether one call more fits into a budget.
     fn suffices(&self, spend: &Spend) -> bool {
-        let spent = self.spent.get(spend).copied().unwrap_or(0);
-        self.found.is_none_or(|found| found.left(spend) > spent)
+        let taken = self.spent.get(spend).copied().unwrap_or(0);
+        self.found.is_none_or(|found| found.left(spend) > taken)
     }
 }
 
