@@ -1,16 +1,17 @@
 //! The introspection endpoint: no database is read, and a write is waited for only where an allow
 //! must be on record before it is answered.
 
-use super::{Deputy, Failure, Fault, token::Caller};
+use super::{Deputy, Failure, decide::Settled, token::Caller};
 use crate::{
-    base::id::DecisionId,
-    engine::introspect::{self, Introspection, Tentative, Verdict},
-    model::effect::Conflict,
+    engine::{
+        call::{Asked, Decided},
+        denial,
+        snapshot::Snapshot,
+    },
     oauth::{
-        introspection::{INACTIVE, Question},
+        introspection::{self, INACTIVE, Question},
         params::ParamError,
     },
-    store::Decided,
 };
 
 impl Deputy {
@@ -25,37 +26,30 @@ impl Deputy {
         let question = question.map_err(Failure::Malformed)?;
         let snapshot = self.snapshot();
         let token = self.0.memo.ours(&snapshot.config, question.token.expose(), now).ok();
-        let asked = Introspection {
+        let asked = Asked {
             caller: &client,
             token: token.as_deref(),
-            question: &question,
-            id: DecisionId::from_bytes(self.random().bytes().map_err(Fault::from)?),
+            resource: question.resource.as_deref(),
+            subject: None,
+            call: question.call.as_ref(),
+            id: self.decision_id()?,
         };
-        match introspect::judge(&snapshot, &asked, now) {
-            Verdict::Inactive => Ok(INACTIVE.to_owned()),
-            Verdict::Active(answer) => Ok(answer),
-            Verdict::Decided(answer, event) => {
-                self.store().writer().journal(*event);
-                Ok(answer)
+        let settled = self.decide(&snapshot, &asked, now).await?;
+        Ok(match settled {
+            Settled::Inactive => INACTIVE.to_owned(),
+            Settled::Live(held) => {
+                introspection::active(&snapshot.config.issuer, held.claims, None)
             }
-            Verdict::Tentative(tentative) => {
-                let (event, effects) = (tentative.event().clone(), tentative.effects().clone());
-                match self.store().writer().decide(event, effects).await? {
-                    Decided::Recorded(committed) => Ok(tentative.settle(&committed)),
-                    Decided::Refused(conflict) => self.used_up(*tentative, conflict),
-                }
-            }
-        }
+            Settled::Decided(decided) => tell(&snapshot, &decided),
+        })
     }
+}
 
-    /// The denial of a call that could not have what it would use up.
-    fn used_up(&self, tentative: Tentative<'_>, conflict: Conflict) -> Result<String, Failure> {
-        match tentative.refuse(conflict) {
-            Ok((answer, event)) => {
-                self.store().writer().journal(event);
-                Ok(answer)
-            }
-            Err(refusal) => Err(Failure::Refused(refusal, self.error_id()?)),
-        }
+fn tell(snapshot: &Snapshot, decided: &Decided<'_>) -> String {
+    let (claims, decision) = (decided.held().claims, decided.decision());
+    if decision.allow {
+        return introspection::active(&snapshot.config.issuer, claims, Some(decision));
     }
+    let hint = denial::hint(&snapshot.config, decided);
+    introspection::denied(claims, decision, hint.as_ref())
 }
