@@ -4,6 +4,7 @@
 use crate::{
     model::{
         authority::ToolName,
+        constraint::ClaimFault,
         effect::{Conflict, OnceKind},
         scope::ScopeToken,
         uri::Uri,
@@ -97,6 +98,8 @@ pub enum DetailsFault {
     Beyond(ToolName, Ceiling),
     /// A location that the subject token does not carry.
     LocationBeyond(Uri),
+    /// A claim of the subject that the request, or a ceiling, speaks of is not known.
+    Claim(ClaimFault),
     /// The tool changed since the authority was given.
     ToolChanged(ToolName),
     /// The resource enforces scopes only.
@@ -314,6 +317,9 @@ impl DetailsFault {
             DetailsFault::LocationBeyond(uri) => {
                 format!("the subject token carries nothing for `{uri}`")
             }
+            DetailsFault::Claim(
+                ClaimFault::NotAuthoritative(claim) | ClaimFault::Absent(claim),
+            ) => format!("the claim `{claim}` of the subject is not known here"),
             DetailsFault::ToolChanged(tool) => format!(
                 "the tool `{tool}` changed since this authority was given: start from the user's token"
             ),
@@ -332,6 +338,10 @@ impl DetailsFault {
             DetailsFault::UnknownLocation(_) => "details_unknown_location".to_owned(),
             DetailsFault::Beyond(_, ceiling) => format!("details_beyond_{}", ceiling.as_str()),
             DetailsFault::LocationBeyond(_) => "details_location_beyond_source".to_owned(),
+            DetailsFault::Claim(ClaimFault::NotAuthoritative(_)) => {
+                "details_claim_not_authoritative".to_owned()
+            }
+            DetailsFault::Claim(ClaimFault::Absent(_)) => "details_claim_absent".to_owned(),
             DetailsFault::ToolChanged(_) => "details_tool_changed".to_owned(),
             DetailsFault::ScopeResource(_) => "details_for_scope_resource".to_owned(),
             DetailsFault::Missing => "details_missing".to_owned(),

@@ -253,9 +253,11 @@ fn tentative(
         return Err(Refusal::TooLarge);
     }
     let event = issued_event(snapshot, &claims, &source, via, now);
+    // What only we read is signed as we like it best.
+    let signing = snapshot.resource_of(&claims).map(|r| r.token_signing).unwrap_or_default();
     let delegation = Delegation { claims, source, record };
     let effects = Effects::default();
-    Ok(Tentative { delegation, event, effects, typ, issued, now })
+    Ok(Tentative { delegation, event, effects, typ, issued, signing, now })
 }
 
 fn issued_event(

@@ -11,6 +11,7 @@
 pub mod authority;
 pub mod mint;
 pub mod presenter;
+pub mod subject;
 pub mod target;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::{
         delegation::{Delegation, Receipt},
         effect::Effects,
         event::{Event, Kind, Outcome},
+        signing::SigningAlgorithm,
         token::{ForeignClaims, OurClaims},
     },
     oauth::{details, token_request::Wanted, token_type::TokenType},
@@ -80,6 +82,7 @@ pub struct Tentative {
     effects: Effects,
     typ: &'static str,
     issued: TokenType,
+    signing: SigningAlgorithm,
     now: Timestamp,
 }
 
@@ -191,6 +194,11 @@ impl Tentative {
     /// The `typ` to sign under.
     pub const fn typ(&self) -> &'static str {
         self.typ
+    }
+
+    /// What to sign with.
+    pub const fn signing(&self) -> SigningAlgorithm {
+        self.signing
     }
 
     /// The payload to sign.
