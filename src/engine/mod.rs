@@ -15,4 +15,5 @@ pub mod kept;
 pub mod refusal;
 pub mod revoke;
 pub mod snapshot;
+pub mod spend;
 pub mod verify;
