@@ -53,6 +53,12 @@ pub fn client(args: &ClientArgs) -> Result<Object, Trouble> {
     if let Some(method) = &args.auth_method {
         client.insert("token_endpoint_auth_method", method.as_str());
     }
+    if let Some(path) = &args.jwks {
+        client.insert("jwks", file(path)?);
+    }
+    if let Some(uri) = &args.jwks_uri {
+        client.insert("jwks_uri", uri.as_str());
+    }
     if let Some(alg) = &args.introspection_alg {
         client.insert("introspection_signed_response_alg", alg.as_str());
     }

@@ -5,6 +5,7 @@
 //! only when the store has confirmed it (`settle`).
 
 pub mod admin;
+pub mod assertion;
 pub mod authenticate;
 pub mod call;
 pub mod decide;

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{Deputy, Failure, Fault, keys, memo::Basis};
+use super::{Deputy, Failure, Fault, authenticate::Proved, keys, memo::Basis};
 use crate::{
     base::{
         id::{DelegationId, TransactionId},
@@ -54,23 +54,34 @@ impl Deputy {
         request: Result<TokenRequest, RequestError>,
     ) -> Result<Minted, Failure> {
         let now = self.now();
-        let client = self.authenticate(&caller, now).await?;
+        let proved = self.prove(&caller, now).await?;
         let result = match request {
             Err(error) => Err(Stopped::Refused(Refusal::Request(error))),
-            Ok(TokenRequest::Exchange(request)) => self.exchange(&client, &request, now).await,
-            Ok(TokenRequest::ClientCredentials(wanted)) => self.own(&client, &wanted, now).await,
+            Ok(TokenRequest::Exchange(request)) => self.exchange(&proved, &request, now).await,
+            Ok(TokenRequest::ClientCredentials(wanted)) => self.own(&proved, &wanted, now).await,
         };
-        result.map_err(|stopped| match stopped {
-            Stopped::Fault(fault) => Failure::Fault(fault),
-            Stopped::Refused(refusal) => self.refused(&client, refusal, None, now),
-            Stopped::Judged(refusal, subject) => {
-                self.refused(&client, refusal, Some(&subject), now)
-            }
-        })
+        match result {
+            Ok(minted) => Ok(minted),
+            Err(stopped) => Err(self.stopped(&proved, stopped, now).await),
+        }
+    }
+
+    /// A refusal uses up what proved the client, as a token does. What was used before proves
+    /// nobody, and then that is the refusal.
+    async fn stopped(&self, proved: &Proved, stopped: Stopped, now: Timestamp) -> Failure {
+        let (refusal, subject) = match stopped {
+            Stopped::Fault(fault) => return Failure::Fault(fault),
+            Stopped::Refused(refusal) => (refusal, None),
+            Stopped::Judged(refusal, subject) => (refusal, Some(subject)),
+        };
+        match self.use_up(proved, now).await {
+            Ok(()) => self.refused(proved.client(), refusal, subject.as_ref(), now),
+            Err(failure) => failure,
+        }
     }
 
     /// Records a refusal of an authenticated client; with the subject, once that was proved.
-    fn refused(
+    pub(super) fn refused(
         &self,
         client: &Authenticated,
         refusal: Refusal,
@@ -92,21 +103,21 @@ impl Deputy {
 
     async fn exchange(
         &self,
-        client: &Authenticated,
+        proved: &Proved,
         request: &ExchangeRequest,
         now: Timestamp,
     ) -> Result<Minted, Stopped> {
-        if client.client().agent.is_none() {
+        if proved.client().client().agent.is_none() {
             return Err(Stopped::Refused(Refusal::GrantNotAllowed));
         }
         for _ in 0..ATTEMPTS {
             let snapshot = self.snapshot();
             // What was true of the client when it authenticated may have changed since.
-            let client = &client.again(&snapshot, now).map_err(Refusal::Client)?;
+            let proved = &proved.again(&snapshot, now).map_err(Refusal::Client)?;
             let evidence = self.evidence(&snapshot, request, now).await?;
             let id = DelegationId::from_bytes(self.random().bytes().map_err(Fault::from)?);
             let exchange = Exchange {
-                client,
+                client: proved.client(),
                 subject: &evidence.subject,
                 actor: evidence.actor.as_deref(),
                 wanted: &request.wanted,
@@ -116,7 +127,7 @@ impl Deputy {
                 Ok(tentative) => tentative,
                 Err(refusal) => return Err(Stopped::Judged(refusal, evidence.subject)),
             };
-            if let Some(minted) = self.commit(&snapshot, tentative, now).await? {
+            if let Some(minted) = self.commit(&snapshot, tentative, proved, now).await? {
                 return Ok(minted);
             }
         }
@@ -125,18 +136,19 @@ impl Deputy {
 
     async fn own(
         &self,
-        client: &Authenticated,
+        proved: &Proved,
         wanted: &Wanted,
         now: Timestamp,
     ) -> Result<Minted, Stopped> {
         for _ in 0..ATTEMPTS {
             let snapshot = self.snapshot();
-            let client = &client.again(&snapshot, now).map_err(Refusal::Client)?;
+            let proved = &proved.again(&snapshot, now).map_err(Refusal::Client)?;
+            let client = proved.client();
             let id = DelegationId::from_bytes(self.random().bytes().map_err(Fault::from)?);
             let txn = TransactionId::from_bytes(self.random().bytes().map_err(Fault::from)?);
             let own = OwnRequest { client, wanted, id, txn };
             let tentative = exchange::judge_own(&snapshot, &own, now)?;
-            if let Some(minted) = self.commit(&snapshot, tentative, now).await? {
+            if let Some(minted) = self.commit(&snapshot, tentative, proved, now).await? {
                 return Ok(minted);
             }
         }
@@ -149,6 +161,7 @@ impl Deputy {
         &self,
         snapshot: &Snapshot,
         tentative: Tentative,
+        proved: &Proved,
         now: Timestamp,
     ) -> Result<Option<Minted>, Stopped> {
         let signed = keys::signed(

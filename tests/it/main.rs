@@ -10,6 +10,7 @@
 
 mod algorithms;
 mod api;
+mod assertions;
 mod authority;
 mod bad_input;
 mod bad_tokens;

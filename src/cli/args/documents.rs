@@ -51,9 +51,15 @@ pub struct ClientArgs {
     /// A name for people
     #[arg(long)]
     pub name: Option<String>,
-    /// `client_secret_basic` or `client_secret_post`
+    /// `client_secret_basic`, `client_secret_post` or `private_key_jwt`
     #[arg(long, value_name = "METHOD")]
     pub auth_method: Option<String>,
+    /// The file with its public keys, a JWK Set, for `private_key_jwt`
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks_uri")]
+    pub jwks: Option<PathBuf>,
+    /// Where it publishes its public keys, for `private_key_jwt`
+    #[arg(long, value_name = "URL")]
+    pub jwks_uri: Option<String>,
     /// What signed introspection answers to it are signed with: `ES256`, `RS256` or `Ed25519`
     #[arg(long, value_name = "ALG")]
     pub introspection_alg: Option<String>,

@@ -10,6 +10,8 @@ use crate::{
 const OURS_BYTES: usize = 16_384;
 /// Room for the largest access tokens seen (Entra with groups).
 const FOREIGN_BYTES: usize = 16_384;
+/// Seven short claims and the largest signature.
+const ASSERTION_BYTES: usize = 4_096;
 
 /// What we sign with.
 const OURS_ALGS: &[Algorithm] = &[Algorithm::Es256, Algorithm::Rs256, Algorithm::Ed25519];
@@ -20,6 +22,15 @@ pub const OURS: Profile = Profile {
     typ: TypRule { accepted: &[TYP_ACCESS_TOKEN, TYP_HAND_OVER], absent: false },
     algs: OURS_ALGS,
     max_bytes: OURS_BYTES,
+    header_jwk: false,
+};
+
+/// Client assertions. RFC 7523bis section 4: a `typ` of their own, which old clients leave out.
+pub const CLIENT_ASSERTION: Profile = Profile {
+    name: "client assertion",
+    typ: TypRule { accepted: &["client-authentication+jwt", "JWT"], absent: true },
+    algs: &Algorithm::ALL,
+    max_bytes: ASSERTION_BYTES,
     header_jwk: false,
 };
 

@@ -70,8 +70,8 @@ fn every_problem_is_said_with_its_place_and_cure() {
             "/agent/allowance/0/tools/t/x: unknown constraint_type `regex`",
             "/enabled: is a string, must be `true` or `false`",
             "/secret: is unknown here: the members are `client_id`, `name`, \
-             `token_endpoint_auth_method`, `introspection_signed_response_alg`, \
-             `agent`, `enabled`",
+             `token_endpoint_auth_method`, `jwks_uri`, `jwks`, `legacy_assertions`, \
+             `introspection_signed_response_alg`, `agent`, `enabled`",
         ]
     );
 }
