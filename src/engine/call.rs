@@ -12,13 +12,16 @@ use super::{
     authenticate::Authenticated,
     decide,
     exchange::mint,
+    refusal::Refusal,
     snapshot::{Config, Snapshot},
+    spend,
     verify::Verified,
 };
 use crate::{
     base::{id::DecisionId, json, time::Timestamp},
     model::{
         call::{Call, Decision},
+        effect::{Conflict, Effects},
         event::{Committed, Event, Kind, Outcome},
         resource::{Effect, Resource},
         token::{OurClaims, OurKind},
@@ -84,11 +87,12 @@ impl<'a> Decided<'a> {
     }
 }
 
-/// An allow that is not yet one: its event must be committed first.
+/// An allow that is not yet one: its event must be committed first, with all that it uses up.
 #[derive(Debug)]
 pub struct Tentative<'a> {
     decided: Decided<'a>,
     event: Event,
+    effects: Effects,
 }
 
 impl<'a> Tentative<'a> {
@@ -97,9 +101,28 @@ impl<'a> Tentative<'a> {
         &self.event
     }
 
-    /// The decision, now that its event was committed.
-    pub fn settle(self, _committed: Committed) -> Decided<'a> {
-        self.decided
+    /// What to use up with it, all or none: there is no allow without it.
+    pub const fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
+    /// The decision, now that its event was committed; or the one that was committed before, when
+    /// the same was asked.
+    pub fn settle(self, committed: &Committed) -> Decided<'a> {
+        let Decided { held, decision } = self.decided;
+        let id = committed.repeats().unwrap_or(decision.id);
+        Decided { held, decision: Decision { id, ..decision } }
+    }
+
+    /// The denial that it is instead, and its event, as what it would use up is used up; or the
+    /// refusal of the caller.
+    pub fn refuse(self, conflict: Conflict) -> Result<(Decided<'a>, Event), Refusal> {
+        let reason = spend::reason(conflict).ok_or(Refusal::UsedUp(conflict))?;
+        let Decided { held, decision } = self.decided;
+        let decision = Decision { allow: false, reason, ..decision };
+        let outcome = Outcome::Refused;
+        let event = Event { outcome, reason: reason.as_str().into(), ..self.event };
+        Ok((Decided { held, decision }, event))
     }
 }
 
@@ -118,7 +141,8 @@ pub fn judge<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> J
     let first = decision.allow && decision.effect.is_none_or(Effect::is_committed_first);
     let decided = Decided { held, decision };
     if first {
-        Judged::Tentative(Box::new(Tentative { decided, event }))
+        let effects = spend::effects(held.claims, &question, call.call_id.as_deref());
+        Judged::Tentative(Box::new(Tentative { decided, event, effects }))
     } else {
         Judged::Decided(Box::new(decided), Box::new(event))
     }

@@ -14,4 +14,5 @@ pub mod exchange;
 pub mod refusal;
 pub mod revoke;
 pub mod snapshot;
+pub mod spend;
 pub mod verify;

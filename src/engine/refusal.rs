@@ -2,7 +2,12 @@
 //! sentence for callers.
 
 use crate::{
-    model::{authority::ToolName, scope::ScopeToken, uri::Uri},
+    model::{
+        authority::ToolName,
+        effect::{Conflict, OnceKind},
+        scope::ScopeToken,
+        uri::Uri,
+    },
     oauth::{code::Code, token_request::RequestError},
 };
 
@@ -45,6 +50,8 @@ pub enum Refusal {
     TooLarge,
     /// Asked for a token type that does not fit the target.
     RequestedType,
+    /// What may happen once has happened, or a budget is used up.
+    UsedUp(Conflict),
 }
 
 /// What is wrong with the target. RFC 8693 section 2.2.2 `invalid_target`.
@@ -147,7 +154,11 @@ impl Refusal {
             | Refusal::Client(ClientRefusal::TwoMethods | ClientRefusal::Contradiction) => {
                 Code::InvalidRequest
             }
-            Refusal::Client(_) => Code::InvalidClient,
+            // RFC 7521 section 4.2.1: an assertion that is no good is `invalid_client`.
+            Refusal::Client(_) | Refusal::UsedUp(Conflict::Replayed(OnceKind::Assertion)) => {
+                Code::InvalidClient
+            }
+            Refusal::UsedUp(_) => Code::InvalidRequest,
             Refusal::GrantNotAllowed => Code::UnauthorizedClient,
             Refusal::Target(_) => Code::InvalidTarget,
             Refusal::NoEdge | Refusal::Cycle | Refusal::NotAllowedHere => Code::ActorUnauthorized,
@@ -186,6 +197,7 @@ impl Refusal {
                  jwt for an agent"
                     .to_owned()
             }
+            Refusal::UsedUp(conflict) => used_up(*conflict).to_owned(),
         }
     }
 
@@ -208,7 +220,22 @@ impl Refusal {
             Refusal::Details(fault) => fault.reason(),
             Refusal::TooLarge => "token_too_large".to_owned(),
             Refusal::RequestedType => "requested_token_type".to_owned(),
+            Refusal::UsedUp(Conflict::Replayed(kind)) => format!("replayed_{}", kind.as_str()),
+            Refusal::UsedUp(Conflict::Exhausted(_)) => "calls_exhausted".to_owned(),
         }
+    }
+}
+
+const fn used_up(conflict: Conflict) -> &'static str {
+    match conflict {
+        Conflict::Replayed(OnceKind::Assertion) => {
+            "this client assertion was used before: make a new one, with a new jti, for each request"
+        }
+        Conflict::Replayed(OnceKind::Proof) => {
+            "this DPoP proof was used before: make a new one, with a new jti, for each request"
+        }
+        Conflict::Replayed(OnceKind::Call) => "this call was made before",
+        Conflict::Exhausted(_) => "no call is left of what this authority allows",
     }
 }
 

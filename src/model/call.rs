@@ -47,11 +47,15 @@ pub enum Reason {
     ArgumentUnexpected,
     /// The arguments are not an object in strict JSON.
     ArgumentsMalformed,
+    /// The delegation, or one above it, has made as many calls as it may.
+    CallsExhausted,
+    /// The `call_id` named another call before.
+    CallIdReused,
 }
 
 impl Reason {
     /// Every reason, for the documentation and its test.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 14] = [
         Reason::Permitted,
         Reason::SubjectMismatch,
         Reason::ToolUnknown,
@@ -64,6 +68,8 @@ impl Reason {
         Reason::ArgumentMissing,
         Reason::ArgumentUnexpected,
         Reason::ArgumentsMalformed,
+        Reason::CallsExhausted,
+        Reason::CallIdReused,
     ];
 
     /// The machine code.
@@ -81,6 +87,8 @@ impl Reason {
             Reason::ArgumentMissing => "argument_missing",
             Reason::ArgumentUnexpected => "argument_unexpected",
             Reason::ArgumentsMalformed => "arguments_malformed",
+            Reason::CallsExhausted => "calls_exhausted",
+            Reason::CallIdReused => "call_id_reused",
         }
     }
 }

@@ -94,5 +94,9 @@ fn message(decision: &Decision) -> String {
         Reason::ArgumentsMalformed => {
             "`arguments` must be one JSON object without repeated members".to_owned()
         }
+        Reason::CallsExhausted => "every call that this delegation allows was made".to_owned(),
+        Reason::CallIdReused => {
+            "this `call_id` named another call before: make a new one for each execution".to_owned()
+        }
     }
 }

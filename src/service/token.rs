@@ -173,12 +173,14 @@ impl Deputy {
         let writer = self.store().writer();
         let delegation = tentative.delegation().clone();
         let event = tentative.event().clone();
-        match writer.delegate(delegation, event).await.map_err(Fault::from)? {
+        let effects = proved.effects(tentative.effects().clone());
+        match writer.delegate(delegation, event, effects).await.map_err(Fault::from)? {
             Delegated::Recorded(receipt) => {
                 let mismatch = || Fault::Internal("receipt for another delegation", None);
                 let minted = tentative.settle(signed, &receipt).ok_or_else(mismatch)?;
                 Ok(Some(minted))
             }
+            Delegated::Refused(conflict) => Err(Stopped::Refused(Refusal::UsedUp(conflict))),
             Delegated::Moved { .. } => {
                 self.catch_up().await?;
                 Ok(None)

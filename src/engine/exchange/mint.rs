@@ -21,6 +21,7 @@ use crate::{
         actor::{Actor, ActorChain, ChainError, Provenance},
         authority::Authority,
         delegation::{Delegation, Source},
+        effect::Effects,
         event::{Event, Hop, Kind, Outcome},
         issuer::TrustedIssuer,
         resource::Resource,
@@ -255,7 +256,8 @@ fn tentative(
     // What only we read is signed as we like it best.
     let signing = snapshot.resource_of(&claims).map(|r| r.token_signing).unwrap_or_default();
     let delegation = Delegation { claims, source, record };
-    Ok(Tentative { delegation, event, typ, issued, signing, now })
+    let effects = Effects::default();
+    Ok(Tentative { delegation, event, effects, typ, issued, signing, now })
 }
 
 fn issued_event(

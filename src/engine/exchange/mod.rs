@@ -28,6 +28,7 @@ use crate::{
     },
     model::{
         delegation::{Delegation, Receipt},
+        effect::Effects,
         event::{Event, Kind, Outcome},
         signing::SigningAlgorithm,
         token::{ForeignClaims, OurClaims},
@@ -77,6 +78,7 @@ pub struct OwnRequest<'a> {
 pub struct Tentative {
     delegation: Delegation,
     event: Event,
+    effects: Effects,
     typ: &'static str,
     issued: TokenType,
     signing: SigningAlgorithm,
@@ -181,6 +183,11 @@ impl Tentative {
     /// The event to commit with it.
     pub const fn event(&self) -> &Event {
         &self.event
+    }
+
+    /// What to use up with it, all or none: there is no token without it.
+    pub const fn effects(&self) -> &Effects {
+        &self.effects
     }
 
     /// The `typ` to sign under.
