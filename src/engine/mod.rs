@@ -10,6 +10,7 @@ pub mod authenticate;
 pub mod call;
 pub mod decide;
 pub mod denial;
+pub mod dpop;
 pub mod exchange;
 pub mod refusal;
 pub mod revoke;

@@ -18,6 +18,8 @@ pub struct Client {
     pub name: String,
     /// How it authenticates: exactly one way.
     pub auth_method: AuthMethod,
+    /// Whether it gets tokens that are bound to its key, and no others (RFC 9449 section 5.2).
+    pub dpop_bound: bool,
     /// What its introspection answers are signed with, when it asks for signed ones (RFC 9701).
     pub introspection_signing: SigningAlgorithm,
     /// Present when the client may act for people.

@@ -37,6 +37,8 @@ pub fn authorization_server(issuer: &str, verified: &[&str]) -> String {
         .texts("token_endpoint_auth_signing_alg_values_supported", verified.iter().copied())
         .texts("introspection_endpoint_auth_signing_alg_values_supported", verified.iter().copied())
         .texts("revocation_endpoint_auth_signing_alg_values_supported", verified.iter().copied())
+        // RFC 9449 section 5.1.
+        .texts("dpop_signing_alg_values_supported", verified.iter().copied())
         .texts("authorization_details_types_supported", ["mcp_tool_call"])
         .raw("actor_profile_token_exchange", &actor_profile())
         .raw("entity_profiles_supported", ENTITY_PROFILES)

@@ -35,6 +35,7 @@ pub fn parse(text: &str) -> Read<Client> {
             form::word(&methods),
         );
         let assertions = assertions(form, auth_method);
+        let dpop_bound = form.or("dpop_bound_access_tokens", false, form::flag);
         let introspection_signing = form.or(
             "introspection_signed_response_alg",
             SigningAlgorithm::default(),
@@ -46,6 +47,7 @@ pub fn parse(text: &str) -> Read<Client> {
             id: id?,
             name: name?,
             auth_method: auth_method?,
+            dpop_bound: dpop_bound?,
             introspection_signing: introspection_signing?,
             agent: agent?,
             assertions: assertions?,
@@ -103,6 +105,7 @@ pub fn write(client: &Client) -> String {
         }
         document.insert("legacy_assertions", rules.legacy);
     }
+    document.insert("dpop_bound_access_tokens", client.dpop_bound);
     let signing = client.introspection_signing.as_str();
     document.insert("introspection_signed_response_alg", signing);
     if let Some(agent) = &client.agent {

@@ -37,7 +37,7 @@ static ANY: LazyLock<BTreeSet<String>> =
 #[derive(Debug)]
 pub(super) struct Proved {
     client: Authenticated,
-    once: Option<Once>,
+    once: Vec<Once>,
 }
 
 impl Proved {
@@ -48,8 +48,14 @@ impl Proved {
 
     /// What is used up besides `effects`, in the same commit.
     pub fn effects(&self, mut effects: Effects) -> Effects {
-        effects.once.extend(self.once.clone());
+        effects.once.extend(self.once.iter().cloned());
         effects
+    }
+
+    /// The client, which also proved a key. That is used up likewise.
+    pub fn and(mut self, once: Once) -> Proved {
+        self.once.push(once);
+        self
     }
 
     /// The client as it stands in a newer snapshot: the same proof, not yet used up.
@@ -86,8 +92,11 @@ impl Deputy {
 
     /// Uses up what proved the client. A second time, it proves nothing.
     pub(super) async fn use_up(&self, proved: &Proved, now: Timestamp) -> Result<(), Failure> {
-        let Some(once) = proved.once.clone() else { return Ok(()) };
-        match self.store().writer().use_up(Effects::once(once)).await? {
+        let effects = proved.effects(Effects::default());
+        if effects.is_empty() {
+            return Ok(());
+        }
+        match self.store().writer().use_up(effects).await? {
             Decided::Recorded(_) => Ok(()),
             Decided::Refused(conflict) => {
                 Err(self.refused(&proved.client, Refusal::UsedUp(conflict), None, now))
@@ -103,7 +112,7 @@ impl Deputy {
         match &caller.presented {
             Ok(PresentedClient::Secret(presented)) => {
                 let client = self.by_secret(presented, caller.source, now).await?;
-                Ok(client.map(|client| Proved { client, once: None }))
+                Ok(client.map(|client| Proved { client, once: Vec::new() }))
             }
             Ok(PresentedClient::Assertion(presented)) => {
                 self.by_assertion(presented, caller, now).await
@@ -132,7 +141,7 @@ impl Deputy {
         if judged.as_ref().is_err_and(|refusal| *refusal == ClientRefusal::Wrong) {
             self.0.wrong_assertions.note(caller.source, now);
         }
-        Ok(judged.map(|(client, once)| Proved { client, once: Some(once) }))
+        Ok(judged.map(|(client, once)| Proved { client, once: vec![once] }))
     }
 
     /// The keys that a client registered: its own words, or fetched from where it publishes them.

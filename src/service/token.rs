@@ -11,6 +11,7 @@ use crate::{
     },
     engine::{
         authenticate::{Authenticated, ClientRefusal, PresentedClient},
+        dpop::{self, Holder, ProofFault, Shown},
         exchange::{self, Exchange, Minted, OwnRequest, SubjectToken, Tentative},
         refusal::Refusal,
         snapshot::Snapshot,
@@ -47,23 +48,55 @@ struct Evidence {
 }
 
 impl Deputy {
-    /// Answers a token request.
+    /// The nonce that the next DPoP proof must be made with.
+    pub fn nonce(&self) -> String {
+        dpop::nonce(&self.snapshot().config.macs.nonce, self.now())
+    }
+
+    /// Answers a token request; `proof` is its DPoP proof.
     pub async fn token(
         &self,
         caller: Caller,
+        proof: Option<&str>,
         request: Result<TokenRequest, RequestError>,
     ) -> Result<Minted, Failure> {
         let now = self.now();
-        let proved = self.prove(&caller, now).await?;
+        let mut proved = self.prove(&caller, now).await?;
+        let holder = match self.holder(proof, now) {
+            Ok(holder) => holder,
+            Err(fault) => {
+                let stopped = Stopped::Refused(Refusal::Proof(fault));
+                return Err(self.stopped(&proved, stopped, now).await);
+            }
+        };
+        if let Some(holder) = &holder {
+            proved = proved.and(holder.once().clone());
+        }
+        let holder = holder.as_ref();
         let result = match request {
             Err(error) => Err(Stopped::Refused(Refusal::Request(error))),
-            Ok(TokenRequest::Exchange(request)) => self.exchange(&proved, &request, now).await,
-            Ok(TokenRequest::ClientCredentials(wanted)) => self.own(&proved, &wanted, now).await,
+            Ok(TokenRequest::Exchange(request)) => {
+                self.exchange((&proved, holder), &request, now).await
+            }
+            Ok(TokenRequest::ClientCredentials(wanted)) => {
+                self.own((&proved, holder), &wanted, now).await
+            }
         };
         match result {
             Ok(minted) => Ok(minted),
             Err(stopped) => Err(self.stopped(&proved, stopped, now).await),
         }
+    }
+
+    /// Who sent the request, by the key that its proof was made with. DP-5: always with our nonce,
+    /// so that none can be left out.
+    fn holder(&self, proof: Option<&str>, now: Timestamp) -> Result<Option<Holder>, ProofFault> {
+        let Some(proof) = proof else { return Ok(None) };
+        let config = &self.snapshot().config;
+        // The URL that we publish: never what `Host` says.
+        let uri = format!("{}/token", config.issuer);
+        let shown = Shown { method: "POST", uri: &uri, token: None };
+        dpop::verify(proof, shown, now)?.made_with(&config.macs.nonce, now).map(Some)
     }
 
     /// A refusal uses up what proved the client, as a token does. What was used before proves
@@ -103,7 +136,7 @@ impl Deputy {
 
     async fn exchange(
         &self,
-        proved: &Proved,
+        (proved, holder): (&Proved, Option<&Holder>),
         request: &ExchangeRequest,
         now: Timestamp,
     ) -> Result<Minted, Stopped> {
@@ -120,6 +153,7 @@ impl Deputy {
                 client: proved.client(),
                 subject: &evidence.subject,
                 actor: evidence.actor.as_deref(),
+                holder,
                 wanted: &request.wanted,
                 id,
             };
@@ -136,7 +170,7 @@ impl Deputy {
 
     async fn own(
         &self,
-        proved: &Proved,
+        (proved, holder): (&Proved, Option<&Holder>),
         wanted: &Wanted,
         now: Timestamp,
     ) -> Result<Minted, Stopped> {
@@ -146,7 +180,7 @@ impl Deputy {
             let client = proved.client();
             let id = DelegationId::from_bytes(self.random().bytes().map_err(Fault::from)?);
             let txn = TransactionId::from_bytes(self.random().bytes().map_err(Fault::from)?);
-            let own = OwnRequest { client, wanted, id, txn };
+            let own = OwnRequest { client, holder, wanted, id, txn };
             let tentative = exchange::judge_own(&snapshot, &own, now)?;
             if let Some(minted) = self.commit(&snapshot, tentative, proved, now).await? {
                 return Ok(minted);

@@ -17,6 +17,7 @@ mod bad_tokens;
 mod chain;
 mod client_auth;
 mod decision;
+mod dpop;
 mod exchange;
 mod introspect;
 mod keys;

@@ -60,6 +60,9 @@ pub struct ClientArgs {
     /// Where it publishes its public keys, for `private_key_jwt`
     #[arg(long, value_name = "URL")]
     pub jwks_uri: Option<String>,
+    /// It gets tokens that are bound to its key (DPoP), and no others
+    #[arg(long)]
+    pub dpop_bound: bool,
     /// What signed introspection answers to it are signed with: `ES256`, `RS256` or `Ed25519`
     #[arg(long, value_name = "ALG")]
     pub introspection_alg: Option<String>,
@@ -155,6 +158,9 @@ pub struct ResourceArgs {
     /// The longest life of its tokens, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub ttl: Option<i64>,
+    /// Who checks the proofs of bound tokens: `no`, `itself` or `deputy`
+    #[arg(long, value_name = "WHO")]
+    pub dpop: Option<String>,
     /// What its tokens are signed with: `ES256`, `RS256` or `Ed25519`
     #[arg(long, value_name = "ALG")]
     pub token_alg: Option<String>,

@@ -6,9 +6,11 @@
 //! 3. presenter: why may *this* client present *this* token? (`presenter`);
 //! 4. target: exactly one resource or agent (`target`);
 //! 5. authority: under every ceiling, error beyond any of them (`authority`);
-//! 6. lifetime, chain and claims (`mint`).
+//! 6. the key that the token is bound to (`binding`);
+//! 7. lifetime, chain and claims (`mint`).
 
 pub mod authority;
+pub mod binding;
 pub mod mint;
 pub mod presenter;
 pub mod target;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 
 use super::{
     authenticate::Authenticated,
+    dpop::Holder,
     refusal::Refusal,
     snapshot::Snapshot,
     verify::{self, Verified},
@@ -54,6 +57,8 @@ pub struct Exchange<'a> {
     pub subject: &'a SubjectToken,
     /// What confirms the client, if it sent it.
     pub actor: Option<&'a Verified<OurClaims>>,
+    /// Who sent the request, proved by a key.
+    pub holder: Option<&'a Holder>,
     /// What should come out.
     pub wanted: &'a Wanted,
     /// A fresh id.
@@ -65,6 +70,8 @@ pub struct Exchange<'a> {
 pub struct OwnRequest<'a> {
     /// Who asks.
     pub client: &'a Authenticated,
+    /// Who sent the request, proved by a key.
+    pub holder: Option<&'a Holder>,
     /// What should come out.
     pub wanted: &'a Wanted,
     /// A fresh id.
@@ -94,6 +101,8 @@ pub struct Minted {
     pub issued: TokenType,
     /// Whether it can be used at a server; if not, `token_type` is `N_A`.
     pub is_access_token: bool,
+    /// Whether its holder must prove a key: then `token_type` is `DPoP`.
+    pub is_bound: bool,
     /// Seconds left.
     pub expires_in: i64,
     /// Its scope.
@@ -213,6 +222,7 @@ impl Tentative {
             token: signed,
             issued: self.issued,
             is_access_token: self.issued == TokenType::AccessToken,
+            is_bound: claims.bound.is_some(),
             expires_in: self.now.until(claims.expires_at).get(),
             scope: claims.scope.to_string(),
             details: details::write(&claims.authority),

@@ -12,6 +12,8 @@ const OURS_BYTES: usize = 16_384;
 const FOREIGN_BYTES: usize = 16_384;
 /// Seven short claims and the largest signature.
 const ASSERTION_BYTES: usize = 4_096;
+/// The same, with the largest key in its header.
+const PROOF_BYTES: usize = 8_192;
 
 /// What we sign with.
 const OURS_ALGS: &[Algorithm] = &[Algorithm::Es256, Algorithm::Rs256, Algorithm::Ed25519];
@@ -32,6 +34,15 @@ pub const CLIENT_ASSERTION: Profile = Profile {
     algs: &Algorithm::ALL,
     max_bytes: ASSERTION_BYTES,
     header_jwk: false,
+};
+
+/// DPoP proofs, which carry their key. RFC 9449 section 4.2.
+pub const DPOP_PROOF: Profile = Profile {
+    name: "DPoP proof",
+    typ: TypRule { accepted: &["dpop+jwt"], absent: false },
+    algs: &Algorithm::ALL,
+    max_bytes: PROOF_BYTES,
+    header_jwk: true,
 };
 
 /// Access tokens of trusted issuers: RFC 9068, or untyped ones told by a registered claim.
