@@ -1,10 +1,10 @@
 //! The one decision function: may this token's holder make this call, now?
 //!
 //! Order (design section 6): token live and meant for the caller (checked before, in `call`) →
-//! subject, if one is named → tool registered, enabled, the one it was at mint → scopes → constraints → allow. Any doubt is a
-//! deny.
+//! subject, if one is named → tool registered, enabled, the one it was at mint → scopes → constraints →
+//! the holder of a bound token → allow. Any doubt is a deny.
 
-use super::{exchange::authority::covers, snapshot::Snapshot};
+use super::{dpop::Holder, exchange::authority::covers, snapshot::Snapshot};
 use crate::{
     base::{
         id::DecisionId,
@@ -14,7 +14,7 @@ use crate::{
         authority::{Entry, Tools},
         call::{Decision, Reason},
         constraint::{Arguments, ViolationKind},
-        resource::{Resource, Tool},
+        resource::{DpopUse, Resource, Tool},
         token::OurClaims,
     },
 };
@@ -31,7 +31,8 @@ pub fn decide(
     let verdict = match tool {
         _ if !is_about(call, claims) => Err(denial(Reason::SubjectMismatch)),
         None => Err(denial(Reason::ToolUnknown)),
-        Some(tool) => permits(snapshot, claims, resource, tool, call.arguments),
+        Some(tool) => permits(snapshot, claims, resource, tool, call.arguments)
+            .and_then(|()| is_held(claims, resource, call)),
     };
     let (reason, argument) = match verdict {
         Ok(()) => (Reason::Permitted, None),
@@ -58,7 +59,13 @@ pub struct Question<'a> {
     pub tool: &'a str,
     /// The arguments as JSON text; `None` when there are none.
     pub arguments: Option<&'a str>,
+    /// Who made the request to the server, as far as a proof that it sent along says.
+    pub holder: Result<Option<&'a Holder>, Unproved>,
 }
+
+/// A proof was sent along, and it proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unproved;
 
 struct Denial {
     reason: Reason,
@@ -67,6 +74,22 @@ struct Denial {
 
 const fn denial(reason: Reason) -> Denial {
     Denial { reason, argument: None }
+}
+
+/// A bound token is used by the holder of its key. Where we are asked to see to that, a proof is
+/// needed; where one was sent along, it is never ignored.
+fn is_held(claims: &OurClaims, resource: &Resource, call: &Question<'_>) -> Result<(), Denial> {
+    let needed = match resource.dpop {
+        DpopUse::No | DpopUse::Itself => None,
+        DpopUse::Deputy => claims.bound.as_ref(),
+    };
+    match call.holder {
+        Err(Unproved) => Err(denial(Reason::DpopProofInvalid)),
+        Ok(None) if needed.is_some() => Err(denial(Reason::DpopProofMissing)),
+        Ok(None) => Ok(()),
+        Ok(Some(holder)) if claims.bound.as_ref() == Some(holder.key()) => Ok(()),
+        Ok(Some(_)) => Err(denial(Reason::DpopProofInvalid)),
+    }
 }
 
 /// CZ-3: a door that names a subject names the token's.

@@ -1,6 +1,6 @@
 //! The question about one call, and the closed set of answers.
 
-use crate::base::id::DecisionId;
+use crate::base::{id::DecisionId, secret::Fingerprint};
 
 use super::{authority::ToolName, resource::Effect};
 
@@ -13,6 +13,21 @@ pub struct Call {
     pub arguments: Option<String>,
     /// Made by the server for this execution, so that a question may be asked twice.
     pub call_id: Option<String>,
+    /// The DPoP proof that came with the request.
+    pub proof: Option<ShownProof>,
+}
+
+/// A DPoP proof that a server was shown, and the request that it came with, in the server's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownProof {
+    /// The proof.
+    pub jwt: String,
+    /// The method of the request.
+    pub method: String,
+    /// The URI of the request.
+    pub uri: String,
+    /// The access token that came with it.
+    pub token: Fingerprint,
 }
 
 impl Call {
@@ -47,11 +62,21 @@ pub enum Reason {
     ArgumentUnexpected,
     /// The arguments are not an object in strict JSON.
     ArgumentsMalformed,
+    /// The delegation, or one above it, has made as many calls as it may.
+    CallsExhausted,
+    /// The `call_id` named another call before.
+    CallIdReused,
+    /// The token is bound to a key, and no proof was sent along.
+    DpopProofMissing,
+    /// The proof is not one of the token's key for this request.
+    DpopProofInvalid,
+    /// The proof was used before.
+    DpopProofUsed,
 }
 
 impl Reason {
     /// Every reason, for the documentation and its test.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 17] = [
         Reason::Permitted,
         Reason::SubjectMismatch,
         Reason::ToolUnknown,
@@ -64,6 +89,11 @@ impl Reason {
         Reason::ArgumentMissing,
         Reason::ArgumentUnexpected,
         Reason::ArgumentsMalformed,
+        Reason::CallsExhausted,
+        Reason::CallIdReused,
+        Reason::DpopProofMissing,
+        Reason::DpopProofInvalid,
+        Reason::DpopProofUsed,
     ];
 
     /// The machine code.
@@ -81,6 +111,11 @@ impl Reason {
             Reason::ArgumentMissing => "argument_missing",
             Reason::ArgumentUnexpected => "argument_unexpected",
             Reason::ArgumentsMalformed => "arguments_malformed",
+            Reason::CallsExhausted => "calls_exhausted",
+            Reason::CallIdReused => "call_id_reused",
+            Reason::DpopProofMissing => "dpop_proof_missing",
+            Reason::DpopProofInvalid => "dpop_proof_invalid",
+            Reason::DpopProofUsed => "dpop_proof_used",
         }
     }
 }

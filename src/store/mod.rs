@@ -7,6 +7,7 @@
 mod chain;
 mod commit;
 mod connect;
+mod effects;
 mod error;
 mod events;
 mod record;
@@ -22,11 +23,12 @@ pub use self::{
     error::Error,
     events::{EventFilter, StoredEvent},
     rows::{Document, Head, StoredDelegation},
-    writer::{Configured, Delegated, Put, Swept, Writer},
+    writer::{Configured, Decided, Delegated, Put, Swept, Writer},
 };
 use self::{
     connect::{Address, DelegationQuery, Pool},
     rows::number,
+    writer::SweepUntil,
 };
 use crate::{
     base::{
@@ -42,6 +44,10 @@ const REVOCATIONS_PAGE: i64 = 1_000;
 /// Revocations are kept at least this long after they were made: the longest life of a token of
 /// ours (900 s) and an hour for clocks that differ.
 const REVOCATIONS_KEPT_MIN: Seconds = Seconds::new(4_500);
+
+/// How much later than it expired an effect is forgotten: an instance whose clock is slow may still
+/// accept what another, whose clock is fast, would sweep.
+const CLOCKS_DIFFER: Seconds = Seconds::new(300);
 
 /// The database.
 pub struct Store {
@@ -260,7 +266,12 @@ impl Store {
     /// Deletes what need not be kept any longer, a bounded amount per call.
     pub async fn sweep(&self, now: Timestamp, keep: Keep) -> Result<Swept, Error> {
         let revocations = keep.revocations.max(REVOCATIONS_KEPT_MIN);
-        self.writer.sweep(now.minus(keep.delegations), now.minus(revocations)).await
+        let until = SweepUntil {
+            delegations: now.minus(keep.delegations),
+            revocations: now.minus(revocations),
+            effects: now.minus(CLOCKS_DIFFER),
+        };
+        self.writer.sweep(until).await
     }
 
     /// Recomputes every hash chain of the audit log and names the first link that is not in order.

@@ -4,7 +4,11 @@
 use std::sync::Arc;
 
 use super::{
-    Exchange, OwnRequest, Tentative, authority::Granted, presenter::Standing, target::Target,
+    Exchange, OwnRequest, Tentative,
+    authority::Granted,
+    binding::{self, Binding},
+    presenter::Standing,
+    target::Target,
 };
 use crate::{
     base::{
@@ -15,18 +19,19 @@ use crate::{
         authenticate::Authenticated,
         refusal::{Refusal, TargetFault},
         snapshot::Snapshot,
-        verify::TokenFault,
+        verify::{TokenFault, Verified},
     },
     model::{
         actor::{Actor, ActorChain, ChainError, Provenance},
         authority::Authority,
         delegation::{Delegation, Source},
+        effect::Effects,
         event::{Event, Hop, Kind, Outcome},
         issuer::TrustedIssuer,
         resource::Resource,
         scope::Scope,
         subject::Subject,
-        token::{Authentication, ForeignClaims, OurClaims, OurKind},
+        token::{Authentication, ForeignClaims, KeyThumbprint, OurClaims, OurKind},
     },
     oauth::{claims, token_type::TokenType},
 };
@@ -51,6 +56,9 @@ pub fn child(
     now: Timestamp,
 ) -> Result<Tentative, Refusal> {
     let client = exchange.client.client();
+    let actor = exchange.actor.map(Verified::get);
+    let asked = Binding { client, holder: exchange.holder, actor };
+    let bound = binding::judge(asked, standing, Some(target))?;
     let base = match standing {
         Standing::Root { claims, issuer, txn } => {
             root_claims(claims, sub_text(claims, issuer), *txn, (&client.id, snapshot.revision))
@@ -89,6 +97,7 @@ pub fn child(
         issued_at: now,
         expires_at,
         revision: snapshot.revision,
+        bound,
         ..base
     };
     let source = parent.map_or(Source::Foreign, Source::Delegation);
@@ -110,6 +119,7 @@ pub fn own_root(
         scope: granted.scope,
         authority: granted.authority,
         expires_at: now.plus(ttl),
+        bound: own_key(own, Some(target))?,
         ..own_claims(snapshot, own, now)
     };
     tentative(snapshot, claims, Source::Own, own.client.via(), now)
@@ -127,7 +137,17 @@ pub fn agent_token(
     if matches!(own.wanted.token_type, Some(TokenType::IdToken | TokenType::Jwt)) {
         return Err(Refusal::RequestedType);
     }
-    tentative(snapshot, own_claims(snapshot, own, now), Source::Own, own.client.via(), now)
+    let bound = own_key(own, None)?;
+    let claims = OurClaims { bound, ..own_claims(snapshot, own, now) };
+    tentative(snapshot, claims, Source::Own, own.client.via(), now)
+}
+
+fn own_key(
+    own: &OwnRequest<'_>,
+    target: Option<&Target<'_>>,
+) -> Result<Option<KeyThumbprint>, Refusal> {
+    let asked = Binding { client: own.client.client(), holder: own.holder, actor: None };
+    binding::judge(asked, &Standing::Own, target)
 }
 
 /// AT-5: the subject is an id that the client did not choose.
@@ -151,6 +171,7 @@ fn own_claims(snapshot: &Snapshot, own: &OwnRequest<'_>, now: Timestamp) -> OurC
         root_revision: snapshot.revision,
         revision: snapshot.revision,
         authentication: Authentication::default(),
+        bound: None,
     }
 }
 
@@ -178,6 +199,7 @@ fn root_claims(
         root_revision: revision,
         revision,
         authentication: foreign.authentication.clone(),
+        bound: None,
     }
 }
 
@@ -255,7 +277,8 @@ fn tentative(
     // What only we read is signed as we like it best.
     let signing = snapshot.resource_of(&claims).map(|r| r.token_signing).unwrap_or_default();
     let delegation = Delegation { claims, source, record };
-    Ok(Tentative { delegation, event, typ, issued, signing, now })
+    let effects = Effects::default();
+    Ok(Tentative { delegation, event, effects, typ, issued, signing, now })
 }
 
 fn issued_event(

@@ -6,9 +6,11 @@
 //! 3. presenter: why may *this* client present *this* token? (`presenter`);
 //! 4. target: exactly one resource or agent (`target`);
 //! 5. authority: under every ceiling, error beyond any of them (`authority`);
-//! 6. lifetime, chain and claims (`mint`).
+//! 6. the key that the token is bound to (`binding`);
+//! 7. lifetime, chain and claims (`mint`).
 
 pub mod authority;
+pub mod binding;
 pub mod mint;
 pub mod presenter;
 pub mod subject;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 use super::{
     authenticate::Authenticated,
+    dpop::Holder,
     refusal::Refusal,
     snapshot::Snapshot,
     verify::{self, Verified},
@@ -29,6 +32,7 @@ use crate::{
     },
     model::{
         delegation::{Delegation, Receipt},
+        effect::Effects,
         event::{Event, Kind, Outcome},
         signing::SigningAlgorithm,
         token::{ForeignClaims, OurClaims},
@@ -54,6 +58,8 @@ pub struct Exchange<'a> {
     pub subject: &'a SubjectToken,
     /// What confirms the client, if it sent it.
     pub actor: Option<&'a Verified<OurClaims>>,
+    /// Who sent the request, proved by a key.
+    pub holder: Option<&'a Holder>,
     /// What should come out.
     pub wanted: &'a Wanted,
     /// A fresh id.
@@ -65,6 +71,8 @@ pub struct Exchange<'a> {
 pub struct OwnRequest<'a> {
     /// Who asks.
     pub client: &'a Authenticated,
+    /// Who sent the request, proved by a key.
+    pub holder: Option<&'a Holder>,
     /// What should come out.
     pub wanted: &'a Wanted,
     /// A fresh id.
@@ -78,6 +86,7 @@ pub struct OwnRequest<'a> {
 pub struct Tentative {
     delegation: Delegation,
     event: Event,
+    effects: Effects,
     typ: &'static str,
     issued: TokenType,
     signing: SigningAlgorithm,
@@ -93,6 +102,8 @@ pub struct Minted {
     pub issued: TokenType,
     /// Whether it can be used at a server; if not, `token_type` is `N_A`.
     pub is_access_token: bool,
+    /// Whether its holder must prove a key: then `token_type` is `DPoP`.
+    pub is_bound: bool,
     /// Seconds left.
     pub expires_in: i64,
     /// Its scope.
@@ -184,6 +195,11 @@ impl Tentative {
         &self.event
     }
 
+    /// What to use up with it, all or none: there is no token without it.
+    pub const fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
     /// The `typ` to sign under.
     pub const fn typ(&self) -> &'static str {
         self.typ
@@ -207,6 +223,7 @@ impl Tentative {
             token: signed,
             issued: self.issued,
             is_access_token: self.issued == TokenType::AccessToken,
+            is_bound: claims.bound.is_some(),
             expires_in: self.now.until(claims.expires_at).get(),
             scope: claims.scope.to_string(),
             details: details::write(&claims.authority),
