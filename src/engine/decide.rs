@@ -84,11 +84,10 @@ fn is_held(claims: &OurClaims, resource: &Resource, call: &Question<'_>) -> Resu
         DpopUse::Deputy => claims.bound.as_ref(),
     };
     match call.holder {
-        Err(Unproved) => Err(denial(Reason::DpopProofInvalid)),
         Ok(None) if needed.is_some() => Err(denial(Reason::DpopProofMissing)),
         Ok(None) => Ok(()),
         Ok(Some(holder)) if claims.bound.as_ref() == Some(holder.key()) => Ok(()),
-        Ok(Some(_)) => Err(denial(Reason::DpopProofInvalid)),
+        Ok(Some(_)) | Err(Unproved) => Err(denial(Reason::DpopProofInvalid)),
     }
 }
 

@@ -50,40 +50,46 @@ pub fn parse(text: &str) -> Read<Client> {
             dpop_bound: dpop_bound?,
             introspection_signing: introspection_signing?,
             agent: agent?,
-            assertions: assertions?,
+            assertions: assertions.ok()?,
             credentials: Vec::new(),
             enabled: enabled?,
         })
     })
 }
 
+/// What is wrong was said in the form.
+struct Refused;
+
 /// RFC 7591 section 2: `jwks` or `jwks_uri`, one of them, exactly where keys are the method.
 fn assertions(
     form: &mut Form<'_>,
     method: Option<AuthMethod>,
-) -> Option<Option<Arc<AssertionRules>>> {
+) -> Result<Option<Arc<AssertionRules>>, Refused> {
     let uri = form.maybe("jwks_uri", keys::jwks_uri);
     let inline = form.maybe("jwks", keys::jwks);
     let legacy = form.or("legacy_assertions", false, form::flag);
-    let (uri, inline, legacy) = (uri?, inline?, legacy?);
-    let keys = match (method?, uri, inline) {
+    let (Some(method), Some(uri), Some(inline), Some(legacy)) = (method, uri, inline, legacy)
+    else {
+        return Err(Refused);
+    };
+    let keys = match (method, uri, inline) {
         (AuthMethod::PrivateKeyJwt, Some(uri), None) => KeySource::JwksUri(uri),
         (AuthMethod::PrivateKeyJwt, None, Some(text)) => KeySource::Inline(text),
         (AuthMethod::PrivateKeyJwt, _, _) => {
             form.problem_here("needs its public keys: either `jwks` or `jwks_uri`");
-            return None;
+            return Err(Refused);
         }
         (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, None, None) if !legacy => {
-            return Some(None);
+            return Ok(None);
         }
         (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, _, _) => {
             let message = "must be `private_key_jwt` beside `jwks`, `jwks_uri` or \
                            `legacy_assertions`: a client has one method";
             form.problem("token_endpoint_auth_method", message);
-            return None;
+            return Err(Refused);
         }
     };
-    Some(Some(Arc::new(AssertionRules { keys, legacy })))
+    Ok(Some(Arc::new(AssertionRules { keys, legacy })))
 }
 
 fn agent(form: &mut Form<'_>) -> Option<Agent> {

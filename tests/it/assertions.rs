@@ -3,9 +3,11 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use deputy::{
-    base::random::Random,
+    base::{id::ClientId, random::Random, secret::Fingerprint},
     demo::issuer::Issuer,
     jose::{Algorithm, SigningKey},
+    registry::operator::{Operator, Role},
+    service::admin::Refused,
 };
 use serde_json::{Map, Value, json};
 
@@ -26,6 +28,7 @@ on_both! {
     ca4_a_client_id_beside_it_is_its_subject
     ca5_old_assertions_are_for_clients_that_are_registered_for_them
     a_client_has_one_method
+    an_operator_registers_keys_and_is_told_what_is_wrong_with_them
     two_keys_work_while_one_is_replaced
     keys_may_be_where_the_client_publishes_them
     a_flood_of_wrong_assertions_locks_nobody_out
@@ -273,17 +276,17 @@ async fn ca3_its_typ_is_its_own_or_none(world: World) {
         (json!("text/client-authentication+jwt"), false),
         (json!(7), false),
     ] {
-        let mut head = held.head();
+        let mut header = held.head();
         if !typ.is_null() {
-            head["typ"] = typ.clone();
+            header["typ"] = typ.clone();
         }
-        let assertion = held.sign(&head, &Value::Object(said(&world, "cl_support")));
+        let assertion = held.sign(&header, &Value::Object(said(&world, "cl_support")));
         assert_eq!(accepts(&world, &assertion).await, right, "{typ}");
     }
     for (name, value) in [("jwk", held.public()), ("jku", json!("https://evil.example/jwks"))] {
-        let mut head = held.head();
-        head[name] = value;
-        let assertion = held.sign(&head, &Value::Object(said(&world, "cl_support")));
+        let mut header = held.head();
+        header[name] = value;
+        let assertion = held.sign(&header, &Value::Object(said(&world, "cl_support")));
         assert!(!accepts(&world, &assertion).await, "JW-2: {name}");
     }
 }
@@ -331,6 +334,48 @@ async fn a_client_has_one_method(world: World) {
     refused(&own(&world, &held.assertion(&world)).send().await);
 }
 
+async fn an_operator_registers_keys_and_is_told_what_is_wrong_with_them(world: World) {
+    let operator = Operator {
+        name: "test".to_owned(),
+        token_hash: Fingerprint::of(b"test"),
+        role: Role::Admin,
+    };
+    let create = async |keys: Value| {
+        let mut document = keyed(keys);
+        document["client_id"] = json!("cl_new");
+        document["agent"]["uri"] = json!("urn:agent:new");
+        world.deputy.create_client(&operator, document.to_string().as_bytes()).await
+    };
+    let held = Held::new();
+    let mut weak = held.public();
+    weak["x"] = json!("AAAA");
+    let mut unused = held.public();
+    unused["use"] = json!("enc");
+    let mut private = held.public();
+    private["d"] = json!("AAAA");
+    for keys in [
+        json!([]),
+        json!([weak]),
+        json!([unused]),
+        json!([private]),
+        json!([held.public(), held.public()]),
+    ] {
+        let refused = create(json!({ "keys": keys })).await.unwrap_err();
+        let Refused::Invalid(problems) = refused else { panic!("{refused:?}") };
+        assert!(problems[0].field.starts_with("/jwks"), "{problems:?}");
+    }
+    assert!(create(json!("http://keys.example/jwks")).await.is_err(), "https only");
+    let (_, secret) = create(json!({ "keys": [held.public()] })).await.unwrap();
+    assert!(secret.is_none(), "keys are in place of a secret");
+    let id = ClientId::parse("cl_new").unwrap();
+    let refused = world.deputy.add_secret(&operator, &id).await.unwrap_err();
+    assert!(matches!(refused, Refused::Conflict(_)), "{refused:?}");
+    let mut claims = said(&world, "cl_new");
+    claims.insert("exp".to_owned(), json!(world.deputy.now().epoch_s() + 30));
+    let assertion = held.sign(&held.head(), &Value::Object(claims));
+    assert_eq!(own(&world, &assertion).send().await.status, 200);
+}
+
 async fn two_keys_work_while_one_is_replaced(world: World) {
     let old = support(&world).await;
     let new = Held::new();
@@ -362,15 +407,15 @@ async fn keys_may_be_where_the_client_publishes_them(world: World) {
 async fn a_flood_of_wrong_assertions_locks_nobody_out(world: World) {
     let held = support(&world).await;
     let stranger = Held::new();
-    let mut head = stranger.head();
-    head["kid"] = json!(held.0.kid());
+    let mut header = stranger.head();
+    header["kid"] = json!(held.0.kid());
     for _ in 0..40 {
-        let forged = stranger.sign(&head, &Value::Object(said(&world, "cl_support")));
+        let forged = stranger.sign(&header, &Value::Object(said(&world, "cl_support")));
         refused(&own(&world, &forged).send().await);
     }
     assert!(accepts(&world, &held.assertion(&world)).await);
     for _ in 0..40 {
-        let forged = stranger.sign(&head, &Value::Object(said(&world, "cl_support")));
+        let forged = stranger.sign(&header, &Value::Object(said(&world, "cl_support")));
         refused(&own(&world, &forged).send().await);
     }
     world.agent("billing").asks_for_itself().token().await;

@@ -148,12 +148,12 @@ async fn dp1_a_proof_is_one_jwt_signed_by_the_public_key_in_its_header(world: Wo
         ("jwk", json!(null)),
         ("jwk", json!("text")),
     ] {
-        let mut head = held.head();
-        head[name] = value.clone();
+        let mut header = held.head();
+        header[name] = value.clone();
         if value.is_null() {
-            head.as_object_mut().unwrap().remove(name);
+            header.as_object_mut().unwrap().remove(name);
         }
-        assert!(!accepts(&world, &held.sign(&head, &payload(&world))).await, "{name}: {value}");
+        assert!(!accepts(&world, &held.sign(&header, &payload(&world))).await, "{name}: {value}");
     }
     let good = held.proof(&world);
     for bad in ["", "x", "a.b", &format!("{good}A"), &format!("{good}, {good}"), &world.alice()] {

@@ -226,3 +226,29 @@ proptest! {
         let _ = (edge::parse(&text), operator::parse(&text), credential::parse(&text));
     }
 }
+
+#[test]
+fn a_client_has_keys_exactly_where_they_are_its_method() {
+    let read =
+        |members: &str| client::parse(&format!(r#"{{"client_id":"cl_a","name":"A"{members}}}"#));
+    let keys = r#","jwks":{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AAAA"}]}"#;
+    let uri = r#","jwks_uri":"https://a.example/jwks""#;
+    let method = r#","token_endpoint_auth_method":"private_key_jwt""#;
+    for (members, good) in [
+        (String::new(), true),
+        (format!("{method}{keys}"), true),
+        (format!("{method}{uri}"), true),
+        (format!(r#"{method}{uri},"legacy_assertions":true"#), true),
+        (method.to_owned(), false),
+        (format!("{method}{keys}{uri}"), false),
+        (keys.to_owned(), false),
+        (uri.to_owned(), false),
+        (r#","legacy_assertions":true"#.to_owned(), false),
+    ] {
+        let read = read(&members);
+        assert_eq!(read.is_ok(), good, "{members}");
+        if let Ok(client) = read {
+            assert_eq!(client::parse(&client::write(&client)).unwrap(), client, "{members}");
+        }
+    }
+}
