@@ -439,8 +439,13 @@ impl Session<'_> {
             let object = made.as_object().and_then(|made| made.get(name));
             object.and_then(Value::as_str).unwrap_or_default().to_owned()
         };
+        let secret = text("client_secret");
+        if secret.is_empty() {
+            self.out.line(&format!("created {}; it authenticates by its keys", text(name)));
+            return;
+        }
         self.out.trouble(&format!("created {}; its secret is shown this once:", text(name)));
-        self.out.line(&text("client_secret"));
+        self.out.line(&secret);
     }
 
     fn page(&mut self, answer: &Value, table: Table) {

@@ -8,7 +8,8 @@
 
 use super::{
     authenticate::Authenticated,
-    decide,
+    decide::{self, Unproved},
+    dpop::{self, Holder, ProofFault, Shown},
     exchange::mint,
     kept,
     refusal::Refusal,
@@ -129,23 +130,38 @@ impl<'a> Tentative<'a> {
 pub fn judge<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> Judged<'a> {
     let Some(held) = held(snapshot, asked, now) else { return Judged::Inactive };
     let Some(call) = asked.call else { return Judged::Live(held) };
+    let holder = holder(call, now);
     let question = decide::Question {
         id: asked.id,
         subject: asked.subject,
         tool: &call.tool,
         arguments: call.arguments.as_deref(),
+        holder: holder.as_ref().map(|h| h.as_ref().map(Holder::key)).map_err(|_| Unproved),
     };
     let decision =
         decide::decide(snapshot, held.claims, held.resource, &question, &mut decide::Untraced);
     let event = event(snapshot, asked, held, &decision, now);
-    let first = decision.allow && decision.effect.is_none_or(Effect::is_committed_first);
+    // What is used up is committed first, like what changes the world.
+    let proved = holder.as_ref().ok().and_then(Option::as_ref);
+    let committed_first = decision.effect.is_none_or(Effect::is_committed_first);
+    let first = decision.allow && (committed_first || proved.is_some());
     let decided = Decided { held, decision };
     if first {
-        let effects = spend::effects(held.claims, &question, call.call_id.as_deref());
+        let mut effects = spend::effects(held.claims, &question, call.call_id.as_deref());
+        effects.once.extend(proved.map(|holder| holder.once().clone()));
         Judged::Tentative(Box::new(Tentative { decided, event, effects }))
     } else {
         Judged::Decided(Box::new(decided), Box::new(event))
     }
+}
+
+/// Who made the request to the server, by the proof that it sent along.
+fn holder(call: &Call, now: Timestamp) -> Result<Option<Holder>, ProofFault> {
+    let proof = call.proof.as_ref().map(|shown| {
+        let request = Shown { method: &shown.method, uri: &shown.uri, token: Some(&shown.token) };
+        dpop::verify(&shown.jwt, request, now)
+    });
+    proof.transpose()
 }
 
 fn held<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> Option<Held<'a>> {
