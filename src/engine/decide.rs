@@ -1,7 +1,7 @@
 //! The one decision function: may this token's holder make this call, now?
 //!
-//! Order (design section 6): token live and meant for the caller (checked before, by the door) →
-//! tool registered, enabled, the one it was at mint → scopes → constraints → allow. Any doubt is a
+//! Order (design section 6): token live and meant for the caller (checked before, in `call`) →
+//! subject, if one is named → tool registered, enabled, the one it was at mint → scopes → constraints → allow. Any doubt is a
 //! deny.
 
 use super::{exchange::authority::covers, snapshot::Snapshot};
@@ -29,6 +29,7 @@ pub fn decide(
 ) -> Decision {
     let tool = resource.tools.get(call.tool);
     let verdict = match tool {
+        _ if !is_about(call, claims) => Err(denial(Reason::SubjectMismatch)),
         None => Err(denial(Reason::ToolUnknown)),
         Some(tool) => permits(snapshot, claims, resource, tool, call.arguments),
     };
@@ -51,6 +52,8 @@ pub fn decide(
 pub struct Question<'a> {
     /// A fresh id.
     pub id: DecisionId,
+    /// Whom the caller takes the token to be for, where it says so.
+    pub subject: Option<&'a str>,
     /// The tool, exactly as named in the call.
     pub tool: &'a str,
     /// The arguments as JSON text; `None` when there are none.
@@ -64,6 +67,11 @@ struct Denial {
 
 const fn denial(reason: Reason) -> Denial {
     Denial { reason, argument: None }
+}
+
+/// CZ-3: a door that names a subject names the token's.
+fn is_about(call: &Question<'_>, claims: &OurClaims) -> bool {
+    call.subject.is_none_or(|subject| *subject == *claims.sub)
 }
 
 fn permits(

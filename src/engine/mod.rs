@@ -6,9 +6,10 @@
 
 pub mod admin;
 pub mod authenticate;
+pub mod call;
 pub mod decide;
+pub mod denial;
 pub mod exchange;
-pub mod introspect;
 pub mod refusal;
 pub mod revoke;
 pub mod snapshot;

@@ -1,20 +1,23 @@
 //! The question about one call, and the closed set of answers.
 
-use crate::base::{id::DecisionId, json::Object};
+use crate::base::id::DecisionId;
 
-use super::{authority::ToolName, resource::Effect, uri::Uri};
+use super::{authority::ToolName, resource::Effect};
 
-/// What a server is about to do, in its own words.
-#[derive(Clone, Debug, PartialEq)]
+/// What a server is about to do, in its own words: nothing is parsed yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// The resource it asks for; may be left out by a client that owns only one.
-    pub resource: Option<Uri>,
     /// The tool, exactly as named in the call.
     pub tool: String,
-    /// The arguments that the tool will receive.
-    pub arguments: Object,
+    /// The arguments that the tool will receive: a JSON object as text. Absent means none.
+    pub arguments: Option<String>,
     /// Made by the server for this execution, so that a question may be asked twice.
     pub call_id: Option<String>,
+}
+
+impl Call {
+    /// The longest `call_id`, in bytes: room for any UUID with a prefix.
+    pub const MAX_CALL_ID_BYTES: usize = 128;
 }
 
 /// Why a call was allowed or denied: closed, documented, safe to show.
@@ -22,6 +25,8 @@ pub struct Call {
 pub enum Reason {
     /// Everything held.
     Permitted,
+    /// The caller named another subject than the token's.
+    SubjectMismatch,
     /// No such tool is registered at this resource.
     ToolUnknown,
     /// An administrator disabled the tool.
@@ -46,8 +51,9 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for the documentation and its test.
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 12] = [
         Reason::Permitted,
+        Reason::SubjectMismatch,
         Reason::ToolUnknown,
         Reason::ToolDisabled,
         Reason::ToolChanged,
@@ -64,6 +70,7 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Reason::Permitted => "permitted",
+            Reason::SubjectMismatch => "subject_mismatch",
             Reason::ToolUnknown => "tool_unknown",
             Reason::ToolDisabled => "tool_disabled",
             Reason::ToolChanged => "tool_changed",

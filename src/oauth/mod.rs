@@ -3,6 +3,7 @@
 
 pub mod claims;
 pub mod code;
+pub mod decision;
 pub mod details;
 pub mod introspection;
 pub mod metadata;

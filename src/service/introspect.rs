@@ -1,12 +1,17 @@
 //! The introspection endpoint: no database is read, and a write is waited for only where an allow
 //! must be on record before it is answered.
 
-use super::{Deputy, Failure, Fault, token::Caller};
+use super::{Deputy, Failure, decide::Settled, keys, token::Caller};
 use crate::{
-    base::id::DecisionId,
-    engine::introspect::{self, Introspection, Verdict},
+    base::time::Timestamp,
+    engine::{
+        authenticate::Authenticated,
+        call::{Asked, Decided},
+        denial,
+        snapshot::Snapshot,
+    },
     oauth::{
-        introspection::{INACTIVE, Question},
+        introspection::{self, INACTIVE, Question, TYP_SIGNED},
         params::ParamError,
     },
 };
@@ -20,27 +25,58 @@ impl Deputy {
     ) -> Result<String, Failure> {
         let now = self.now();
         let client = self.authenticate(&caller, now).await?;
+        self.answered(&client, question, now).await
+    }
+
+    /// Answers it with a JWT, which the asker can keep as evidence. RFC 9701.
+    pub async fn introspect_signed(
+        &self,
+        caller: Caller,
+        question: Result<Question, ParamError>,
+    ) -> Result<String, Failure> {
+        let now = self.now();
+        let client = self.authenticate(&caller, now).await?;
+        let answer = self.answered(&client, question, now).await?;
+        let config = &self.snapshot().config;
+        let asker = client.client();
+        let payload = introspection::signed(&config.issuer, &asker.id, &answer, now);
+        let kind = (TYP_SIGNED, asker.introspection_signing);
+        Ok(keys::signed(&config.keys, kind, &payload, now)?)
+    }
+
+    async fn answered(
+        &self,
+        client: &Authenticated,
+        question: Result<Question, ParamError>,
+        now: Timestamp,
+    ) -> Result<String, Failure> {
         let question = question.map_err(Failure::Malformed)?;
         let snapshot = self.snapshot();
         let token = self.0.memo.ours(&snapshot.config, question.token.expose(), now).ok();
-        let asked = Introspection {
-            caller: &client,
+        let asked = Asked {
+            caller: client,
             token: token.as_deref(),
-            question: &question,
-            id: DecisionId::from_bytes(self.random().bytes().map_err(Fault::from)?),
+            resource: question.resource.as_deref(),
+            subject: None,
+            call: question.call.as_ref(),
+            id: self.decision_id()?,
         };
-        match introspect::judge(&snapshot, &asked, now) {
-            Verdict::Inactive => Ok(INACTIVE.to_owned()),
-            Verdict::Active(answer) => Ok(answer),
-            Verdict::Decided(answer, event) => {
-                self.store().writer().journal(*event);
-                Ok(answer)
+        let settled = self.decide(&snapshot, &asked, now).await?;
+        Ok(match settled {
+            Settled::Inactive => INACTIVE.to_owned(),
+            Settled::Live(held) => {
+                introspection::active(&snapshot.config.issuer, held.claims, None)
             }
-            Verdict::Tentative(tentative) => {
-                let event = tentative.event().clone();
-                let committed = self.store().writer().decide(event).await?;
-                Ok(tentative.settle(committed))
-            }
-        }
+            Settled::Decided(decided) => tell(&snapshot, &decided),
+        })
     }
+}
+
+fn tell(snapshot: &Snapshot, decided: &Decided<'_>) -> String {
+    let (claims, decision) = (decided.held().claims, decided.decision());
+    if decision.allow {
+        return introspection::active(&snapshot.config.issuer, claims, Some(decision));
+    }
+    let hint = denial::hint(&snapshot.config, decided);
+    introspection::denied(claims, decision, hint.as_ref())
 }

@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod audit;
 pub mod beat;
+pub mod decide;
 pub mod introspect;
 pub mod keys;
 pub mod memo;

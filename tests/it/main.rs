@@ -8,6 +8,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "times near the world's beginning")]
 #![expect(clippy::needless_pass_by_value, reason = "`json!` reads best where it is said")]
 
+mod algorithms;
 mod api;
 mod authority;
 mod bad_input;
@@ -28,6 +29,8 @@ mod remote;
 mod revocation;
 mod revoke;
 mod serve_process;
+mod signed;
 mod store;
 mod tidy;
 mod world;
+mod wycheproof;

@@ -69,6 +69,7 @@ impl<'a> Client<'a> {
             world: self.world,
             url: format!("{}/oauth2/{endpoint}", self.world.url),
             basic: Some((self.id.to_string(), secret)),
+            headers: Vec::new(),
             fields: Vec::new(),
         }
     }
@@ -122,6 +123,7 @@ pub struct Request<'a> {
     world: &'a World,
     url: String,
     basic: Option<(String, String)>,
+    headers: Vec<(&'static str, String)>,
     fields: Vec<(String, String)>,
 }
 
@@ -174,6 +176,12 @@ impl Request<'_> {
         self
     }
 
+    /// Sends a header.
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
     /// The body as it will be sent.
     pub fn body(&self) -> String {
         let mut url = reqwest::Url::parse("http://form.invalid").unwrap();
@@ -192,6 +200,9 @@ impl Request<'_> {
         let mut request = self.world.http.post(&self.url).body(body);
         if let Some((id, secret)) = &self.basic {
             request = request.basic_auth(id, Some(secret));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
         }
         Answer::of(request.header(CONTENT_TYPE, content_type)).await
     }

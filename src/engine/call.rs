@@ -1,0 +1,202 @@
+//! One call, judged: the road that all doors share, from a token that proved to be ours to a
+//! decision and its event. How a question came in and how its answer goes out is a door's matter
+//! and never known here.
+//!
+//! A token that is not live, or not meant for whoever asks, is one answer without any detail.
+//! Whoever renders a decision needs a [`Decided`], and only this file makes one: an allow that must
+//! be on record first cannot be told before it is.
+
+use std::sync::Arc;
+
+use super::{
+    authenticate::Authenticated,
+    decide,
+    exchange::mint,
+    snapshot::{Config, Snapshot},
+    verify::Verified,
+};
+use crate::{
+    base::{id::DecisionId, json, time::Timestamp},
+    model::{
+        call::{Call, Decision},
+        event::{Committed, Event, Kind, Outcome},
+        resource::{Effect, Resource},
+        token::{OurClaims, OurKind},
+        uri::Uri,
+    },
+};
+
+/// What is asked, by whom, about which token.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Who asks.
+    pub caller: &'a Authenticated,
+    /// The token, if it proved to be one of ours.
+    pub token: Option<&'a Verified<OurClaims>>,
+    /// The resource that is about to act, as it was named.
+    pub resource: Option<&'a str>,
+    /// Whom the caller takes the token to be for, where it says so.
+    pub subject: Option<&'a str>,
+    /// The call that is about to be made; `None`: is the token live at all?
+    pub call: Option<&'a Call>,
+    /// A fresh id for the decision.
+    pub id: DecisionId,
+}
+
+/// A token that is live and meant for the caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    /// What it says.
+    pub claims: &'a OurClaims,
+    /// The resource it is for.
+    pub resource: &'a Resource,
+}
+
+/// What was judged.
+#[derive(Debug)]
+pub enum Judged<'a> {
+    /// Nothing that this caller may know.
+    Inactive,
+    /// A live token, and no call was named; not recorded.
+    Live(Held<'a>),
+    /// A decision that may be answered now and journalled.
+    Decided(Box<Decided<'a>>, Box<Event>),
+    /// An allow that must be committed before it is answered.
+    Tentative(Box<Tentative<'a>>),
+}
+
+/// A decision that may be told.
+#[derive(Debug)]
+pub struct Decided<'a> {
+    held: Held<'a>,
+    decision: Decision,
+}
+
+impl<'a> Decided<'a> {
+    /// The token it was made about.
+    pub const fn held(&self) -> Held<'a> {
+        self.held
+    }
+
+    /// The decision.
+    pub const fn decision(&self) -> &Decision {
+        &self.decision
+    }
+}
+
+/// An allow that is not yet one: its event must be committed first.
+#[derive(Debug)]
+pub struct Tentative<'a> {
+    decided: Decided<'a>,
+    event: Event,
+}
+
+impl<'a> Tentative<'a> {
+    /// The event to commit.
+    pub const fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// The decision, now that its event was committed.
+    pub fn settle(self, _committed: Committed) -> Decided<'a> {
+        self.decided
+    }
+}
+
+/// Judges what is asked.
+pub fn judge<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> Judged<'a> {
+    let Some(held) = held(snapshot, asked, now) else { return Judged::Inactive };
+    let Some(call) = asked.call else { return Judged::Live(held) };
+    let question = decide::Question {
+        id: asked.id,
+        subject: asked.subject,
+        tool: &call.tool,
+        arguments: call.arguments.as_deref(),
+    };
+    let decision = decide::decide(snapshot, held.claims, held.resource, &question);
+    let event = event(snapshot, asked, held, &decision, now);
+    let first = decision.allow && decision.effect.is_none_or(Effect::is_committed_first);
+    let decided = Decided { held, decision };
+    if first {
+        Judged::Tentative(Box::new(Tentative { decided, event }))
+    } else {
+        Judged::Decided(Box::new(decided), Box::new(event))
+    }
+}
+
+fn held<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> Option<Held<'a>> {
+    let claims = asked.token.map(Verified::get)?;
+    if claims.kind != OurKind::Call || snapshot.is_live(claims, now).is_err() {
+        return None;
+    }
+    let resource = snapshot.resource_of(claims)?;
+    is_meant_for(&snapshot.config, asked, resource).then_some(Held { claims, resource })
+}
+
+/// IN-5: the caller owns the token's audience, and, if it names a resource, names that one.
+fn is_meant_for(config: &Config, asked: &Asked<'_>, resource: &Resource) -> bool {
+    let owner = &asked.caller.client().id;
+    let named = match asked.resource {
+        Some(named) => Uri::parse(named).is_ok_and(|uri| uri == resource.uri),
+        // A client that owns several must say which one is about to act.
+        None => asked.call.is_none() || config.owned_by(owner).take(2).count() == 1,
+    };
+    resource.owner == *owner && named
+}
+
+fn event(
+    snapshot: &Snapshot,
+    asked: &Asked<'_>,
+    held: Held<'_>,
+    decision: &Decision,
+    now: Timestamp,
+) -> Event {
+    let Held { claims, resource } = held;
+    Event {
+        at: now,
+        kind: Kind::Decision,
+        outcome: if decision.allow { Outcome::Granted } else { Outcome::Refused },
+        reason: decision.reason.as_str().into(),
+        client: Some(asked.caller.client().id.clone()),
+        subject: Some(claims.subject.clone()),
+        chain: mint::hops(&snapshot.config.issuer, claims, None),
+        resource: Some(resource.id.clone()),
+        tool: asked.call.map(|c| c.tool.chars().take(128).collect::<String>().into()),
+        effect: decision.effect,
+        txn: Some(claims.txn),
+        delegation: claims.id(),
+        parent: None,
+        decision: Some(decision.id),
+        error: None,
+        revision: snapshot.revision,
+        detail: kept(asked.call, resource, decision),
+    }
+}
+
+/// What an operator may read about the call later: the argument it failed on, and the values that
+/// the tool's registration says may be kept.
+fn kept(call: Option<&Call>, resource: &Resource, decision: &Decision) -> Vec<(Arc<str>, String)> {
+    let mut detail: Vec<(Arc<str>, String)> = Vec::new();
+    if let Some(argument) = &decision.argument {
+        detail.push(("argument".into(), argument.clone()));
+    }
+    let tool = decision.tool.as_ref().and_then(|name| resource.tools.get(name));
+    let arguments = call
+        .and_then(|call| call.arguments.as_deref())
+        .and_then(|text| json::parse(text.as_bytes(), &json::Limits::DEFAULT).ok());
+    let arguments = arguments.as_ref().and_then(json::Value::as_object);
+    for pointer in tool.iter().flat_map(|tool| &tool.keep_arguments) {
+        if let Some(value) = arguments.and_then(|object| at_pointer(object, pointer)) {
+            detail.push((format!("arguments{pointer}").into(), value.to_json()));
+        }
+    }
+    detail
+}
+
+/// The value at a JSON Pointer (RFC 6901) that leads through objects only.
+fn at_pointer<'a>(object: &'a json::Object, pointer: &str) -> Option<&'a json::Value> {
+    let segments = pointer.strip_prefix('/')?.split('/');
+    let mut segments = segments.map(|segment| segment.replace("~1", "/").replace("~0", "~"));
+    let first = object.get(&segments.next()?)?;
+    segments.try_fold(first, |value, segment| value.as_object()?.get(&segment))
+}

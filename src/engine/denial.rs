@@ -1,0 +1,38 @@
+//! What may be told about a denial beside its reason. An injected agent would go and ask for what
+//! it is told, so the default is: nothing.
+
+use super::{call::Decided, snapshot::Config};
+use crate::{
+    base::id::ResourceId,
+    model::{call::Reason, resource::Effect},
+    oauth::decision::{Hint, insufficient_scope},
+};
+
+/// Which scope would cure it: told for `read` tools or where the resource opts in, and only inside
+/// the agent's allowance.
+pub fn hint(config: &Config, decided: &Decided<'_>) -> Option<Hint> {
+    let (held, decision) = (decided.held(), decided.decision());
+    if decision.reason != Reason::ScopeMissing {
+        return None;
+    }
+    let resource = held.resource;
+    let tool = decision.tool.as_ref().and_then(|name| resource.tools.get(name))?;
+    let safe = tool.effect == Effect::Read || resource.step_up_hints;
+    let agent = config.client(&held.claims.client)?.agent.as_ref()?;
+    let allowance = if held.claims.own { &agent.own_allowance } else { &agent.allowance };
+    let within = allowance
+        .entries()
+        .iter()
+        .any(|entry| entry.resource == resource.id && tool.scopes.is_subset(&entry.scope));
+    (safe && within).then(|| {
+        let required_scope = tool.scopes.to_string();
+        let metadata = resource_metadata_url(config, &resource.id);
+        let challenge = insufficient_scope(&required_scope, &metadata);
+        Hint { required_scope, challenge }
+    })
+}
+
+/// Where the protected resource metadata of a resource is published. PR-2.
+pub fn resource_metadata_url(config: &Config, id: &ResourceId) -> String {
+    format!("{}/resources/{id}/oauth-protected-resource", config.public_url)
+}
