@@ -30,12 +30,19 @@ def chain(claims: dict[str, Any]) -> str:
 
 def tickets(deputy: Deputy, ran: list[Any], *, last: bool = True) -> FastMCP[Any]:
     middleware = [DeputyMiddleware(deputy)] if last else []
-    server = FastMCP("Tickets", auth=DeputyAuth(deputy), middleware=middleware)
+    server = FastMCP(
+        "Tickets", auth=DeputyAuth(deputy, scopes=["tickets:read"]), middleware=middleware
+    )
 
     @server.tool(name="tickets.get")
     async def get(id: int) -> str:  # noqa: A002
         ran.append(("tickets.get", id))
         return TICKET
+
+    @server.tool(name="tickets.notes")
+    async def notes(id: int) -> str:  # noqa: A002
+        ran.append(("tickets.notes", id))
+        return "handle with care"
 
     @server.tool(name="tickets.close")
     async def close(id: int) -> str:  # noqa: A002
@@ -73,4 +80,4 @@ def refunds(deputy: Deputy, ran: list[Any]) -> App:
         ran.append(("refunds.export", days))
         return "everything"
 
-    return DeputyGate(server.streamable_http_app(), deputy)
+    return DeputyGate(server.streamable_http_app(), deputy, scopes=["refunds:read"])

@@ -31,11 +31,13 @@ SUPPORT_URI, BILLING_URI = "urn:agent:support", "urn:agent:billing"
 SCHEMAS = {
     "tickets.get": {"id": {"type": "integer"}},
     "tickets.close": {"id": {"type": "integer"}},
+    "tickets.notes": {"id": {"type": "integer"}},
     "refunds.list": {"order_id": {"type": "string"}},
     "refunds.export": {"days": {"type": "integer"}},
 }
 # An unoptimised Deputy on a busy machine takes its time to verify a secret.
 PATIENCE_S = 60.0
+NEEDS = {"tickets.close": "tickets:write", "tickets.notes": "tickets:notes"}
 _serial = itertools.count()
 
 
@@ -108,7 +110,7 @@ class World:
         }
         self.owners = {name: self._server(name) for name in self.urls}
         allow = [
-            {"resource": "tickets", "scope": "tickets:read tickets:write"},
+            {"resource": "tickets", "scope": "tickets:read tickets:write tickets:notes"},
             {"resource": "refunds", "scope": "refunds:read"},
         ]
         self.support = self.deputy.client(
@@ -121,7 +123,7 @@ class World:
 
     def _server(self, name: str) -> tuple[str, str]:
         owner = self.deputy.client(f"{name}-server")
-        scopes = [f"{name}:read", f"{name}:write"]
+        scopes = [f"{name}:read", f"{name}:write", f"{name}:notes"]
         self.deputy.admin(
             "POST",
             "/resources",
@@ -138,7 +140,7 @@ class World:
         schema = lambda tool: {"type": "object", "properties": SCHEMAS[tool]}  # noqa: E731
         assign = {
             tool: {
-                "scopes": [scopes[tool == "tickets.close"]],
+                "scopes": [NEEDS.get(tool, f"{name}:read")],
                 "effect": effects.get(tool, "read"),
             }
             for tool in tools

@@ -70,19 +70,19 @@ class Refusal:
         return headers
 
 
-def no_token(metadata: str) -> Refusal:
+def no_token(metadata: str, scope: str) -> Refusal:
     """401 without an error code: the request did not try (RFC 6750 section 3.1)."""
-    return Refusal(
-        401, as_json({"error": "unauthorized"}), f'Bearer resource_metadata="{metadata}"'
-    )
+    challenge = f'Bearer resource_metadata="{metadata}"{_scope(scope)}'
+    return Refusal(401, as_json({"error": "unauthorized"}), challenge)
 
 
-def dead_token(metadata: str) -> Refusal:
+def dead_token(metadata: str, scope: str) -> Refusal:
     """401: the token is not, or no longer, good here."""
     text = "the token is not valid for this server, has expired or was revoked"
     challenge = (
         f'Bearer error="invalid_token", error_description="{text}", resource_metadata="{metadata}"'
     )
+    challenge += _scope(scope)
     return Refusal(401, as_json({"error": "invalid_token", "error_description": text}), challenge)
 
 
@@ -126,6 +126,11 @@ def denied_call(identity: str | int | None, denial: Denial) -> Refusal:
     if (meta := denial.meta()) is not None:
         result["_meta"] = meta
     return Refusal(200, as_json({"jsonrpc": "2.0", "id": identity, "result": result}))
+
+
+def _scope(scope: str) -> str:
+    """What a client without a better idea should ask for (RFC 6750 section 3)."""
+    return f', scope="{scope}"' if scope else ""
 
 
 def as_json(value: Any) -> bytes:

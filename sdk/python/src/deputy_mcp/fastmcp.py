@@ -41,17 +41,23 @@ class DeputyAuth(RemoteAuthProvider):
     """The `auth=` of a FastMCP server whose tools Deputy guards.
 
     `deputy.resource` must be the URL of the MCP endpoint: its path is the path of the server.
+    `open_methods` and `scopes` are those of `DeputyGate`.
     """
 
-    def __init__(self, deputy: Deputy, *, open_methods: Iterable[str] = ()) -> None:
+    def __init__(
+        self, deputy: Deputy, *, open_methods: Iterable[str] = (), scopes: Iterable[str] = ()
+    ) -> None:
+        scopes = list(scopes)
         base, _, self._path = _split(deputy.resource)
         super().__init__(
             token_verifier=DeputyTokenVerifier(),
             authorization_servers=[AnyHttpUrl(deputy.issuer)],
             base_url=base,
+            scopes_supported=scopes,
         )
         self._deputy = deputy
         self._open_methods = frozenset(open_methods)
+        self._scopes = scopes
 
     def set_mcp_path(self, mcp_path: str | None) -> None:
         """Refuses a path that is not the resource's: clients would be sent to another server."""
@@ -69,6 +75,7 @@ class DeputyAuth(RemoteAuthProvider):
             deputy=self._deputy,
             path=self._path,
             open_methods=self._open_methods,
+            scopes=self._scopes,
         )
         return [gate, *super().get_middleware()]
 
@@ -119,10 +126,17 @@ class DeputyMiddleware(Middleware):
 class _GateAtEndpoint:
     """The gate at the MCP endpoint; other routes of the application are none of its business."""
 
-    def __init__(self, app: App, deputy: Deputy, path: str, open_methods: frozenset[str]) -> None:
+    def __init__(
+        self,
+        app: App,
+        deputy: Deputy,
+        path: str,
+        open_methods: Iterable[str],
+        scopes: Iterable[str],
+    ) -> None:
         self._app = app
         self._path = path
-        self._gate = DeputyGate(app, deputy, open_methods=open_methods)
+        self._gate = DeputyGate(app, deputy, open_methods=open_methods, scopes=scopes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection."""

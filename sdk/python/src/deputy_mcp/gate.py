@@ -59,7 +59,8 @@ class DeputyGate:
     """Closed: without a live token for this server nothing passes but what is named open.
 
     `open_paths` need no token. `open_methods` are JSON-RPC methods beside tools that everybody with
-    a live token may use (`resources/read`, `prompts/get`, …).
+    a live token may use (`resources/read`, `prompts/get`, …). `scopes` is what a client without a
+    token should ask for: clients that know nothing of Deputy ask for that and nothing else.
     """
 
     def __init__(
@@ -69,14 +70,16 @@ class DeputyGate:
         *,
         open_paths: Iterable[str] = (),
         open_methods: Iterable[str] = (),
+        scopes: Iterable[str] = (),
     ) -> None:
         self._app = app
         self._deputy = deputy
         self._open_paths = frozenset(open_paths)
         self._open_methods = frozenset(open_methods)
+        self._scope = " ".join(scopes)
         self._metadata = metadata_url(deputy.resource)
         self._metadata_path = urlsplit(self._metadata).path
-        self._document = metadata_document(deputy)
+        self._document = metadata_document(deputy, self._scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection."""
@@ -92,7 +95,7 @@ class DeputyGate:
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = bearer(scope)
         if token is None:
-            await _answer(send, denial.no_token(self._metadata))
+            await _answer(send, denial.no_token(self._metadata, self._scope))
             return
         try:
             body = await _read(scope, receive)
@@ -125,7 +128,7 @@ class DeputyGate:
 
     def _refusal(self, read: message.Message, answer: Answer) -> denial.Refusal | None:
         if not answer.live:
-            return denial.dead_token(self._metadata)
+            return denial.dead_token(self._metadata, self._scope)
         if read.call is None:
             opened = read.is_open(self._open_methods)
             return None if opened else denial.closed_method(read.id, read.method or "")
@@ -135,7 +138,7 @@ class DeputyGate:
 
     def _denied(self, read: message.Message, decision: Decision | None) -> denial.Refusal:
         if decision is None:
-            return denial.dead_token(self._metadata)
+            return denial.dead_token(self._metadata, self._scope)
         if (scope := decision.scope_that_cures()) is not None:
             return denial.more_scope(scope, self._metadata)
         return denial.denied_call(read.id, denial.Denial.of(decision))
@@ -167,13 +170,15 @@ def metadata_url(resource: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{path}"
 
 
-def metadata_document(deputy: Deputy) -> bytes:
+def metadata_document(deputy: Deputy, scope: str) -> bytes:
     """The metadata of this server (RFC 9728 section 2)."""
-    document = {
+    document: dict[str, Any] = {
         "resource": deputy.resource,
         "authorization_servers": [deputy.issuer],
         "bearer_methods_supported": ["header"],
     }
+    if scope:
+        document["scopes_supported"] = scope.split()
     return denial.as_json(document)
 
 
