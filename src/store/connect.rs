@@ -53,6 +53,9 @@ macro_rules! on {
     };
 }
 
+// Below the macro, which it uses.
+mod history;
+
 /// Where a database is.
 #[derive(Clone)]
 pub(super) enum Address {
@@ -324,18 +327,6 @@ impl Pool {
 
     pub async fn documents(&self) -> Result<Vec<StoredDocumentRow>, Error> {
         on!(Pool, self, db => read(sqlx::query_as(sql::DOCUMENTS).fetch_all(db)).await)
-    }
-
-    pub async fn documents_at(&self, revision: i64) -> Result<Vec<StoredDocumentRow>, Error> {
-        on!(Pool, self, db => {
-            read(sqlx::query_as(sql::DOCUMENTS_AT).bind(revision).fetch_all(db)).await
-        })
-    }
-
-    pub async fn documents_lost_at(&self, revision: i64) -> Result<i64, Error> {
-        on!(Pool, self, db => {
-            read(sqlx::query_scalar(sql::DOCUMENTS_LOST_AT).bind(revision).fetch_one(db)).await
-        })
     }
 
     pub async fn revocations(&self, after: i64, limit: i64) -> Result<Vec<RevocationRow>, Error> {
