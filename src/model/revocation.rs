@@ -121,8 +121,8 @@ impl Revocations {
         }
     }
 
-    /// Forgets what was made at `until` or earlier, as its rows are: nothing that it ends or bars
-    /// would be accepted any more. Returns whether there was any.
+    /// Forgets what was made at `until` or earlier, because nothing that it ends or bars would be
+    /// accepted any more. Returns whether there was any.
     pub fn forget(&mut self, until: Timestamp) -> bool {
         let before = self.len();
         self.delegations.retain(|_, at| until < *at);

@@ -86,8 +86,8 @@ impl Deputy {
         Ok(())
     }
 
-    /// Forgets revocations that were made at `until` or earlier, whose rows are swept as well: a
-    /// process that runs for months must not remember every token that was ever given back.
+    /// Forgets revocations that were made at `until` or earlier: a process that runs for months
+    /// must not remember every token that was ever given back.
     pub(super) async fn forget_revocations(&self, until: Timestamp) {
         let _one_at_a_time = self.0.catching_up.lock().await;
         let mut next = Snapshot::clone(&self.snapshot());
@@ -97,7 +97,8 @@ impl Deputy {
     }
 }
 
-fn config(
+/// The configuration that documents make.
+pub(super) fn config(
     documents: &[Document],
     revision: u64,
     options: &Options,

@@ -1,5 +1,7 @@
 //! Connections: the pools that read, the one connection that writes, and the schema they find.
-//! The only file that names an engine outside `twin`.
+//! Nothing outside this module and `twin` names an engine.
+
+mod effects;
 
 use std::{
     fs::File, io, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr, time::Duration,
@@ -18,7 +20,6 @@ use super::{
     chain::{LinkRow, PrivateRow},
     commit::{LINKS, NO_ROWS, Tables},
     error::{self, Error},
-    record::SubjectRow,
     rows::{DelegationRow, HeadRow, RevocationRow, StoredDocumentRow},
     sql,
     twin::{self, Twin},
@@ -52,17 +53,9 @@ macro_rules! on {
     };
 }
 
-/// Looks up by a list, which the engines read in words of their own.
-macro_rules! looked_up {
-    ($pool:expr, $twin:expr, $list:expr) => {
-        match $pool {
-            Pool::Sqlite(db) => read(sqlx::query_as(only(&$twin)).bind($list).fetch_all(db)).await,
-            Pool::Postgres(db) => {
-                read(sqlx::query_as($twin.postgres).bind($list).fetch_all(db)).await
-            }
-        }
-    };
-}
+// Below the macro, which it uses.
+mod history;
+mod lookups;
 
 /// Where a database is.
 #[derive(Clone)]
@@ -273,14 +266,7 @@ impl Connection {
                     tx.rollback().await?;
                     return Ok(false);
                 }
-                for (table, text) in texts {
-                    let Some(rows) = tables.rows(table) else { continue };
-                    let mut query = sqlx::query(*text).bind(rows).bind(revision).bind(judged_from);
-                    if *table == LINKS {
-                        query = query.bind(tables.records());
-                    }
-                    query.execute(&mut *tx).await?;
-                }
+                write_all(&mut tx, texts, tables, (revision, judged_from)).await?;
                 tx.commit().await?;
                 Ok(held)
             }
@@ -444,27 +430,30 @@ impl Pool {
         })
     }
 
-    /// The links that a JSON array of `[writer, seq]` names.
-    pub async fn named_links(&self, places: &str) -> Result<Vec<LinkRow>, Error> {
-        looked_up!(self, twin::NAMED_LINKS, places)
-    }
-
-    /// The private parts of the links that a JSON array of `[writer, seq]` names.
-    pub async fn private(&self, places: &str) -> Result<Vec<PrivateRow>, Error> {
-        looked_up!(self, twin::PRIVATE, places)
-    }
-
-    /// The subjects whose keys a JSON array of ids names.
-    pub async fn subjects(&self, ids: &str) -> Result<Vec<SubjectRow>, Error> {
-        looked_up!(self, twin::SUBJECTS, ids)
-    }
-
     pub async fn close(&self) {
         on!(Pool, self, db => db.close().await);
     }
 }
 
-/// The one SQLite text of a look-up.
+/// Runs those of the statements that have rows.
+async fn write_all(
+    tx: &mut SqliteConnection,
+    texts: impl Iterator<Item = &(&'static str, &'static str)>,
+    tables: &Tables,
+    (revision, judged_from): (i64, i64),
+) -> Result<(), sqlx::Error> {
+    for (table, text) in texts {
+        let Some(rows) = tables.rows(table) else { continue };
+        let mut query = sqlx::query(*text).bind(rows).bind(revision).bind(judged_from);
+        if *table == LINKS {
+            query = query.bind(tables.records());
+        }
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// The first SQLite text, which is the only one of a look-up.
 fn only(twin: &Twin) -> &'static str {
     twin.sqlite.first().map_or("", |(_, text)| text)
 }

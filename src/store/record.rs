@@ -22,7 +22,7 @@ use crate::{
     },
     model::{
         actor::Provenance,
-        event::{Event, Hop, Kind, Outcome},
+        event::{Event, Hop, Kept, Kind, Outcome},
         resource::Effect,
         subject::Subject,
     },
@@ -37,10 +37,6 @@ use super::{
 /// The longest tool name, reason or actor that is kept, in characters: twice a legal tool name, so
 /// that a caller's nonsense is recognised and does not fill the disk.
 const TEXT_MAX: usize = 256;
-/// The most private details of one event; more than any event of ours has.
-const DETAILS_MAX: usize = 32;
-/// The longest private detail, in characters.
-const DETAIL_MAX: usize = 4_096;
 /// Subjects whose key the writer remembers; a subject met again later gets one key more.
 const KEYS_MAX: usize = 4_096;
 /// What a commitment is to: so that none of one sort is one of the other.
@@ -112,6 +108,8 @@ pub(super) struct EventRecord<'a> {
     /// The id of the subject's key: who knows the key can tell whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub who: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    arguments: Option<Cow<'a, str>>,
     /// The tag of the private part under that key, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private: Option<String>,
@@ -305,6 +303,10 @@ impl EventRecord<'_> {
             decision: parsed(self.decision.as_deref(), DecisionId::parse).ok()?,
             error: parsed(self.error.as_deref(), ErrorId::parse).ok()?,
             revision: count(self.revision)?,
+            arguments: match self.arguments {
+                Some(word) => Some(Kept::ALL.into_iter().find(|kept| kept.as_str() == word)?),
+                None => None,
+            },
             detail: detail.into_iter().map(|(k, v)| (k.into(), v.into_owned())).collect(),
         })
     }
@@ -348,6 +350,7 @@ fn record<'a>(event: &'a Event, who: Option<&'a str>, private: Option<String>) -
         error: event.error.map(|id| id.to_string()),
         revision: number(event.revision),
         who: who.map(Into::into),
+        arguments: event.arguments.map(|kept| kept.as_str().into()),
         private,
     }
 }
@@ -365,9 +368,9 @@ fn details(event: &Event) -> Option<String> {
     if event.detail.is_empty() {
         return None;
     }
-    let detail = event.detail.iter().take(DETAILS_MAX);
+    let detail = event.detail.iter().take(Event::DETAILS_MAX);
     let body: Details<'_> = detail
-        .map(|(name, value)| (cut(name, TEXT_MAX).into(), cut(value, DETAIL_MAX).into()))
+        .map(|(name, value)| (cut(name, TEXT_MAX).into(), cut(value, Event::DETAIL_MAX).into()))
         .collect();
     // Lists of texts always are JSON.
     serde_json::to_string(&body).ok()

@@ -10,6 +10,7 @@
 
 mod algorithms;
 mod api;
+mod assertions;
 mod authority;
 mod bad_input;
 mod bad_tokens;
@@ -17,7 +18,9 @@ mod chain;
 mod client_auth;
 mod coverage;
 mod decision;
+mod dpop;
 mod exchange;
+mod explain;
 mod introspect;
 mod keys;
 mod metadata;

@@ -3,6 +3,7 @@
 //! spoken to in `wire`. No test here.
 
 pub mod contract;
+pub mod operator;
 pub mod story;
 pub mod wire;
 
