@@ -14,5 +14,6 @@ pub mod explain;
 pub mod kept;
 pub mod refusal;
 pub mod revoke;
+pub mod simulate;
 pub mod snapshot;
 pub mod verify;

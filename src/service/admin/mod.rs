@@ -9,6 +9,7 @@ mod explain;
 mod keys;
 mod records;
 mod revocations;
+mod simulate;
 mod tools;
 
 pub use self::{
@@ -19,6 +20,7 @@ pub use self::{
     keys::{KeyState, KeyView},
     records::DelegationView,
     revocations::Order,
+    simulate::Simulation,
     tools::Imported,
 };
 use super::{Deputy, Fault};
