@@ -134,6 +134,7 @@ pub fn simulate(snapshot: &Snapshot, supposed: &Hypothesis<'_>, now: Timestamp) 
 }
 
 /// What an agent presents.
+#[derive(Clone, Copy)]
 enum Source<'a> {
     Foreign(&'a ForeignClaims),
     Ours(&'a OurClaims),

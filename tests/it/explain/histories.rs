@@ -15,7 +15,7 @@ use crate::world::{
 /// Steps of one history.
 const STEPS: usize = 90;
 
-/// Numbers that look random (SplitMix64).
+/// Numbers that look random (`SplitMix64`).
 struct Dice(u64);
 
 impl Dice {
