@@ -1,5 +1,7 @@
 //! What an administrative command asks the server, and how its answer is shown.
 
+mod inquiries;
+
 use std::process::ExitCode;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
         EdgeVerb, IssuerVerb, KeyVerb, ResourceVerb, RevokeNoun, RevokeVerb, SecretVerb, ToolVerb,
         Whole,
     },
-    compose, explained,
+    compose,
     out::Out,
     show,
 };
@@ -83,6 +85,10 @@ async fn dispatch(
         }
         AdminCommand::Explain(args) => {
             open(&args.connection, env, out)?.explain(&args.decision).await
+        }
+        AdminCommand::Simulate(args) => {
+            let allowed = open(&args.connection, env, out)?.simulate(*args).await?;
+            return Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         AdminCommand::Key(noun) => open(&noun.connection, env, out)?.key(noun.verb).await,
         AdminCommand::Audit(noun) => {
@@ -297,15 +303,6 @@ impl Session<'_> {
                 Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
         }
-    }
-
-    async fn explain(&mut self, decision: &str) -> Result<(), Trouble> {
-        let answer = self.ask(Request::get(&["decisions", decision])).await?;
-        let explained = object(&answer)?;
-        if !self.shown_as_json(&answer) {
-            explained::decision(explained, self.out);
-        }
-        Ok(())
     }
 
     async fn events(&mut self, args: AuditArgs) -> Result<(), Trouble> {

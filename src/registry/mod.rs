@@ -13,6 +13,7 @@ mod form;
 pub mod import;
 pub mod issuer;
 pub mod operator;
+pub mod question;
 pub mod resource;
 pub mod tool;
 pub mod tools_list;

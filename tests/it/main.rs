@@ -33,6 +33,7 @@ mod revocation;
 mod revoke;
 mod serve_process;
 mod signed;
+mod simulate;
 mod store;
 mod tidy;
 mod world;

@@ -18,7 +18,7 @@ use crate::{
         ceiling::{Ceiling as Rules, CeilingEntry, Excess},
         client::{Client, Edge},
         constraint::{Arguments, ClaimFault, Never, SubjectClaims},
-        issuer::{ForeignKind, ForeignScope, TrustedIssuer},
+        issuer::{ForeignKind, ForeignScope, GrantRule, TrustedIssuer},
         resource::{Enforces, Resource, Tool},
         scope::Scope,
         token::{ForeignClaims, OurClaims},
@@ -114,17 +114,20 @@ fn source<'a>(config: &Config, standing: &Standing<'a>) -> SourceOf<'a> {
 
 /// The union of the rules that match this token. No rule, no authority.
 fn rules(issuer: &TrustedIssuer, claims: &ForeignClaims) -> Rules {
-    let matching = issuer.grant_rules.iter().filter(|rule| {
-        let scope = match (&rule.foreign_scope, claims.kind) {
-            (ForeignScope::Any, _) | (ForeignScope::Token(_), ForeignKind::IdToken) => true,
-            (ForeignScope::Token(token), ForeignKind::AccessToken) => claims.scope.contains(token),
-        };
-        let matches =
-            |(name, values): (&String, &Vec<_>)| foreign::matches(&claims.claims, name, values);
-        rule.kind == claims.kind && scope && rule.claims.iter().all(matches)
-    });
+    let matching = issuer.grant_rules.iter().filter(|rule| is_met(rule, claims));
     let gives: Vec<CeilingEntry> = matching.flat_map(|rule| rule.gives.iter().cloned()).collect();
     Rules::new(gives)
+}
+
+/// Whether a token fulfils a grant rule.
+pub fn is_met(rule: &GrantRule, claims: &ForeignClaims) -> bool {
+    let scope = match (&rule.foreign_scope, claims.kind) {
+        (ForeignScope::Any, _) | (ForeignScope::Token(_), ForeignKind::IdToken) => true,
+        (ForeignScope::Token(token), ForeignKind::AccessToken) => claims.scope.contains(token),
+    };
+    let matches =
+        |(name, values): (&String, &Vec<_>)| foreign::matches(&claims.claims, name, values);
+    rule.kind == claims.kind && scope && rule.claims.iter().all(matches)
 }
 
 /// What a token of ours holds, with the scopes of onward entries read from the tools they name.

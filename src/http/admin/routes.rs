@@ -3,7 +3,8 @@
 use axum::http::Method;
 
 use super::{
-    Access, Handler, IMPORT_BYTES_MAX, Route, documents, explain, keys, lookups, secrets, tools,
+    Access, Handler, IMPORT_BYTES_MAX, Route, documents, explain, keys, lookups, secrets, simulate,
+    tools,
 };
 use crate::{
     http::serve::body::BODY_BYTES_MAX,
@@ -131,6 +132,9 @@ pub const ROUTES: &[Route] = &[
         Box::pin(lookups::delegation(d, a))
     }),
     read("/decisions/{decision}", "explainDecision", &[], |d, a| Box::pin(explain::decision(d, a))),
+    change(Method::POST, "/simulations", "simulateCall", DOCUMENT, |d, a| {
+        Box::pin(simulate::simulate(d, a))
+    }),
     read("/events", "listEvents", EVENTS, |d, a| Box::pin(lookups::events(d, a))),
     read("/keys", "listKeys", &[], |d, _| Box::pin(async move { Ok(keys::list(&d)) })),
     change(Method::POST, "/keys/rotate", "rotateKeys", None, |d, a| Box::pin(keys::rotate(d, a))),

@@ -10,6 +10,7 @@ mod explain;
 mod keys;
 mod records;
 mod revocations;
+mod simulate;
 mod tools;
 
 pub use self::{
@@ -21,6 +22,7 @@ pub use self::{
     keys::{KeyState, KeyView},
     records::DelegationView,
     revocations::Order,
+    simulate::Simulation,
     tools::Imported,
 };
 use super::{Deputy, Fault};
