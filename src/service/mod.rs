@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod audit;
+pub mod authzen;
 pub mod beat;
 pub mod decide;
 pub mod introspect;
@@ -35,7 +36,7 @@ use crate::{
     },
     engine::{authenticate::ClientRefusal, refusal::Refusal, snapshot::Snapshot},
     jose::Kek,
-    oauth::params::ParamError,
+    oauth::{authzen::AuthzenError, params::ParamError},
     store::{self, Store},
 };
 
@@ -115,6 +116,8 @@ pub enum Failure {
     Refused(Refusal, ErrorId),
     /// The parameters make no sense.
     Malformed(ParamError),
+    /// The question of a gateway cannot be read.
+    Unreadable(AuthzenError),
     /// Ours.
     Fault(Fault),
 }

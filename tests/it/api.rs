@@ -57,26 +57,25 @@ async fn no_operation_is_open_without_or_with_wrong_credentials() {
     let server = Server::start(&folder.0, &free_address(), &[]);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for route in Side::Both.routes() {
-        let form = match route.access() {
+        let content_type = match route.access() {
             Access::Public => continue,
-            Access::Client => true,
-            Access::Operator(_) => false,
+            Access::Client => "application/x-www-form-urlencoded",
+            Access::Gateway | Access::Operator(_) => "application/json",
         };
         let url = format!("{}{}", server.url, route.path_under("/oauth2")).replace(['{', '}'], "");
         for wrong in [None, Some("nobody")] {
             let mut request = http.request(route.method.clone(), &url);
-            request = if form {
-                request
-                    .header("content-type", "application/x-www-form-urlencoded")
-                    .body("token=x&grant_type=client_credentials")
-            } else {
-                request.header("content-type", "application/json").body("{}")
+            request = request.header("content-type", content_type);
+            request = match route.access() {
+                Access::Client => request.body("token=x&grant_type=client_credentials"),
+                Access::Public | Access::Gateway | Access::Operator(_) => request.body("{}"),
             };
             if let Some(wrong) = wrong {
-                request = if form {
-                    request.basic_auth("cl_nobody", Some(wrong))
-                } else {
-                    request.bearer_auth(wrong)
+                request = match route.access() {
+                    Access::Operator(_) => request.bearer_auth(wrong),
+                    Access::Public | Access::Client | Access::Gateway => {
+                        request.basic_auth("cl_nobody", Some(wrong))
+                    }
                 };
             }
             let status = request.send().await.unwrap().status().as_u16();

@@ -11,6 +11,7 @@
 mod algorithms;
 mod api;
 mod authority;
+mod authzen;
 mod bad_input;
 mod bad_tokens;
 mod chain;

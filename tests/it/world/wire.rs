@@ -62,14 +62,20 @@ impl<'a> Client<'a> {
         self.posts("revoke").field("token", token)
     }
 
-    /// A form to one of the endpoints.
+    /// A form to one of the issuer's endpoints.
     pub fn posts(&self, endpoint: &str) -> Request<'a> {
+        self.sends(&format!("/oauth2/{endpoint}"))
+    }
+
+    /// Something to any path.
+    pub fn sends(&self, path: &str) -> Request<'a> {
         let secret = self.world.secret(&self.id).expose().clone();
         Request {
             world: self.world,
-            url: format!("{}/oauth2/{endpoint}", self.world.url),
+            url: format!("{}{path}", self.world.url),
             basic: Some((self.id.to_string(), secret)),
             fields: Vec::new(),
+            headers: HeaderMap::new(),
         }
     }
 }
@@ -123,6 +129,7 @@ pub struct Request<'a> {
     url: String,
     basic: Option<(String, String)>,
     fields: Vec<(String, String)>,
+    headers: HeaderMap,
 }
 
 impl Request<'_> {
@@ -174,6 +181,12 @@ impl Request<'_> {
         self
     }
 
+    /// Sends a header too.
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.insert(name, value.parse().unwrap());
+        self
+    }
+
     /// The body as it will be sent.
     pub fn body(&self) -> String {
         let mut url = reqwest::Url::parse("http://form.invalid").unwrap();
@@ -189,7 +202,7 @@ impl Request<'_> {
 
     /// Sends any body with these credentials.
     pub async fn send_body(self, body: impl Into<reqwest::Body>, content_type: &str) -> Answer {
-        let mut request = self.world.http.post(&self.url).body(body);
+        let mut request = self.world.http.post(&self.url).body(body).headers(self.headers);
         if let Some((id, secret)) = &self.basic {
             request = request.basic_auth(id, Some(secret));
         }
