@@ -84,7 +84,7 @@ fn permits(
     if !tool.enabled {
         return Err(denial(Reason::ToolDisabled));
     }
-    if tool.changed_at > claims.root_revision {
+    if !tool.is_what_it_was(claims.root_revision) {
         return Err(denial(Reason::ToolChanged));
     }
     let cut = snapshot.revocations.tool_cut(&resource.id, &tool.name);

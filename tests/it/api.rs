@@ -102,6 +102,7 @@ async fn admin_answers_are_what_the_contract_says_and_every_change_is_on_record(
         ("showResource", "/resources/tickets"),
         ("listTools", "/resources/tickets/tools"),
         ("showTool", "/resources/tickets/tools/tickets.get"),
+        ("listToolChanges", "/tool-changes"),
         ("listIssuers", "/issuers"),
         ("showIssuer", "/issuers/corp"),
         ("listEdges", "/edges"),
@@ -111,6 +112,22 @@ async fn admin_answers_are_what_the_contract_says_and_every_change_is_on_record(
     ] {
         conforms(&written, operation, &get(path).await);
     }
+    let tool = json!({ "name": "tickets.get", "title": "Tickets", "inputSchema": {} });
+    let listed = json!({
+        "tools_list": { "tools": [tool] },
+        "assign": { "tickets.get": { "scopes": ["tickets:read"], "effect": "read" } },
+    });
+    let path = "/resources/tickets/tools/import";
+    conforms(&written, "importTools", &server.admin(Method::POST, path, Some(&listed)).await);
+    let changes = get("/tool-changes").await;
+    conforms(&written, "listToolChanges", &changes);
+    conforms(&written, "showTool", &get("/resources/tickets/tools/tickets.get").await);
+    let digest = &changes["items"][0]["digest"];
+    let settlement = json!({ "digest": digest, "settlement": "accept_with_older" });
+    let path = "/resources/tickets/tools/tickets.get/change";
+    let settled = server.admin(Method::POST, path, Some(&settlement)).await;
+    conforms(&written, "settleToolChange", &settled);
+    assert_eq!(settled["title"], "Tickets");
     let configured = async || server.all("/events", "kind=configuration").await.len();
     let before = configured().await;
     let second = server.admin(Method::POST, "/clients/cl_support/secrets", None).await;

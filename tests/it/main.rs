@@ -32,5 +32,6 @@ mod revoke;
 mod serve_process;
 mod store;
 mod tidy;
+mod tools;
 mod world;
 mod wycheproof;

@@ -17,7 +17,7 @@ pub use self::{
     keys::{KeyState, KeyView},
     records::DelegationView,
     revocations::Order,
-    tools::Imported,
+    tools::{Imported, ToolChange},
 };
 use super::{Deputy, Fault};
 use crate::{
