@@ -53,6 +53,9 @@ pub fn client(args: &ClientArgs) -> Result<Object, Trouble> {
     if let Some(method) = &args.auth_method {
         client.insert("token_endpoint_auth_method", method.as_str());
     }
+    if let Some(alg) = &args.introspection_alg {
+        client.insert("introspection_signed_response_alg", alg.as_str());
+    }
     if let Some(uri) = &args.agent_uri {
         let mut agent = Object::new();
         agent.insert("uri", uri.as_str());
@@ -80,6 +83,9 @@ pub fn resource(args: &ResourceArgs) -> Result<Object, Trouble> {
     }
     if let Some(ttl) = args.ttl {
         resource.insert("token_ttl_s", ttl);
+    }
+    if let Some(alg) = &args.token_alg {
+        resource.insert("token_signing_alg", alg.as_str());
     }
     resource.insert("verifies_offline", args.verifies_offline);
     Ok(resource)

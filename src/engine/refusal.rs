@@ -2,7 +2,7 @@
 //! sentence for callers.
 
 use crate::{
-    model::{authority::ToolName, scope::ScopeToken, uri::Uri},
+    model::{authority::ToolName, constraint::ClaimFault, scope::ScopeToken, uri::Uri},
     oauth::{code::Code, token_request::RequestError},
 };
 
@@ -90,6 +90,8 @@ pub enum DetailsFault {
     Beyond(ToolName, Ceiling),
     /// A location that the subject token does not carry.
     LocationBeyond(Uri),
+    /// A claim of the subject that the request, or a ceiling, speaks of is not known.
+    Claim(ClaimFault),
     /// The tool changed since the authority was given.
     ToolChanged(ToolName),
     /// The resource enforces scopes only.
@@ -287,6 +289,9 @@ impl DetailsFault {
             DetailsFault::LocationBeyond(uri) => {
                 format!("the subject token carries nothing for `{uri}`")
             }
+            DetailsFault::Claim(
+                ClaimFault::NotAuthoritative(claim) | ClaimFault::Absent(claim),
+            ) => format!("the claim `{claim}` of the subject is not known here"),
             DetailsFault::ToolChanged(tool) => format!(
                 "the tool `{tool}` changed since this authority was given: start from the user's token"
             ),
@@ -305,6 +310,10 @@ impl DetailsFault {
             DetailsFault::UnknownLocation(_) => "details_unknown_location".to_owned(),
             DetailsFault::Beyond(_, ceiling) => format!("details_beyond_{}", ceiling.as_str()),
             DetailsFault::LocationBeyond(_) => "details_location_beyond_source".to_owned(),
+            DetailsFault::Claim(ClaimFault::NotAuthoritative(_)) => {
+                "details_claim_not_authoritative".to_owned()
+            }
+            DetailsFault::Claim(ClaimFault::Absent(_)) => "details_claim_absent".to_owned(),
             DetailsFault::ToolChanged(_) => "details_tool_changed".to_owned(),
             DetailsFault::ScopeResource(_) => "details_for_scope_resource".to_owned(),
             DetailsFault::Missing => "details_missing".to_owned(),

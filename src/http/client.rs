@@ -33,6 +33,8 @@ pub struct Asked<'a> {
     pub caller: Caller,
     /// What it asks.
     pub form: Form<'a>,
+    /// The head of its request.
+    pub headers: &'a HeaderMap,
 }
 
 /// Reads the form, finds the client's credentials and lets `handler` answer.
@@ -53,7 +55,8 @@ pub async fn answer(
     // RFC 6749 section 5.2: challenge only who tried this way.
     let challenged = !matches!(authorization, Authorization::None);
     let caller = Caller { presented: presented(authorization, &form), source: asked.source() };
-    let answer = handler(Asked { deputy: asked.deputy, caller, form }).await;
+    let headers = &asked.parts.headers;
+    let answer = handler(Asked { deputy: asked.deputy, caller, form, headers }).await;
     answer.unwrap_or_else(|failure| error::failure(&failure, challenged, asked.id))
 }
 

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use axum::http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
@@ -93,6 +93,28 @@ pub fn content_type(headers: &HeaderMap) -> Result<Option<ContentType<'_>>, Head
     }
     let utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
     Ok(Some(ContentType { essence, utf8 }))
+}
+
+/// Whether `Accept` names `media`, not by a wildcard, and `other` no more urgently (RFC 9110 section
+/// 12.5.1). What cannot be read asks for nothing.
+pub fn prefers(headers: &HeaderMap, media: &str, other: &str) -> bool {
+    let quality = |wanted: &str| {
+        let ranges = headers.get_all(ACCEPT).iter().filter_map(|list| list.to_str().ok());
+        let ranges = ranges.flat_map(|list| list.split(',')).filter_map(range);
+        let named = ranges.filter(|(range, _)| range.eq_ignore_ascii_case(wanted));
+        named.map(|(_, quality)| quality).fold(0.0, f32::max)
+    };
+    let wanted = quality(media);
+    wanted > 0.0 && wanted >= quality(other)
+}
+
+/// One range of an `Accept` list, with its quality from 0 to 1.
+fn range(text: &str) -> Option<(&str, f32)> {
+    let mut parts = text.split(';').map(str::trim);
+    let range = parts.next()?;
+    let quality = parts.find_map(|p| p.strip_prefix("q=").or_else(|| p.strip_prefix("Q=")));
+    let quality = quality.map_or(Some(1.0), |q| q.parse().ok());
+    quality.filter(|q| (0.0..=1.0).contains(q)).map(|quality| (range, quality))
 }
 
 /// How a client presents itself in `Authorization`. Nothing in it is proved.

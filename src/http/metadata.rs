@@ -18,13 +18,10 @@ use crate::{
     oauth::metadata,
 };
 
-/// What our keys sign with.
-const SIGNING: [&str; 1] = ["ES256"];
-
 /// RFC 8414, under all three names. MD-1.
 pub fn authorization_server(asked: &Asked<'_>) -> Response {
     let snapshot = asked.deputy.snapshot();
-    reply::public(metadata::authorization_server(&snapshot.config.issuer, &SIGNING))
+    reply::public(metadata::authorization_server(&snapshot.config.issuer))
 }
 
 /// The keys that verify our tokens. RFC 7517 section 5.

@@ -9,10 +9,24 @@ use axum::{
     response::Response,
 };
 
+/// The media type of nearly every answer.
+pub const JSON: &str = "application/json";
+/// RFC 9701 section 4.
+pub const SIGNED_INTROSPECTION: &str = "application/token-introspection+jwt";
+
 /// A JSON text.
 pub fn json(body: impl Into<Body>) -> Response {
+    typed(JSON, body)
+}
+
+/// A signed introspection answer.
+pub fn signed_introspection(body: impl Into<Body>) -> Response {
+    typed(SIGNED_INTROSPECTION, body)
+}
+
+fn typed(media_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }
 

@@ -21,7 +21,7 @@ pub const NAMES: Names = Names { once: TOKEN_ONCE, many: TOKEN_MANY };
 
 /// Answers with a token. RFC 6749 section 5.1, RFC 8693 section 2.2.1.
 pub async fn token(asked: Asked<'_>) -> Result<Response, Failure> {
-    let Asked { deputy, caller, form } = asked;
+    let Asked { deputy, caller, form, .. } = asked;
     let request = TokenRequest::parse(&form);
     drop(form);
     let minted = deputy.token(caller, request).await?;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::signing::SigningAlgorithm;
+
 /// A signature algorithm (RFC 7518 section 3.1, RFC 9864).
 ///
 /// `none` and the HMAC family are not here, so no input can select them.
@@ -63,6 +65,16 @@ impl Algorithm {
         match self {
             Algorithm::Rs256 | Algorithm::Rs384 | Algorithm::Rs512 | Algorithm::Ps256 => true,
             Algorithm::Es256 | Algorithm::Es384 | Algorithm::Ed25519 => false,
+        }
+    }
+}
+
+impl From<SigningAlgorithm> for Algorithm {
+    fn from(signing: SigningAlgorithm) -> Algorithm {
+        match signing {
+            SigningAlgorithm::Es256 => Algorithm::Es256,
+            SigningAlgorithm::Rs256 => Algorithm::Rs256,
+            SigningAlgorithm::Ed25519 => Algorithm::Ed25519,
         }
     }
 }

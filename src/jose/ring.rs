@@ -1,6 +1,6 @@
 //! Our signing keys over time: published before they sign, kept after they stop (JW-9).
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Algorithm, KeySet, SigningKey};
 use crate::base::time::{Seconds, Timestamp};
@@ -24,6 +24,13 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
+    /// A ring of those of these keys that still verify: all but the ones that a newer key of the
+    /// same algorithm replaced so long ago.
+    pub fn at(now: Timestamp, verifies_after: Seconds, keys: &[RingKey]) -> KeyRing {
+        let verifies = |key: &&RingKey| !is_retired(keys, key, now, verifies_after);
+        KeyRing::new(keys.iter().filter(verifies).cloned().collect())
+    }
+
     /// A ring of these keys.
     pub fn new(mut keys: Vec<RingKey>) -> KeyRing {
         keys.sort_by_key(|k| std::cmp::Reverse(k.signs_from));
@@ -47,8 +54,12 @@ impl KeyRing {
 
     /// Whether some key was replaced so long ago that its last token is dead.
     pub fn has_retired(&self, now: Timestamp, verifies_after: Seconds) -> bool {
-        let newer = self.keys.iter().zip(self.keys.iter().skip(1));
-        newer.into_iter().any(|(newer, _)| newer.signs_from.plus(verifies_after) <= now)
+        self.keys.iter().any(|key| is_retired(&self.keys, key, now, verifies_after))
+    }
+
+    /// The algorithms that have a key.
+    pub fn algorithms(&self) -> BTreeSet<Algorithm> {
+        self.keys.iter().map(|k| k.key.alg()).collect()
     }
 
     /// The keys that verify our own tokens.
@@ -67,12 +78,25 @@ impl KeyRing {
     }
 }
 
+/// Whether a newer key of the same algorithm has signed for so long that no token of this one lives.
+fn is_retired(keys: &[RingKey], key: &RingKey, now: Timestamp, verifies_after: Seconds) -> bool {
+    keys.iter().any(|newer| {
+        newer.key.alg() == key.key.alg()
+            && key.signs_from < newer.signs_from
+            && newer.signs_from.plus(verifies_after) <= now
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn key(signs_from: i64) -> RingKey {
-        let key = Arc::new(SigningKey::generate(Algorithm::Es256).unwrap());
+        key_of(Algorithm::Es256, signs_from)
+    }
+
+    fn key_of(alg: Algorithm, signs_from: i64) -> RingKey {
+        let key = Arc::new(SigningKey::generate(alg).unwrap());
         RingKey { key, signs_from: Timestamp::from_epoch_s(signs_from).unwrap() }
     }
 
@@ -93,5 +117,20 @@ mod tests {
         assert!(ring.waiting(at(999)).is_some() && ring.waiting(at(1_000)).is_none());
         assert!(!ring.has_retired(at(1_959), Seconds::new(960)));
         assert!(ring.has_retired(at(1_960), Seconds::new(960)));
+    }
+
+    #[test]
+    fn jw9_a_key_is_replaced_by_one_of_its_own_algorithm_only() {
+        let keys = [key(100), key_of(Algorithm::Ed25519, 1_000), key(2_000)];
+        let kids = |now: i64| {
+            let ring = KeyRing::at(at(now), Seconds::new(960), &keys);
+            ring.keys().iter().map(|k| k.key.kid().to_owned()).collect::<Vec<_>>()
+        };
+        let [old, other, new] = keys.each_ref().map(|k| k.key.kid().to_owned());
+        assert_eq!(kids(2_959), [new.clone(), other.clone(), old]);
+        assert_eq!(kids(2_960), [new, other]);
+        let ring = KeyRing::new(keys[..2].to_vec());
+        assert!(!ring.has_retired(at(90_000), Seconds::new(960)));
+        assert_eq!(ring.signer(Algorithm::Es256, at(90_000)).unwrap().kid(), keys[0].key.kid());
     }
 }

@@ -100,29 +100,4 @@ impl Authority {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// Whether `self` holds nothing that `parent` does not hold.
-    ///
-    /// For a named tool below an undetailed parent the scopes decide; whether the tool was covered
-    /// by them is the engine's question, because only the snapshot knows the tools.
-    pub fn is_narrower_than(&self, parent: &Authority) -> bool {
-        self.0.iter().all(|(location, child)| {
-            parent.at(location).is_some_and(|parent| child.is_narrower_than(parent))
-        })
-    }
-}
-
-impl Entry {
-    /// Whether `self` holds nothing that `parent` does not hold.
-    pub fn is_narrower_than(&self, parent: &Entry) -> bool {
-        let tools = match (&self.tools, &parent.tools) {
-            (_, Tools::Undetailed) => true,
-            // A detailed parent never yields an undetailed child.
-            (Tools::Undetailed, Tools::Named(_)) => false,
-            (Tools::Named(child), Tools::Named(parent)) => child.iter().all(|(name, arguments)| {
-                parent.get(name).is_some_and(|wider| arguments.is_narrower_than(wider))
-            }),
-        };
-        tools && self.scope.is_subset(&parent.scope)
-    }
 }

@@ -2,11 +2,10 @@
 //!
 //! A ceiling never grants anything by itself; authority must fit under every ceiling on its way.
 
-use std::collections::BTreeMap;
-
 use super::{
     authority::{Entry, ToolName, Tools},
-    constraint::Arguments,
+    constraint::{Arguments, ClaimFault, ClaimName, SubjectClaims},
+    details::NamedTools,
     resource::{Resource, ResourceId, Tool},
     scope::{Scope, ScopeToken},
 };
@@ -19,7 +18,7 @@ pub struct CeilingEntry {
     /// The scopes allowed there.
     pub scope: Scope,
     /// With tools named, only these and only so; without, any tool that the scopes cover.
-    pub tools: Option<BTreeMap<ToolName, Arguments>>,
+    pub tools: Option<NamedTools<ClaimName>>,
 }
 
 /// A set of ceiling entries; each requested tool must fit under one of them. Empty allows nothing.
@@ -33,6 +32,8 @@ pub enum Excess {
     Scope(ScopeToken),
     /// A tool, or some of its arguments, is not allowed.
     Tool(ToolName),
+    /// The ceiling speaks of a claim of the subject that cannot be looked up.
+    Claim(ClaimFault),
     /// The request names no tools where the ceiling does.
     Undetailed,
 }
@@ -48,11 +49,17 @@ impl Ceiling {
         &self.0
     }
 
-    /// Whether `entry`, wanted at `resource`, fits; the first excess otherwise.
+    /// Whether `entry`, wanted at `resource` for a subject with these claims, fits; the first
+    /// excess otherwise.
     ///
     /// A tool fits where its own scopes are allowed: a rule for `read` never lets a tool through
     /// that another rule, for `write`, allows with certain arguments only.
-    pub fn admits(&self, resource: &Resource, entry: &Entry) -> Result<(), Excess> {
+    pub fn admits(
+        &self,
+        resource: &Resource,
+        entry: &Entry,
+        claims: &SubjectClaims,
+    ) -> Result<(), Excess> {
         let here: Vec<&CeilingEntry> =
             self.0.iter().filter(|e| e.resource == resource.id).collect();
         for token in entry.scope.iter() {
@@ -66,27 +73,37 @@ impl Ceiling {
         }
         match &entry.tools {
             Tools::Undetailed => Ok(()),
-            Tools::Named(tools) => {
-                let unfit = tools.iter().find(|(name, arguments)| {
-                    !resource.tools.get(*name).is_some_and(|t| admits_tool(&here, t, arguments))
-                });
-                unfit.map_or(Ok(()), |(name, _)| Err(Excess::Tool(name.clone())))
-            }
+            Tools::Named(tools) => tools.iter().try_for_each(|(name, arguments)| {
+                let tool = resource.tools.get(name).ok_or_else(|| Excess::Tool(name.clone()))?;
+                admits_tool(&here, tool, arguments, claims)
+            }),
         }
     }
 }
 
 /// Whether the rules without tools, taken together, allow the tool's scopes, or one rule names it.
-fn admits_tool(here: &[&CeilingEntry], tool: &Tool, arguments: &Arguments) -> bool {
+fn admits_tool(
+    here: &[&CeilingEntry],
+    tool: &Tool,
+    arguments: &Arguments,
+    claims: &SubjectClaims,
+) -> Result<(), Excess> {
     let covered = tool
         .scopes
         .iter()
         .all(|token| here.iter().any(|e| e.tools.is_none() && e.scope.contains(token)));
-    let named = here.iter().any(|e| {
-        let wider = e.tools.as_ref().and_then(|tools| tools.get(&tool.name));
-        tool.scopes.is_subset(&e.scope)
-            && wider.is_some_and(|wider| arguments.is_narrower_than(wider))
-    });
     // A tool without scopes would be covered by nothing at all; the registry refuses it.
-    (covered && !tool.scopes.is_empty()) || named
+    if covered && !tool.scopes.is_empty() {
+        return Ok(());
+    }
+    let naming = here.iter().filter(|e| tool.scopes.is_subset(&e.scope));
+    let mut unknown = None;
+    for wider in naming.filter_map(|e| e.tools.as_ref()?.get(&tool.name)) {
+        match wider.clone().resolve(claims) {
+            Ok(wider) if arguments.is_narrower_than(&wider) => return Ok(()),
+            Ok(_) => {}
+            Err(fault) => unknown = Some(fault),
+        }
+    }
+    Err(unknown.map_or_else(|| Excess::Tool(tool.name.clone()), Excess::Claim))
 }

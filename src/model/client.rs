@@ -7,7 +7,7 @@ use crate::base::{
     time::Timestamp,
 };
 
-use super::{ceiling::Ceiling, resource::Effect, uri::Uri};
+use super::{ceiling::Ceiling, resource::Effect, signing::SigningAlgorithm, uri::Uri};
 
 /// A registered client. Clients are never deleted, so an id is never reassigned.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Client {
     pub name: String,
     /// How it authenticates: exactly one way.
     pub auth_method: AuthMethod,
+    /// What its introspection answers are signed with, when it asks for signed ones (RFC 9701).
+    pub introspection_signing: SigningAlgorithm,
     /// Present when the client may act for people.
     pub agent: Option<Agent>,
     /// Its live secrets: two while one is being replaced.

@@ -8,7 +8,7 @@ use crate::base::{
     time::Seconds,
 };
 
-use super::{ceiling::CeilingEntry, scope::ScopeToken};
+use super::{ceiling::CeilingEntry, constraint::ClaimName, scope::ScopeToken};
 
 /// An identity provider that an administrator registered.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,8 @@ pub struct TrustedIssuer {
     pub max_age: Seconds,
     /// Claims that every token must carry with one of these values (`hd`, `tid` …).
     pub required_claims: BTreeMap<String, Vec<Value>>,
+    /// What its claims are called here, and which of them are to be relied on.
+    pub claim_mapping: BTreeMap<ClaimName, MappedClaim>,
     /// What its tokens are worth, and nothing else.
     pub grant_rules: Vec<GrantRule>,
     /// The client ids of our agents at this issuer.
@@ -42,6 +44,15 @@ pub struct TrustedIssuer {
     pub asserts_actors: bool,
     /// A disabled issuer's tokens, and everything grown from them, are dead.
     pub enabled: bool,
+}
+
+/// One claim of an issuer, as it is known here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappedClaim {
+    /// The name of the claim in the issuer's tokens.
+    pub claim: String,
+    /// Whether the issuer itself vouches for it. A claim that its users can edit is none.
+    pub authoritative: bool,
 }
 
 /// Where an issuer's keys come from.

@@ -16,6 +16,7 @@ pub mod issuer;
 pub mod resource;
 pub mod revocation;
 pub mod scope;
+pub mod signing;
 pub mod subject;
 pub mod token;
 pub mod uri;

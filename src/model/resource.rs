@@ -10,7 +10,7 @@ use crate::base::{
     time::{Seconds, Timestamp},
 };
 
-use super::{authority::ToolName, scope::Scope, uri::Uri};
+use super::{authority::ToolName, scope::Scope, signing::SigningAlgorithm, uri::Uri};
 
 /// A protected server, named on the wire by its canonical URI (RFC 8707).
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Resource {
     pub verifies_offline: bool,
     /// The longest life of a call token for it.
     pub ttl: Seconds,
+    /// What its call tokens are signed with.
+    pub token_signing: SigningAlgorithm,
     /// Whether denials may tell which scope would cure them, beyond `read` tools.
     pub step_up_hints: bool,
     /// Its scopes.

@@ -88,12 +88,6 @@ impl Scope {
         self.0.contains(token)
     }
 
-    /// The tokens that are in both.
-    #[must_use]
-    pub fn intersect(&self, other: &Scope) -> Scope {
-        Scope(self.0.intersection(&other.0).cloned().collect())
-    }
-
     /// The tokens, in order.
     pub fn iter(&self) -> impl Iterator<Item = &ScopeToken> {
         self.0.iter()

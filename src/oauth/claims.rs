@@ -17,6 +17,7 @@ use crate::{
     model::{
         actor::ActorChain,
         authority::{Authority, Entry, Tools},
+        constraint::SubjectClaims,
         scope::Scope,
         subject::Subject,
         token::{Authentication, OurClaims, OurKind},
@@ -197,6 +198,8 @@ fn authority(
     let mut entries: BTreeMap<Uri, Entry> = BTreeMap::new();
     if let Some(value) = object.get("authorization_details") {
         for entry in details::read(value).map_err(|_| not_ours.clone())? {
+            // What stands in a token was looked up when it was minted.
+            let entry = entry.resolve(&SubjectClaims::default()).map_err(|_| not_ours.clone())?;
             let tools = Tools::Named(entry.tools);
             entries.insert(entry.location, Entry { scope: Scope::default(), tools });
         }

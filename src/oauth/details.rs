@@ -12,8 +12,8 @@ use crate::{
     },
     model::{
         authority::{Authority, Entry, ToolName, Tools},
-        constraint::Arguments,
-        details::{Fault, tools_from_json, tools_to_json},
+        constraint::{ClaimFault, ClaimName, Never, SubjectClaims},
+        details::{Fault, NamedTools, resolve, tools_from_json, tools_to_json},
         uri::Uri,
     },
 };
@@ -22,14 +22,24 @@ use crate::{
 pub const TYPE: &str = "mcp_tool_call";
 /// The longest `authorization_details`, in bytes: more would not fit into a hand-over anyway.
 pub const MAX_BYTES: usize = 16_384;
+/// The deepest nesting. A token puts them one level deeper, an answer three, and both must be read
+/// again under [`Limits::DEFAULT`].
+pub const MAX_DEPTH: usize = 28;
 
 /// The tools that are named for one location.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestedEntry {
+pub struct RequestedEntry<C = ClaimName> {
     /// The resource they belong to.
     pub location: Uri,
     /// The tools, at least one.
-    pub tools: BTreeMap<ToolName, Arguments>,
+    pub tools: NamedTools<C>,
+}
+
+impl RequestedEntry {
+    /// The entry with every claim of the subject looked up.
+    pub fn resolve(self, claims: &SubjectClaims) -> Result<RequestedEntry<Never>, ClaimFault> {
+        Ok(RequestedEntry { location: self.location, tools: resolve(self.tools, claims)? })
+    }
 }
 
 /// Why `authorization_details` cannot be accepted: `invalid_authorization_details` (RFC 9396
@@ -46,7 +56,7 @@ pub enum DetailsError {
 
 /// Reads the form parameter. RA-1, RA-2: an unknown type, member or value is refused.
 pub fn parse(text: &str) -> Result<Vec<RequestedEntry>, DetailsError> {
-    let limits = Limits { max_bytes: MAX_BYTES, ..Limits::DEFAULT };
+    let limits = Limits { max_bytes: MAX_BYTES, max_depth: MAX_DEPTH, ..Limits::DEFAULT };
     Ok(read(&json::parse(text.as_bytes(), &limits)?)?)
 }
 
@@ -100,7 +110,7 @@ pub fn write_tool(location: &str, entry: &Entry, tool: &ToolName) -> Option<Stri
     }
 }
 
-fn write_tools(location: &str, tools: &BTreeMap<ToolName, Arguments>) -> String {
+fn write_tools<C: AsRef<str>>(location: &str, tools: &NamedTools<C>) -> String {
     let members = [
         ("type", Value::from(TYPE)),
         ("locations", vec![location.into()].into()),

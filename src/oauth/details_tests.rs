@@ -4,7 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    constraint::{Constraint, Shape},
+    constraint::{
+        Argument, Arguments, Bound, Clauses, Constraint, Moment, Range, Root, Shape, TimeWindow,
+        Values,
+    },
     scope::Scope,
 };
 
@@ -14,6 +17,7 @@ fn authority(entries: Vec<RequestedEntry>) -> Authority {
     Authority::new(
         entries
             .into_iter()
+            .map(|entry| entry.resolve(&SubjectClaims::default()).unwrap())
             .map(|e| (e.location, Entry { scope: Scope::default(), tools: Tools::Named(e.tools) }))
             .collect(),
     )
@@ -92,7 +96,7 @@ fn ra2_what_is_not_understood_in_tools_is_refused_with_its_place() {
         ),
         (
             r#"{"t":{"x":{}}}"#.to_owned(),
-            "/0/tools/t/x: needs `constraint_type`: `exact`, `one_of` or `wildcard`",
+            "/0/tools/t/x: needs `constraint_type`: `exact`, `one_of`, `range` or another",
         ),
         (
             r#"{"refunds.list":{"order_id":{"constraint_type":"regex","value":".*"}}}"#.to_owned(),
@@ -130,8 +134,8 @@ fn ra2_bounds_hold_at_their_edges() {
         let values = vec!["1"; n].join(",");
         format!(r#"{{"t":{{"x":{{"constraint_type":"one_of","values":[{values}]}}}}}}"#)
     };
-    assert!(parse(&entry("a", &one_of(Constraint::MAX_VALUES))).is_ok());
-    assert!(parse(&entry("a", &one_of(Constraint::MAX_VALUES + 1))).is_err());
+    assert!(parse(&entry("a", &one_of(Values::MAX))).is_ok());
+    assert!(parse(&entry("a", &one_of(Values::MAX + 1))).is_err());
     let tools = |n: usize| {
         let tools: Vec<String> = (0..n).map(|i| format!(r#""t{i}":{{}}"#)).collect();
         format!("{{{}}}", tools.join(","))
@@ -170,15 +174,33 @@ fn a_repeated_member_is_refused_before_anything_is_read() {
 fn an_entry_that_permits_nothing_is_never_printed_as_one_that_permits_anything() {
     let uri = Uri::parse("https://a.example").unwrap();
     let tool = ToolName::parse("t").unwrap();
-    let none = Arguments::Closed(Shape::default());
-    for tools in [BTreeMap::new(), BTreeMap::from([(tool.clone(), none)])] {
-        let entry = Entry { scope: Scope::default(), tools: Tools::Named(tools) };
-        let text = write_entry(uri.as_str(), &entry).unwrap();
-        assert!(parse(&format!("[{text}]")).is_err());
-    }
+    let no_tool = Entry { scope: Scope::default(), tools: Tools::Named(BTreeMap::new()) };
+    let text = write_entry(uri.as_str(), &no_tool).unwrap();
+    assert!(parse(&format!("[{text}]")).is_err());
+    let no_argument = STORY.replace(
+        r#"{"constraint_type":"exact","value":"A-17"}"#,
+        r#"{"constraint_type":"absent"}"#,
+    );
+    assert_eq!(write(&authority(parse(&no_argument).unwrap())), no_argument);
     let undetailed = Entry { scope: Scope::default(), tools: Tools::Undetailed };
     assert_eq!(write_entry(uri.as_str(), &undetailed), None);
     assert_eq!(write_tool(uri.as_str(), &undetailed, &tool), None);
+}
+
+#[test]
+fn what_is_read_is_never_too_deep_for_a_token() {
+    let nested = |n: usize| {
+        let value = format!("{}{}", "[".repeat(n), "]".repeat(n));
+        STORY.replace("\"A-17\"", &value)
+    };
+    // Array, entry, tools, tool, argument: five levels around the value.
+    assert!(parse(&nested(MAX_DEPTH - 5)).is_ok());
+    assert!(parse(&nested(MAX_DEPTH - 4)).is_err());
+    let answer = format!(
+        r#"{{"decision":{{"remediation":{{"authorization_details":{}}}}}}}"#,
+        nested(MAX_DEPTH - 5)
+    );
+    assert!(json::parse(answer.as_bytes(), &Limits::DEFAULT).is_ok());
 }
 
 #[test]
@@ -207,30 +229,85 @@ fn any_value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn any_constraint() -> impl Strategy<Value = Constraint> {
-    prop_oneof![
+fn any_constraint() -> impl Strategy<Value = Constraint<ClaimName>> {
+    let values =
+        || prop::collection::vec(any_value(), 1..4).prop_map(|values| Values::new(values).unwrap());
+    let leaf = prop_oneof![
         any_value().prop_map(Constraint::Exact),
-        prop::collection::vec(any_value(), 1..4).prop_map(Constraint::OneOf),
+        values().prop_map(Constraint::OneOf),
+        values().prop_map(Constraint::NotOneOf),
+        values().prop_map(Constraint::Contains),
+        values().prop_map(Constraint::Subset),
         Just(Constraint::Wildcard),
+        any_range(),
+        ".{1,8}".prop_map(Constraint::Prefix),
+        "/?[a-z]{1,4}(/[a-zé .]{0,3}x){0,2}"
+            .prop_filter_map("a root", |text| Root::parse(&text).map(Constraint::Path)),
+        any_window(),
+        (0..=Constraint::<ClaimName>::MAX_LENGTH).prop_map(Constraint::MaxLength),
+        "[a-z:/.]{1,20}"
+            .prop_map(|name| Constraint::SubjectClaim(ClaimName::parse(&name).unwrap())),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        let clauses = prop::collection::vec(inner, 1..4);
+        let clauses = clauses.prop_filter_map("small enough", Clauses::new);
+        prop_oneof![clauses.clone().prop_map(Constraint::All), clauses.prop_map(Constraint::Any),]
+    })
+}
+
+fn any_range() -> impl Strategy<Value = Constraint<ClaimName>> {
+    let bound = || {
+        (any::<i64>(), -300_i32..290, any::<bool>()).prop_map(|(digits, exponent, inclusive)| {
+            let text = format!("{digits}e{exponent}");
+            let value = json::parse(text.as_bytes(), &Limits::DEFAULT).unwrap();
+            Bound { value: value.as_number().unwrap(), inclusive }
+        })
+    };
+    (prop::option::of(bound()), prop::option::of(bound()))
+        .prop_filter_map("holds a number", |(min, max)| Range::new(min, max).map(Constraint::Range))
+}
+
+fn any_window() -> impl Strategy<Value = Constraint<ClaimName>> {
+    let moment = || {
+        "20[0-9]{2}-0[1-9]-[12][0-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]1[0-9]:[0-5][0-9])"
+        .prop_filter_map("a day", |text| Moment::parse(&text))
+    };
+    (prop::option::of(moment()), prop::option::of(moment()))
+        .prop_filter_map("holds a moment", |(from, until)| {
+            TimeWindow::new(from, until).map(Constraint::TimeWindow)
+        })
+}
+
+fn any_argument() -> impl Strategy<Value = Argument<ClaimName>> {
+    prop_oneof![
+        4 => any_constraint().prop_map(Argument::Required),
+        2 => any_constraint().prop_map(Argument::Optional),
+        1 => Just(Argument::Absent),
     ]
 }
 
-fn any_arguments() -> impl Strategy<Value = Arguments> {
+fn any_arguments() -> impl Strategy<Value = Arguments<ClaimName>> {
     let pointer = prop::collection::vec("[a-c~/é ]{1,3}", 1..4).prop_map(|segments| {
         let escape = |s: &String| s.replace('~', "~0").replace('/', "~1");
         format!("/{}", segments.iter().map(escape).collect::<Vec<_>>().join("/"))
     });
-    prop::collection::vec((pointer, any_constraint()), 0..6).prop_map(|wanted| {
-        let mut shape = Shape::default();
-        for (pointer, constraint) in wanted {
+    prop::collection::vec((pointer, any_argument()), 0..6).prop_map(|wanted| {
+        let mut kept: Vec<(String, Argument<ClaimName>)> = Vec::new();
+        for named in wanted {
             // Pointers that overlap are left out.
-            let mut with = shape.clone();
-            if with.constrain(&pointer, constraint).is_ok() {
-                shape = with;
+            let with = || kept.iter().cloned().chain([named.clone()]);
+            if Shape::of(with()).is_ok() {
+                kept.push(named);
             }
         }
-        if shape == Shape::default() { Arguments::Any } else { Arguments::Closed(shape) }
+        Shape::of(kept).map_or(Arguments::Any, Arguments::Closed)
     })
+}
+
+/// What an administrator's document says of these tools, claims of the subject included.
+fn written(entries: &[RequestedEntry]) -> String {
+    let entries = entries.iter().map(|entry| write_tools(entry.location.as_str(), &entry.tools));
+    format!("[{}]", entries.collect::<Vec<_>>().join(","))
 }
 
 proptest! {
@@ -239,7 +316,7 @@ proptest! {
         tools in prop::collection::btree_map("[a-zA-Z0-9_.-]{1,12}", any_arguments(), 1..4),
         hosts in prop::collection::btree_set("[a-z]{1,6}", 1..4),
     ) {
-        let tools: BTreeMap<ToolName, Arguments> =
+        let tools: NamedTools<ClaimName> =
             tools.into_iter().map(|(n, a)| (ToolName::parse(&n).unwrap(), a)).collect();
         let entries: Vec<RequestedEntry> = hosts
             .iter()
@@ -248,7 +325,7 @@ proptest! {
                 tools: tools.clone(),
             })
             .collect();
-        let text = write(&authority(entries.clone()));
+        let text = written(&entries);
         let limits = Limits { max_bytes: usize::MAX, ..Limits::DEFAULT };
         prop_assert_eq!(read(&json::parse(text.as_bytes(), &limits).unwrap()).unwrap(), entries);
     }

@@ -8,7 +8,7 @@ use super::{
     params::{ParamError, Params, required},
 };
 use crate::{
-    base::{compose::ObjectWriter, secret::Secret},
+    base::{compose::ObjectWriter, id::ClientId, secret::Secret, time::Timestamp},
     model::{
         call::{Call, Decision},
         token::OurClaims,
@@ -78,6 +78,20 @@ fn call(params: &impl Params) -> Result<Option<Call>, ParamError> {
 /// The answer for everything that is not live for this caller. RFC 7662 section 2.2: no other
 /// member, so that nobody learns why (IN-3).
 pub const INACTIVE: &str = r#"{"active":false}"#;
+
+/// `typ` of a signed answer, and with `application/` before it its media type. RFC 9701 section 5.
+pub const TYP_SIGNED: &str = "token-introspection+jwt";
+
+/// The claims of a signed answer. RFC 9701 section 5: `aud` is the server that asked, and nothing
+/// of the answer stands at the top, so that it never passes for a token.
+pub fn signed(issuer: &str, asker: &ClientId, answer: &str, now: Timestamp) -> String {
+    ObjectWriter::new()
+        .text("iss", issuer)
+        .text("aud", asker.as_str())
+        .number("iat", now.epoch_s())
+        .raw("token_introspection", answer)
+        .finish()
+}
 
 /// The answer for a live token; with a decision, for this call.
 pub fn active(issuer: &str, claims: &OurClaims, decision: Option<&Decision>) -> String {

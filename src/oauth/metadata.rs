@@ -6,14 +6,13 @@
 use super::token_type::{GRANT_CLIENT_CREDENTIALS, GRANT_TOKEN_EXCHANGE, TokenType};
 use crate::{
     base::compose::ObjectWriter,
-    model::{client::AuthMethod, resource::Resource, scope::ScopeToken},
+    model::{client::AuthMethod, resource::Resource, scope::ScopeToken, signing::SigningAlgorithm},
 };
 
 /// The authorization server metadata of `issuer`. MD-1 … MD-3.
-///
-/// `signing` are the algorithms that our keys sign with.
-pub fn authorization_server(issuer: &str, signing: &[&str]) -> String {
+pub fn authorization_server(issuer: &str) -> String {
     let at = |path: &str| format!("{issuer}{path}");
+    let signing = || SigningAlgorithm::ALL.into_iter().map(SigningAlgorithm::as_str);
     let methods = || AuthMethod::ALL.into_iter().map(AuthMethod::as_str);
     ObjectWriter::new()
         .text("issuer", issuer)
@@ -26,10 +25,12 @@ pub fn authorization_server(issuer: &str, signing: &[&str]) -> String {
         .texts("response_types_supported", ["code"])
         .texts("code_challenge_methods_supported", ["S256"])
         .texts("subject_types_supported", ["public"])
-        .texts("id_token_signing_alg_values_supported", signing.iter().copied())
+        .texts("id_token_signing_alg_values_supported", signing())
         .texts("token_endpoint_auth_methods_supported", methods())
         .texts("introspection_endpoint_auth_methods_supported", methods())
         .texts("revocation_endpoint_auth_methods_supported", methods())
+        // RFC 9701 section 7.
+        .texts("introspection_signing_alg_values_supported", signing())
         .texts("authorization_details_types_supported", ["mcp_tool_call"])
         .raw("actor_profile_token_exchange", &actor_profile())
         .raw("entity_profiles_supported", ENTITY_PROFILES)

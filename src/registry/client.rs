@@ -13,6 +13,7 @@ use crate::{
     model::{
         ceiling::Ceiling,
         client::{Agent, AuthMethod, Client},
+        signing::SigningAlgorithm,
         uri::Uri,
     },
 };
@@ -29,12 +30,18 @@ pub fn parse(text: &str) -> Read<Client> {
             AuthMethod::ClientSecretBasic,
             form::word(&methods),
         );
+        let introspection_signing = form.or(
+            "introspection_signed_response_alg",
+            SigningAlgorithm::default(),
+            form::signing_algorithm,
+        );
         let agent = form.maybe("agent", |value, at| form::object(value, at, agent));
         let enabled = form.or("enabled", true, form::flag);
         Some(Client {
             id: id?,
             name: name?,
             auth_method: auth_method?,
+            introspection_signing: introspection_signing?,
             agent: agent?,
             credentials: Vec::new(),
             enabled: enabled?,
@@ -55,6 +62,8 @@ pub fn write(client: &Client) -> String {
     document.insert("client_id", client.id.as_str());
     document.insert("name", client.name.as_str());
     document.insert("token_endpoint_auth_method", client.auth_method.as_str());
+    let signing = client.introspection_signing.as_str();
+    document.insert("introspection_signed_response_alg", signing);
     if let Some(agent) = &client.agent {
         document.insert("agent", agent_to_json(agent));
     }

@@ -4,9 +4,12 @@
 use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive};
 
 use super::Problem;
-use crate::base::{
-    json::{self, Limits, Object, Value},
-    text::{pointer, shown},
+use crate::{
+    base::{
+        json::{self, Limits, Object, Value},
+        text::{pointer, shown},
+    },
+    model::signing::SigningAlgorithm,
 };
 
 /// What reading yields: the value, or everything that is wrong.
@@ -214,6 +217,11 @@ pub fn word<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Value, &str) -> Read<T> {
             problem(at, format!("must be one of `{}`", all.join("`, `")))
         })
     }
+}
+
+/// One of the algorithms that we sign with.
+pub fn signing_algorithm(value: &Value, at: &str) -> Read<SigningAlgorithm> {
+    word(&SigningAlgorithm::ALL.map(|signing| (signing.as_str(), signing)))(value, at)
 }
 
 /// An array, every value read the same way, how many within a range.

@@ -12,6 +12,7 @@ use crate::{
     model::{
         resource::{Enforces, Resource, ResourceId},
         scope::{Scope, ScopeToken},
+        signing::SigningAlgorithm,
         uri::Uri,
     },
 };
@@ -28,6 +29,8 @@ pub fn parse(text: &str) -> Read<Resource> {
         let enforces = form.or("enforces", Enforces::Call, form::word(&ENFORCES));
         let verifies_offline = form.or("verifies_offline", false, form::flag);
         let ttl = ttl(form, verifies_offline.unwrap_or(false));
+        let signing = SigningAlgorithm::default();
+        let token_signing = form.or("token_signing_alg", signing, form::signing_algorithm);
         let step_up_hints = form.or("step_up_hints", false, form::flag);
         let scopes = form.or("scopes_supported", Scope::default(), scopes(0));
         let enabled = form.or("enabled", true, form::flag);
@@ -39,6 +42,7 @@ pub fn parse(text: &str) -> Read<Resource> {
             enforces: enforces?,
             verifies_offline: verifies_offline?,
             ttl: ttl?,
+            token_signing: token_signing?,
             step_up_hints: step_up_hints?,
             scopes: scopes?,
             tools: BTreeMap::new(),
@@ -87,6 +91,7 @@ pub fn write(resource: &Resource) -> String {
     document.insert("enforces", enforces);
     document.insert("verifies_offline", resource.verifies_offline);
     document.insert("token_ttl_s", resource.ttl.get());
+    document.insert("token_signing_alg", resource.token_signing.as_str());
     document.insert("step_up_hints", resource.step_up_hints);
     document
         .insert("scopes_supported", form::texts(resource.scopes.iter().map(ScopeToken::as_str)));

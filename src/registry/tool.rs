@@ -13,7 +13,7 @@ use crate::{
     },
     model::{
         authority::ToolName,
-        constraint::{Constraint, Shape},
+        constraint::{Argument, Constraint, Never, Shape},
         resource::{About, Effect, ResourceId, Tool},
         scope::{Scope, ScopeToken},
     },
@@ -173,13 +173,13 @@ pub(super) fn schema(value: &Value, at: &str) -> Read<Value> {
 
 /// Argument names or JSON Pointers, under the rules of constraints, as normalised pointers.
 fn pointers(value: &Value, at: &str) -> Read<Vec<String>> {
-    let texts = form::list(0..=Shape::MAX_POINTERS, form::text)(value, at)?;
-    let mut shape = Shape::default();
-    for (index, text) in texts.iter().enumerate() {
-        shape
-            .constrain(text, Constraint::Wildcard)
-            .map_err(|e| form::problem(&format!("{at}/{index}"), e.to_string()))?;
+    let texts = form::list(0..=Shape::<Never>::MAX_POINTERS, form::text)(value, at)?;
+    if texts.is_empty() {
+        return Ok(texts);
     }
+    let named = texts.into_iter().map(|text| (text, Argument::Required(Constraint::Wildcard)));
+    let shape: Shape = Shape::of(named)
+        .map_err(|e| form::problem(&format!("{at}/{}", e.index), e.why.to_string()))?;
     Ok(shape.pointers().into_iter().map(|(pointer, _)| pointer).collect())
 }
 

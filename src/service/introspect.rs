@@ -1,15 +1,17 @@
 //! The introspection endpoint: no database is read, and a write is waited for only where an allow
 //! must be on record before it is answered.
 
-use super::{Deputy, Failure, decide::Settled, token::Caller};
+use super::{Deputy, Failure, decide::Settled, keys, token::Caller};
 use crate::{
+    base::time::Timestamp,
     engine::{
+        authenticate::Authenticated,
         call::{Asked, Decided},
         denial,
         snapshot::Snapshot,
     },
     oauth::{
-        introspection::{self, INACTIVE, Question},
+        introspection::{self, INACTIVE, Question, TYP_SIGNED},
         params::ParamError,
     },
 };
@@ -23,11 +25,36 @@ impl Deputy {
     ) -> Result<String, Failure> {
         let now = self.now();
         let client = self.authenticate(&caller, now).await?;
+        self.answered(&client, question, now).await
+    }
+
+    /// Answers it with a JWT, which the asker can keep as evidence. RFC 9701.
+    pub async fn introspect_signed(
+        &self,
+        caller: Caller,
+        question: Result<Question, ParamError>,
+    ) -> Result<String, Failure> {
+        let now = self.now();
+        let client = self.authenticate(&caller, now).await?;
+        let answer = self.answered(&client, question, now).await?;
+        let config = &self.snapshot().config;
+        let asker = client.client();
+        let payload = introspection::signed(&config.issuer, &asker.id, &answer, now);
+        let kind = (TYP_SIGNED, asker.introspection_signing);
+        Ok(keys::signed(&config.keys, kind, &payload, now)?)
+    }
+
+    async fn answered(
+        &self,
+        client: &Authenticated,
+        question: Result<Question, ParamError>,
+        now: Timestamp,
+    ) -> Result<String, Failure> {
         let question = question.map_err(Failure::Malformed)?;
         let snapshot = self.snapshot();
         let token = self.0.memo.ours(&snapshot.config, question.token.expose(), now).ok();
         let asked = Asked {
-            caller: &client,
+            caller: client,
             token: token.as_deref(),
             resource: question.resource.as_deref(),
             subject: None,

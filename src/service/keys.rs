@@ -22,10 +22,13 @@ use crate::{
     },
     engine::snapshot::{Macs, Snapshot},
     jose::{
-        Algorithm, Kek, MacKey, SigningKey,
+        self, Algorithm, Kek, MacKey, SigningKey,
         ring::{KeyRing, RingKey},
     },
-    model::event::{Event, Kind},
+    model::{
+        event::{Event, Kind},
+        signing::SigningAlgorithm,
+    },
     registry::operator::{self, Operator, Role},
     store::{Document, Put, Store},
 };
@@ -123,7 +126,7 @@ pub async fn first_start(
     let sealed = seal(kek, MASTER, &master, random)?;
     let puts = vec![
         put(MASTER, "master", ObjectWriter::new().text("sealed", &sealed).finish()),
-        signing_key(kek, random, now, now)?,
+        signing_key(kek, random, &generated(SigningAlgorithm::default())?, (now, now))?,
         put(OPERATOR, "bootstrap", operator::write(&admin)),
     ];
     let event = Event::new(Kind::Configuration, "first_start", now, 0);
@@ -164,15 +167,17 @@ fn unseal(kek: &Kek, name: &str, body: &Object) -> Result<Secret<Vec<u8>>, Fault
         .map_err(internal("the key-encryption key does not open this database's keys"))
 }
 
-/// A fresh signing key, sealed, as a document.
+fn generated(signing: SigningAlgorithm) -> Result<SigningKey, Fault> {
+    SigningKey::generate(signing.into()).map_err(internal("a signing key cannot be made"))
+}
+
+/// A signing key, sealed, as a document: made now, signing from then on.
 fn signing_key(
     kek: &Kek,
     random: &Random,
-    now: Timestamp,
-    signs_from: Timestamp,
+    key: &SigningKey,
+    (now, signs_from): (Timestamp, Timestamp),
 ) -> Result<Put, Fault> {
-    let key =
-        SigningKey::generate(Algorithm::Es256).map_err(internal("a signing key cannot be made"))?;
     let sealed = seal(kek, &sealing_name(key.kid()), &key.to_pkcs8(), random)?;
     let body = ObjectWriter::new()
         .text("kid", key.kid())
@@ -220,13 +225,19 @@ pub fn ring(documents: &[Document], kek: &Kek, now: Timestamp) -> Result<KeyRing
             .map_err(internal("a signing key cannot be loaded"))?;
         keys.push(RingKey { key: Arc::new(key), signs_from });
     }
-    keys.sort_by_key(|k| k.signs_from);
-    let replaced = |i: usize| {
-        keys.get(i.saturating_add(1))
-            .is_some_and(|next: &RingKey| next.signs_from.plus(VERIFIES_AFTER) <= now)
-    };
-    let kept = keys.iter().enumerate().filter(|(i, _)| !replaced(*i)).map(|(_, k)| k.clone());
-    Ok(KeyRing::new(kept.collect()))
+    Ok(KeyRing::at(now, VERIFIES_AFTER, &keys))
+}
+
+/// A payload, signed now as `typ` with the current key of that algorithm.
+pub fn signed(
+    ring: &KeyRing,
+    (typ, signing): (&str, SigningAlgorithm),
+    payload: &str,
+    now: Timestamp,
+) -> Result<String, Fault> {
+    let no_key = || Fault::Internal("no signing key of the wanted algorithm", None);
+    let key = ring.signer(signing.into(), now).ok_or_else(no_key)?;
+    jose::sign_compact(typ, key, payload.as_bytes()).map_err(internal("signing failed"))
 }
 
 fn object(document: &Document) -> Result<Object, Fault> {
@@ -242,11 +253,44 @@ impl Deputy {
         snapshot.config.keys.has_retired(self.now(), VERIFIES_AFTER)
     }
 
-    /// A new signing key as a document: published at once, signing from [`PUBLISHED_BEFORE`] later.
-    /// The keys before it stop then, and verify until their last token is dead (I15).
-    pub(super) fn next_signing_key(&self) -> Result<(Put, Timestamp), Fault> {
-        let now = self.now();
-        let signs_from = now.plus(PUBLISHED_BEFORE);
-        Ok((signing_key(&self.0.kek, self.random(), now, signs_from)?, signs_from))
+    /// New signing keys as documents, one for each algorithm that has one: published at once,
+    /// signing from [`PUBLISHED_BEFORE`] later. The keys before them stop then, and verify until
+    /// their last token is dead (I15).
+    pub(super) async fn next_signing_keys(
+        &self,
+        ring: &KeyRing,
+    ) -> Result<(Vec<Put>, Timestamp), Fault> {
+        let signs_from = self.now().plus(PUBLISHED_BEFORE);
+        let mut puts = Vec::new();
+        for signing in SigningAlgorithm::ALL {
+            if ring.algorithms().contains(&signing.into()) {
+                puts.push(self.new_signing_key(signing, signs_from).await?);
+            }
+        }
+        Ok((puts, signs_from))
+    }
+
+    /// The first key of an algorithm, where it has none: it signs at once, because no verifier can
+    /// hold an older one to confuse it with.
+    pub(super) async fn first_signing_key(
+        &self,
+        ring: &KeyRing,
+        signing: SigningAlgorithm,
+    ) -> Result<Option<Put>, Fault> {
+        if ring.algorithms().contains(&signing.into()) {
+            return Ok(None);
+        }
+        self.new_signing_key(signing, self.now()).await.map(Some)
+    }
+
+    /// On a thread of its own: an RSA key takes a tenth of a second to find.
+    async fn new_signing_key(
+        &self,
+        signing: SigningAlgorithm,
+        signs_from: Timestamp,
+    ) -> Result<Put, Fault> {
+        let key = tokio::task::spawn_blocking(move || generated(signing)).await;
+        let key = key.map_err(internal("making a signing key ended early"))??;
+        signing_key(&self.0.kek, self.random(), &key, (self.now(), signs_from))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{Deputy, Failure, Fault, memo::Basis};
+use super::{Deputy, Failure, Fault, keys, memo::Basis};
 use crate::{
     base::{
         id::{DelegationId, TransactionId},
@@ -16,7 +16,6 @@ use crate::{
         snapshot::Snapshot,
         verify::{self, TokenFault, Verified, foreign::Claimed},
     },
-    jose::{self, Algorithm},
     model::{
         event::Event,
         issuer::ForeignKind,
@@ -152,10 +151,12 @@ impl Deputy {
         tentative: Tentative,
         now: Timestamp,
     ) -> Result<Option<Minted>, Stopped> {
-        let no_key = || Fault::Internal("no signing key", None);
-        let key = snapshot.config.keys.signer(Algorithm::Es256, now).ok_or_else(no_key)?;
-        let signed = jose::sign_compact(tentative.typ(), key, tentative.payload().as_bytes())
-            .map_err(|error| Fault::Internal("signing failed", Some(Box::new(error))))?;
+        let signed = keys::signed(
+            &snapshot.config.keys,
+            (tentative.typ(), tentative.signing()),
+            tentative.payload(),
+            now,
+        )?;
         let writer = self.store().writer();
         let delegation = tentative.delegation().clone();
         let event = tentative.event().clone();

@@ -3,11 +3,21 @@
 use deputy::{
     base::secret::Fingerprint,
     registry::operator::{Operator, Role},
+    service::admin::{Expected, KeyState, Kind, Sent, Whole},
+};
+use josekit::{jwk::Jwk, jws};
+use serde_json::{Value, json};
+
+use crate::world::{
+    World, on_both,
+    story::{BILLING, REFUNDS, TICKETS},
+    wire::{header, payload},
 };
 
-use crate::world::{World, on_both, story::TICKETS, wire::header};
-
 on_both! {
+    jw9_keys_of_all_algorithms_rotate_together
+    at1_a_resource_chooses_what_its_tokens_are_signed_with
+    at1_what_only_we_read_is_signed_as_ever
     jw9_a_rotation_fails_no_honest_request
 }
 
@@ -46,4 +56,96 @@ async fn jw9_a_rotation_fails_no_honest_request(world: World) {
     let world = world.restart().await;
     assert_eq!(published(&world).await, 1);
     assert_eq!(header(&ticket(&world).await)["kid"], header(&new)["kid"]);
+}
+
+/// An operator says what the ticket server's tokens are signed with.
+pub async fn choose(world: &World, alg: &str) {
+    let stored = world.deputy.document(Kind::Resource, "tickets").await.unwrap();
+    let mut document: Value = serde_json::from_str(&stored.body.to_json()).unwrap();
+    document["token_signing_alg"] = json!(alg);
+    let body = document.to_string();
+    let sent = Sent {
+        id: "tickets".to_owned(),
+        names: &[],
+        body: body.as_bytes(),
+        expected: Expected::Any,
+    };
+    world.deputy.replace(&operator(), Whole::Resource, sent).await.unwrap();
+}
+
+async fn key_of(world: &World, token: &str) -> Value {
+    let set = world.get("/oauth2/jwks").await.json;
+    let kid = header(token)["kid"].clone();
+    let keys = set["keys"].as_array().unwrap();
+    keys.iter().find(|key| key["kid"] == kid).unwrap().clone()
+}
+
+/// Verifies a token as another implementation does. It knows Ed25519 by its older name only.
+fn verify_elsewhere(token: &str, key: &Value) {
+    let alg = key["alg"].as_str().unwrap().replace("Ed25519", "EdDSA");
+    let mut key = key.clone();
+    key["alg"] = json!(alg);
+    let key = Jwk::from_bytes(key.to_string()).unwrap();
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let signature =
+        base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, signature);
+    let verifier: Box<dyn jws::JwsVerifier> = match alg.as_str() {
+        "RS256" => Box::new(jws::RS256.verifier_from_jwk(&key).unwrap()),
+        "ES256" => Box::new(jws::ES256.verifier_from_jwk(&key).unwrap()),
+        _ => Box::new(jws::EdDSA.verifier_from_jwk(&key).unwrap()),
+    };
+    verifier.verify(signed.as_bytes(), &signature.unwrap()).unwrap();
+}
+
+async fn at1_a_resource_chooses_what_its_tokens_are_signed_with(world: World) {
+    for (alg, keys) in [("ES256", 1), ("RS256", 2), ("Ed25519", 3), ("RS256", 3)] {
+        choose(&world, alg).await;
+        assert_eq!(published(&world).await, keys, "a key is made when it is first needed");
+        let token = ticket(&world).await;
+        let key = key_of(&world, &token).await;
+        assert_eq!((&header(&token)["alg"], &key["alg"]), (&json!(alg), &json!(alg)));
+        verify_elsewhere(&token, &key);
+        assert!(world.server("tickets").accepts(&token).await, "{alg}");
+    }
+    let event = &world.events().await;
+    let made = event.iter().filter(|e| e.detail.iter().any(|(name, _)| &**name == "kid"));
+    assert_eq!(made.count(), 2, "a new key is on record");
+    let world = world.restart().await;
+    assert_eq!(header(&ticket(&world).await)["alg"], "RS256");
+}
+
+async fn at1_what_only_we_read_is_signed_as_ever(world: World) {
+    choose(&world, "RS256").await;
+    let hand_over = world.agent("support").exchanges(&world.alice()).at(BILLING);
+    let hand_over = hand_over.tools(REFUNDS, json!({ "refunds.list": {} })).token().await;
+    assert_eq!(header(&hand_over)["alg"], "ES256");
+    let own = world.agent("support").asks_for_itself().token().await;
+    assert_eq!(header(&own)["alg"], "ES256");
+    assert!(payload(&own).contains("cl_support"));
+}
+
+async fn jw9_keys_of_all_algorithms_rotate_together(world: World) {
+    choose(&world, "Ed25519").await;
+    let old = ticket(&world).await;
+    world.deputy.rotate_signing_key(&operator()).await.unwrap();
+    let states = || {
+        let keys = world.deputy.signing_keys();
+        let mut states: Vec<_> = keys.iter().map(|k| (k.alg, k.state)).collect();
+        states.sort_by_key(|(alg, state)| (*alg, state.as_str()));
+        states
+    };
+    let (current, next) = (KeyState::Current, KeyState::Next);
+    let (es256, ed25519) = ("ES256", "Ed25519");
+    let waiting = [(es256, current), (es256, next), (ed25519, current), (ed25519, next)];
+    assert_eq!(states(), waiting);
+    world.advance(600).await;
+    let retiring = KeyState::Retiring;
+    let replaced = [(es256, current), (es256, retiring), (ed25519, current), (ed25519, retiring)];
+    assert_eq!(states(), replaced);
+    let new = ticket(&world).await;
+    assert_eq!(header(&new)["alg"], "Ed25519");
+    assert_ne!(header(&new)["kid"], header(&old)["kid"]);
+    assert!(world.server("tickets").accepts(&new).await);
+    world.advance(960).await;
+    assert_eq!(states(), [(es256, current), (ed25519, current)]);
 }

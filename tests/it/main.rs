@@ -30,6 +30,7 @@ mod remote;
 mod revocation;
 mod revoke;
 mod serve_process;
+mod signed;
 mod store;
 mod tidy;
 mod tools;

@@ -54,6 +54,9 @@ pub struct ClientArgs {
     /// `client_secret_basic` or `client_secret_post`
     #[arg(long, value_name = "METHOD")]
     pub auth_method: Option<String>,
+    /// What signed introspection answers to it are signed with: `ES256`, `RS256` or `Ed25519`
+    #[arg(long, value_name = "ALG")]
+    pub introspection_alg: Option<String>,
     /// Makes it an agent with this URI, such as `urn:agent:support`
     #[arg(long, value_name = "URI")]
     pub agent_uri: Option<String>,
@@ -146,6 +149,9 @@ pub struct ResourceArgs {
     /// The longest life of its tokens, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub ttl: Option<i64>,
+    /// What its tokens are signed with: `ES256`, `RS256` or `Ed25519`
+    #[arg(long, value_name = "ALG")]
+    pub token_alg: Option<String>,
     /// It also accepts tokens without asking
     #[arg(long)]
     pub verifies_offline: bool,

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{presenter::Standing, target::Target};
+use super::{presenter::Standing, subject, target::Target};
 use crate::{
     engine::{
         authenticate::Authenticated,
@@ -18,14 +18,14 @@ use crate::{
         authority::{Authority, Entry, ToolName, Tools},
         ceiling::{Ceiling as Rules, CeilingEntry, Excess},
         client::Edge,
-        constraint::Arguments,
+        constraint::{Arguments, ClaimFault, Never, SubjectClaims},
         issuer::{ForeignKind, ForeignScope, TrustedIssuer},
         resource::{Enforces, Resource, Tool},
         scope::Scope,
         token::{ForeignClaims, OurClaims},
         uri::Uri,
     },
-    oauth::token_request::Wanted,
+    oauth::{details::RequestedEntry, token_request::Wanted},
 };
 
 /// What was granted: the token's authority, and its `scope` at its own audience.
@@ -47,6 +47,21 @@ enum SourceOf<'a> {
     Own,
 }
 
+/// What was asked for, with every claim of the subject looked up.
+struct Asked<'a> {
+    scope: Option<&'a Scope>,
+    details: Option<Vec<RequestedEntry<Never>>>,
+}
+
+/// What every entry is judged by.
+struct Ground<'a> {
+    config: &'a Config,
+    client: &'a Authenticated,
+    source: &'a SourceOf<'a>,
+    claims: &'a SubjectClaims,
+    target: &'a Target<'a>,
+}
+
 /// Works out the authority, or refuses.
 pub fn judge(
     snapshot: &Snapshot,
@@ -57,12 +72,15 @@ pub fn judge(
 ) -> Result<Granted, Refusal> {
     let config = &snapshot.config;
     let source = source(config, standing);
-    let entries = wanted(config, &source, standing, target, asked)?;
+    let claims = subject::claims(config, standing);
+    let asked = looked_up(asked, &claims)?;
+    let entries = wanted(config, &source, standing, target, &asked)?;
     if entries.is_empty() {
         return Err(Refusal::Scope(ScopeFault::Empty));
     }
+    let ground = Ground { config, client, source: &source, claims: &claims, target };
     for (location, entry) in &entries {
-        under(config, client, &source, target, (location, entry))?;
+        under(&ground, location, entry)?;
     }
     let scope = match target {
         Target::Resource(resource) => {
@@ -71,6 +89,13 @@ pub fn judge(
         Target::Agent(..) => Scope::default(),
     };
     Ok(Granted { authority: Authority::new(entries), scope })
+}
+
+fn looked_up<'a>(asked: &'a Wanted, claims: &SubjectClaims) -> Result<Asked<'a>, Refusal> {
+    let entries = asked.details.iter().flatten().cloned().map(|entry| entry.resolve(claims));
+    let entries: Result<Vec<_>, ClaimFault> = entries.collect();
+    let entries = entries.map_err(|fault| Refusal::Details(DetailsFault::Claim(fault)))?;
+    Ok(Asked { scope: asked.scope.as_ref(), details: asked.details.is_some().then_some(entries) })
 }
 
 fn source<'a>(config: &Config, standing: &Standing<'a>) -> SourceOf<'a> {
@@ -132,7 +157,7 @@ fn wanted(
     source: &SourceOf<'_>,
     standing: &Standing<'_>,
     target: &Target<'_>,
-    asked: &Wanted,
+    asked: &Asked<'_>,
 ) -> Result<BTreeMap<Uri, Entry>, Refusal> {
     match target {
         Target::Resource(resource) => {
@@ -158,7 +183,7 @@ fn wanted(
 fn at_target(
     source: &SourceOf<'_>,
     resource: &Arc<Resource>,
-    asked: &Wanted,
+    asked: &Asked<'_>,
 ) -> Result<Entry, Refusal> {
     let named = details_at(asked, &resource.uri);
     let inherited = match source {
@@ -167,10 +192,10 @@ fn at_target(
         }
         SourceOf::Rules(_) | SourceOf::Own => None,
     };
-    let entry = match (&asked.scope, named, inherited) {
+    let entry = match (asked.scope, named, inherited) {
         (_, Some(tools), _) => {
             let needs = known_scopes(resource, tools)?;
-            let scope = match &asked.scope {
+            let scope = match asked.scope {
                 None => needs,
                 Some(scope) => {
                     tools_fit_scope(resource, tools, scope)?;
@@ -196,7 +221,10 @@ fn at_target(
     Ok(entry)
 }
 
-fn details_at<'a>(asked: &'a Wanted, location: &Uri) -> Option<&'a BTreeMap<ToolName, Arguments>> {
+fn details_at<'a>(
+    asked: &'a Asked<'_>,
+    location: &Uri,
+) -> Option<&'a BTreeMap<ToolName, Arguments>> {
     asked.details.iter().flatten().find(|e| e.location == *location).map(|e| &e.tools)
 }
 
@@ -255,7 +283,7 @@ fn onward(
     source: &SourceOf<'_>,
     standing: &Standing<'_>,
     resource: &Resource,
-    asked: &Wanted,
+    asked: &Asked<'_>,
 ) -> Result<BTreeMap<Uri, Entry>, Refusal> {
     match (standing, &asked.details, source) {
         (_, Some(_), _) => named_entries(config, asked, |location| *location != resource.uri),
@@ -271,7 +299,7 @@ fn onward(
 /// The entries that the request names, with the scopes of their tools.
 fn named_entries(
     config: &Config,
-    asked: &Wanted,
+    asked: &Asked<'_>,
     keep: impl Fn(&Uri) -> bool,
 ) -> Result<BTreeMap<Uri, Entry>, Refusal> {
     let mut entries = BTreeMap::new();
@@ -290,24 +318,19 @@ fn enabled_resource<'a>(config: &'a Config, at: &Uri) -> Result<&'a Arc<Resource
 }
 
 /// Holds one entry against every ceiling.
-fn under(
-    config: &Config,
-    client: &Authenticated,
-    source: &SourceOf<'_>,
-    target: &Target<'_>,
-    (location, entry): (&Uri, &Entry),
-) -> Result<(), Refusal> {
-    let resource = enabled_resource(config, location)?;
+fn under(ground: &Ground<'_>, location: &Uri, entry: &Entry) -> Result<(), Refusal> {
+    let client = ground.client.client();
+    let resource = enabled_resource(ground.config, location)?;
     kept_by_resource(resource, entry)?;
-    match source {
-        SourceOf::Rules(rules) => admits(rules, resource, entry, Ceiling::GrantRules)?,
+    match ground.source {
+        SourceOf::Rules(rules) => admits(ground, rules, resource, entry, Ceiling::GrantRules)?,
         SourceOf::Parent(parent, claims) => within_parent(resource, parent, claims, entry)?,
         SourceOf::Own => {}
     }
-    let agent = client.client().agent.as_ref().ok_or(Refusal::GrantNotAllowed)?;
-    let allowance = match source {
+    let agent = client.agent.as_ref().ok_or(Refusal::GrantNotAllowed)?;
+    let allowance = match ground.source {
         SourceOf::Own => &agent.own_allowance,
-        SourceOf::Parent(_, claims) if claims.own && claims.client == client.client().id => {
+        SourceOf::Parent(_, claims) if claims.own && claims.client == client.id => {
             &agent.own_allowance
         }
         SourceOf::Parent(..) | SourceOf::Rules(_) => &agent.allowance,
@@ -315,9 +338,9 @@ fn under(
     if !allowance.entries().iter().any(|e| e.resource == resource.id) {
         return Err(Refusal::NotAllowedHere);
     }
-    admits(allowance, resource, entry, Ceiling::Allowance)?;
-    match edge(config, client, target, location)? {
-        Some(edge) => over_edge(edge, resource, entry),
+    admits(ground, allowance, resource, entry, Ceiling::Allowance)?;
+    match edge(ground, location)? {
+        Some(edge) => over_edge(ground, edge, resource, entry),
         None => Ok(()),
     }
 }
@@ -337,14 +360,16 @@ fn kept_by_resource(resource: &Resource, entry: &Entry) -> Result<(), Refusal> {
 }
 
 fn admits(
+    ground: &Ground<'_>,
     rules: &Rules,
     resource: &Resource,
     entry: &Entry,
     ceiling: Ceiling,
 ) -> Result<(), Refusal> {
-    rules.admits(resource, entry).map_err(|excess| match excess {
+    rules.admits(resource, entry, ground.claims).map_err(|excess| match excess {
         Excess::Scope(token) => Refusal::Scope(ScopeFault::Beyond(token, ceiling)),
         Excess::Tool(tool) => Refusal::Details(DetailsFault::Beyond(tool, ceiling)),
+        Excess::Claim(fault) => Refusal::Details(DetailsFault::Claim(fault)),
         Excess::Undetailed => Refusal::Scope(ScopeFault::NameTools(ceiling)),
     })
 }
@@ -390,22 +415,23 @@ pub fn covers(scope: &Scope, tool: &Tool) -> bool {
 
 /// The edge that an entry must pass: to the receiver of a hand-over, or, for an onward entry, to
 /// the owner of the audience.
-fn edge<'a>(
-    config: &'a Config,
-    client: &Authenticated,
-    target: &Target<'a>,
-    location: &Uri,
-) -> Result<Option<&'a Edge>, Refusal> {
-    match target {
+fn edge<'a>(ground: &Ground<'a>, location: &Uri) -> Result<Option<&'a Edge>, Refusal> {
+    match ground.target {
         Target::Agent(_, _, edge) => Ok(Some(edge)),
         Target::Resource(resource) if resource.uri == *location => Ok(None),
         Target::Resource(resource) => {
-            config.edge(&client.client().id, &resource.owner).map(Some).ok_or(Refusal::NoEdge)
+            let edge = ground.config.edge(&ground.client.client().id, &resource.owner);
+            edge.map(Some).ok_or(Refusal::NoEdge)
         }
     }
 }
 
-fn over_edge(edge: &Edge, resource: &Resource, entry: &Entry) -> Result<(), Refusal> {
+fn over_edge(
+    ground: &Ground<'_>,
+    edge: &Edge,
+    resource: &Resource,
+    entry: &Entry,
+) -> Result<(), Refusal> {
     if let Tools::Named(tools) = &entry.tools {
         for name in tools.keys() {
             if !edge.effects.contains(&enabled_tool(resource, name)?.effect) {
@@ -415,7 +441,7 @@ fn over_edge(edge: &Edge, resource: &Resource, entry: &Entry) -> Result<(), Refu
         }
     }
     match &edge.ceiling {
-        Some(ceiling) => admits(ceiling, resource, entry, Ceiling::Edge),
+        Some(ceiling) => admits(ground, ceiling, resource, entry, Ceiling::Edge),
         None => Ok(()),
     }
 }

@@ -252,8 +252,10 @@ fn tentative(
         return Err(Refusal::TooLarge);
     }
     let event = issued_event(snapshot, &claims, &source, via, now);
+    // What only we read is signed as we like it best.
+    let signing = snapshot.resource_of(&claims).map(|r| r.token_signing).unwrap_or_default();
     let delegation = Delegation { claims, source, record };
-    Ok(Tentative { delegation, event, typ, issued, now })
+    Ok(Tentative { delegation, event, typ, issued, signing, now })
 }
 
 fn issued_event(

@@ -11,6 +11,7 @@
 pub mod authority;
 pub mod mint;
 pub mod presenter;
+pub mod subject;
 pub mod target;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::{
     model::{
         delegation::{Delegation, Receipt},
         event::{Event, Kind, Outcome},
+        signing::SigningAlgorithm,
         token::{ForeignClaims, OurClaims},
     },
     oauth::{details, token_request::Wanted, token_type::TokenType},
@@ -78,6 +80,7 @@ pub struct Tentative {
     event: Event,
     typ: &'static str,
     issued: TokenType,
+    signing: SigningAlgorithm,
     now: Timestamp,
 }
 
@@ -184,6 +187,11 @@ impl Tentative {
     /// The `typ` to sign under.
     pub const fn typ(&self) -> &'static str {
         self.typ
+    }
+
+    /// What to sign with.
+    pub const fn signing(&self) -> SigningAlgorithm {
+        self.signing
     }
 
     /// The payload to sign.

@@ -12,7 +12,7 @@ const OURS_BYTES: usize = 16_384;
 const FOREIGN_BYTES: usize = 16_384;
 
 /// What we sign with.
-const OURS_ALGS: &[Algorithm] = &[Algorithm::Es256];
+const OURS_ALGS: &[Algorithm] = &[Algorithm::Es256, Algorithm::Rs256, Algorithm::Ed25519];
 
 /// Our call tokens, agent tokens and hand-overs.
 pub const OURS: Profile = Profile {

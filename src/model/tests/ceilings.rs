@@ -33,6 +33,7 @@ fn resource() -> Resource {
         enforces: Enforces::Call,
         verifies_offline: false,
         ttl: Resource::DEFAULT_TTL,
+        token_signing: SigningAlgorithm::default(),
         step_up_hints: false,
         scopes: scope("read write"),
         tools: [tool("list", "read"), tool("issue", "write"), tool("both", "read write")].into(),
@@ -40,13 +41,20 @@ fn resource() -> Resource {
     }
 }
 
-fn exact(number: &str) -> Arguments {
-    let mut shape = Shape::default();
-    shape.constrain("n", Constraint::Exact(value(number))).unwrap();
-    Arguments::Closed(shape)
+fn exact<C>(number: &str) -> Arguments<C> {
+    closed([("n", Argument::Required(Constraint::Exact(value(number))))])
 }
 
-fn rule(scopes: &str, tools: Option<(&str, Arguments)>) -> CeilingEntry {
+fn claim(name: &str) -> ClaimName {
+    ClaimName::parse(name).unwrap()
+}
+
+/// A ceiling's arguments: whatever the subject's claim says.
+fn of_claim(name: &str) -> Arguments<ClaimName> {
+    closed([("n", Argument::Required(Constraint::SubjectClaim(claim(name))))])
+}
+
+fn rule(scopes: &str, tools: Option<(&str, Arguments<ClaimName>)>) -> CeilingEntry {
     let tools = tools.map(|(name, arguments)| BTreeMap::from([(tool_name(name), arguments)]));
     CeilingEntry { resource: id(), scope: scope(scopes), tools }
 }
@@ -60,7 +68,29 @@ fn wanted(scopes: &str, tools: Option<(&str, Arguments)>) -> Entry {
 }
 
 fn admits(rules: &[CeilingEntry], entry: &Entry) -> Result<(), Excess> {
-    Ceiling::new(rules.to_vec()).admits(&resource(), entry)
+    Ceiling::new(rules.to_vec()).admits(&resource(), entry, &SubjectClaims::default())
+}
+
+#[test]
+fn a_claim_of_the_subject_is_a_limit_once_it_is_known() {
+    let rules = [rule("write", Some(("issue", of_claim("customer"))))];
+    let admits = |claims: &SubjectClaims, arguments| {
+        let entry = wanted("write", Some(("issue", arguments)));
+        Ceiling::new(rules.to_vec()).admits(&resource(), &entry, claims)
+    };
+    let mut known = SubjectClaims::default();
+    let nobody_vouches = Excess::Claim(ClaimFault::NotAuthoritative(claim("customer")));
+    assert_eq!(admits(&known, exact("1")), Err(nobody_vouches));
+    for unusable in [None, Some(value("null")), Some(value("[1]")), Some(value("{}"))] {
+        known.tell(claim("customer"), unusable.as_ref());
+        let absent = Excess::Claim(ClaimFault::Absent(claim("customer")));
+        assert_eq!(admits(&known, exact("1")), Err(absent), "{unusable:?}");
+    }
+    known.tell(claim("customer"), Some(&value("1")));
+    assert_eq!(admits(&known, exact("1.0")), Ok(()));
+    for wider in [exact("2"), Arguments::Any] {
+        assert_eq!(admits(&known, wider), Err(Excess::Tool(tool_name("issue"))));
+    }
 }
 
 #[test]
@@ -116,25 +146,4 @@ fn a_tool_is_named_under_its_own_scopes() {
     let entry = wanted("write", Some(("issue", Arguments::Any)));
     assert_eq!(admits(&rules, &entry), Ok(()), "by the second rule");
     assert!(admits(&rules[..1], &wanted("", Some(("issue", Arguments::Any)))).is_err());
-}
-
-fn one(scopes: &str, tools: Tools) -> Authority {
-    let uri = Uri::parse("https://a.example").unwrap();
-    Authority::new(BTreeMap::from([(uri, Entry { scope: scope(scopes), tools })]))
-}
-
-fn named(names: &[&str]) -> Tools {
-    Tools::Named(names.iter().map(|n| (tool_name(n), Arguments::Any)).collect())
-}
-
-#[test]
-fn a_child_holds_nothing_that_its_parent_does_not() {
-    let parent = one("a b", named(&["t", "u"]));
-    assert!(one("a", named(&["t"])).is_narrower_than(&parent));
-    assert!(Authority::default().is_narrower_than(&parent));
-    assert!(!parent.is_narrower_than(&Authority::default()));
-    assert!(!one("a c", named(&["t"])).is_narrower_than(&parent));
-    assert!(!one("a", named(&["v"])).is_narrower_than(&parent));
-    assert!(!one("a", Tools::Undetailed).is_narrower_than(&parent), "detailed stays detailed");
-    assert!(parent.is_narrower_than(&one("a b", Tools::Undetailed)));
 }

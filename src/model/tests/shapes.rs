@@ -3,11 +3,9 @@
 use super::*;
 
 fn shape(pointers: &[&str]) -> Result<Shape, PointerError> {
-    let mut shape = Shape::default();
-    for pointer in pointers {
-        shape.constrain(pointer, Constraint::Exact(value("1")))?;
-    }
-    Ok(shape)
+    let one = || Argument::Required(Constraint::Exact(value("1")));
+    let named = pointers.iter().map(|&pointer| (pointer.to_owned(), one()));
+    Shape::of(named).map_err(|misplaced| misplaced.why)
 }
 
 fn violation(pointers: &[&str], call: &str) -> (String, ViolationKind) {
@@ -66,29 +64,100 @@ fn rfc6901_a_pointer_is_well_formed_or_refused() {
 
 #[test]
 fn bounds_hold_at_their_edges() {
-    assert!(shape(&["/a".repeat(Shape::MAX_LEVELS).as_str()]).is_ok());
-    let deep = "/a".repeat(Shape::MAX_LEVELS + 1);
+    assert!(shape(&["/a".repeat(Shape::<Never>::MAX_LEVELS).as_str()]).is_ok());
+    let deep = "/a".repeat(Shape::<Never>::MAX_LEVELS + 1);
     assert_eq!(shape(&[&deep]), Err(PointerError::TooMany));
-    let names: Vec<String> = (0..=Shape::MAX_POINTERS).map(|i| format!("a{i}")).collect();
+    let names: Vec<String> = (0..=Shape::<Never>::MAX_POINTERS).map(|i| format!("a{i}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     assert!(shape(&names[1..]).is_ok());
     assert_eq!(shape(&names), Err(PointerError::TooMany));
 }
 
+#[test]
+fn ra9_a_shape_without_arguments_cannot_be_made() {
+    assert_eq!(shape(&[]), Err(PointerError::Nothing));
+}
+
+#[test]
+fn ra9_only_an_optional_argument_may_be_absent() {
+    use ViolationKind::{Missing, NotPermitted, Unexpected};
+    let one = || Constraint::Exact(value("1"));
+    let arguments = closed([
+        ("must", Argument::Required(one())),
+        ("may", Argument::Optional(one())),
+        ("not", Argument::Absent),
+        ("/o/may", Argument::Optional(one())),
+        ("/p/may", Argument::Optional(one())),
+        ("/p/must", Argument::Required(one())),
+    ]);
+    for call in [
+        r#"{"must":1,"p":{"must":1}}"#,
+        r#"{"must":1,"may":1,"o":{},"p":{"must":1,"may":1}}"#,
+        r#"{"must":1,"o":{"may":1},"p":{"must":1}}"#,
+    ] {
+        assert_eq!(arguments.check(&object(call)), Ok(()), "{call}");
+    }
+    for (call, pointer, kind) in [
+        (r#"{"must":1,"may":2,"p":{"must":1}}"#, "/may", NotPermitted),
+        (r#"{"must":1,"may":null,"p":{"must":1}}"#, "/may", NotPermitted),
+        (r#"{"must":1,"not":1,"p":{"must":1}}"#, "/not", Unexpected),
+        (r#"{"must":1,"not":null,"p":{"must":1}}"#, "/not", Unexpected),
+        (r#"{"must":1,"o":null,"p":{"must":1}}"#, "/o", NotPermitted),
+        (r#"{"must":1,"o":{"x":1},"p":{"must":1}}"#, "/o/x", Unexpected),
+        (r#"{"must":1}"#, "/p", Missing),
+        (r#"{"must":1,"p":{"may":1}}"#, "/p/must", Missing),
+        (r#"{"p":{"must":1}}"#, "/must", Missing),
+    ] {
+        let violation = arguments.check(&object(call)).unwrap_err();
+        assert_eq!((violation.pointer.as_str(), violation.kind), (pointer, kind), "{call}");
+    }
+}
+
+#[test]
+fn ra9_an_argument_that_is_not_named_is_absent() {
+    let wildcard = || Constraint::Wildcard;
+    let required = || ("a", Argument::Required(wildcard()));
+    let parent = closed([required(), ("b", Argument::Optional(wildcard()))]);
+    let left_out = closed([required()]);
+    let forbidden = closed([required(), ("b", Argument::Absent)]);
+    for child in [&left_out, &forbidden] {
+        assert!(child.is_narrower_than(&parent) && !parent.is_narrower_than(child));
+    }
+    assert!(left_out.is_narrower_than(&forbidden) && forbidden.is_narrower_than(&left_out));
+    let without_a = closed([("b", Argument::Optional(wildcard()))]);
+    assert!(!without_a.is_narrower_than(&parent), "what must be there is not left out");
+    let more = closed([required(), ("c", Argument::Optional(wildcard()))]);
+    assert!(!more.is_narrower_than(&parent), "nothing is added");
+    let none = closed([("b", Argument::Absent)]);
+    assert!(none.is_narrower_than(&without_a) && !Arguments::Any.is_narrower_than(&none));
+}
+
+#[test]
+fn ra9_an_object_is_a_value_only_where_it_must_be_there() {
+    let wildcard = || Constraint::Wildcard;
+    let required = closed([("o", Argument::Required(wildcard()))]);
+    let optional = closed([("o", Argument::Optional(wildcard()))]);
+    let must = closed([("/o/x", Argument::Required(wildcard()))]);
+    let may = closed([("/o/x", Argument::Optional(wildcard()))]);
+    let closed_up = closed([("/o/x", Argument::Absent)]);
+    assert!(must.is_narrower_than(&required) && must.is_narrower_than(&optional));
+    for absent in [&may, &closed_up] {
+        assert!(!absent.is_narrower_than(&required) && absent.is_narrower_than(&optional));
+    }
+    assert!(must.is_narrower_than(&may) && closed_up.is_narrower_than(&may));
+    assert!(!may.is_narrower_than(&must) && !required.is_narrower_than(&must));
+    // `{"o": {}}` is permitted there, and not where `o` is not named.
+    let nothing = closed([("q", Argument::Absent)]);
+    assert!(!closed_up.is_narrower_than(&nothing) && nothing.is_narrower_than(&closed_up));
+}
+
 proptest! {
     #[test]
-    fn pointers_rebuild_the_shape(wanted in prop::collection::vec("(/[ab~0/1é]{0,3}){1,3}", 0..5)) {
-        let mut shape = Shape::default();
-        for pointer in &wanted {
-            let mut with = shape.clone();
-            if with.constrain(pointer, Constraint::Wildcard).is_ok() {
-                shape = with;
-            }
+    fn pointers_rebuild_the_shape(wanted in prop::collection::vec("(/[ab~0/1é]{0,3}){1,3}", 1..5)) {
+        let wanted = wanted.into_iter().map(|pointer| (pointer, Argument::Required(Constraint::Wildcard)));
+        if let Ok(shape) = Shape::<Never>::of(wanted) {
+            let again = shape.pointers().into_iter().map(|(pointer, argument)| (pointer, argument.clone()));
+            prop_assert_eq!(Shape::of(again).unwrap(), shape);
         }
-        let mut again = Shape::default();
-        for (pointer, constraint) in shape.pointers() {
-            again.constrain(&pointer, constraint.clone()).unwrap();
-        }
-        prop_assert_eq!(again, shape);
     }
 }

@@ -3,6 +3,7 @@
 //! Everything defaults to less: no token kind, no agent and no grant rule unless it is written.
 
 mod keys;
+mod mapping;
 mod rules;
 
 use std::{
@@ -52,6 +53,7 @@ pub fn parse(text: &str) -> Read<TrustedIssuer> {
         let id_tokens = form.or("id_tokens", false, form::flag);
         let max_age = form.or("max_age_s", DEFAULT_MAX_AGE_S, form::number(1..=MAX_MAX_AGE_S));
         let required_claims = form.or("required_claims", BTreeMap::new(), rules::claims);
+        let claim_mapping = form.or("claim_mapping", BTreeMap::new(), mapping::read);
         let grant_rules = form.or("grant_rules", Vec::new(), rules::read);
         let agents =
             form.or("agents", BTreeMap::new(), form::map(0..=MAX_AGENTS, ClientId::parse, texts));
@@ -68,6 +70,7 @@ pub fn parse(text: &str) -> Read<TrustedIssuer> {
             id_tokens: id_tokens?,
             max_age: u32::try_from(max_age?).ok().map(Seconds::new)?,
             required_claims: required_claims?,
+            claim_mapping: claim_mapping?,
             grant_rules: grant_rules?,
             agents: agents?,
             any_agent: any_agent?,
@@ -174,6 +177,7 @@ pub fn write(issuer: &TrustedIssuer) -> String {
     document.insert("id_tokens", issuer.id_tokens);
     document.insert("max_age_s", issuer.max_age.get());
     document.insert("required_claims", rules::claims_to_json(&issuer.required_claims));
+    document.insert("claim_mapping", mapping::to_json(&issuer.claim_mapping));
     document.insert("grant_rules", rules::to_json(&issuer.grant_rules));
     let agents: Object = issuer
         .agents

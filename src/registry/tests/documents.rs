@@ -12,8 +12,8 @@ use crate::{
     registry::{client, credential, edge, operator, resource, tool},
 };
 
-const CLIENT: &str = r#"{"client_id":"cl_support-agent","name":"Support","token_endpoint_auth_method":"client_secret_post","agent":{"uri":"https://support.example","allowance":[{"resource":"refunds","scope":"refunds:read refunds:write","tools":{"refunds.list":{"order_id":{"constraint_type":"exact","value":"A-17"}}}},{"resource":"tickets","scope":"tickets:read"}],"own_allowance":[]},"enabled":true}"#;
-const RESOURCE: &str = r#"{"id":"refunds","resource":"https://refunds.example/mcp","owner":"cl_refunds","name":"Refunds","enforces":"scope","verifies_offline":true,"token_ttl_s":45,"step_up_hints":true,"scopes_supported":["refunds:read","refunds:write"],"enabled":false}"#;
+const CLIENT: &str = r#"{"client_id":"cl_support-agent","name":"Support","token_endpoint_auth_method":"client_secret_post","introspection_signed_response_alg":"RS256","agent":{"uri":"https://support.example","allowance":[{"resource":"refunds","scope":"refunds:read refunds:write","tools":{"refunds.list":{"order_id":{"constraint_type":"exact","value":"A-17"}}}},{"resource":"tickets","scope":"tickets:read"}],"own_allowance":[]},"enabled":true}"#;
+const RESOURCE: &str = r#"{"id":"refunds","resource":"https://refunds.example/mcp","owner":"cl_refunds","name":"Refunds","enforces":"scope","verifies_offline":true,"token_ttl_s":45,"token_signing_alg":"Ed25519","step_up_hints":true,"scopes_supported":["refunds:read","refunds:write"],"enabled":false}"#;
 const TOOL: &str = r#"{"resource":"refunds","name":"refunds.list","description":"Lists\nrefunds.","scopes":["refunds:read"],"effect":"read","input_schema":{"type":"object","properties":{"order_id":{"type":"string"}}},"keep_arguments":["/order/id","/order_id"],"enabled":true,"changed_at":12,"changed_on":1700000000}"#;
 const EDGE: &str = r#"{"from":"cl_support-agent","to":"cl_billing-agent","ceiling":[{"resource":"refunds","scope":"refunds:read"}],"effects":["read","egress"],"enabled":true}"#;
 const OPERATOR: &str =
@@ -70,7 +70,8 @@ fn every_problem_is_said_with_its_place_and_cure() {
             "/agent/allowance/0/tools/t/x: unknown constraint_type `regex`",
             "/enabled: is a string, must be `true` or `false`",
             "/secret: is unknown here: the members are `client_id`, `name`, \
-             `token_endpoint_auth_method`, `agent`, `enabled`",
+             `token_endpoint_auth_method`, `introspection_signed_response_alg`, \
+             `agent`, `enabled`",
         ]
     );
 }

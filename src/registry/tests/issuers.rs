@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-const FULL: &str = r#"{"issuer":"https://idp.example/","alias":"corp","primary":true,"keys":{"jwks_uri":"https://idp.example/jwks?v=1"},"algorithms":["ES256","PS256"],"access_tokens":{"audiences":["api://deputy"],"untyped_marker":"scp"},"id_tokens":true,"max_age_s":600,"required_claims":{"hd":["example.com"],"tid":[1,true]},"grant_rules":[{"kind":"access_token","claims":{"groups":["support"]},"foreign_scope":"tickets","gives":[{"resource":"tickets","scope":"tickets:read","tools":{"tickets.get":{}}}]},{"kind":"access_token","claims":{},"any_scope":true,"gives":[{"resource":"tickets","scope":"tickets:read"}]},{"kind":"id_token","claims":{},"gives":[{"resource":"refunds","scope":"refunds:read"}]}],"agents":{"cl_support-agent":["0oa1","0oa2"]},"any_agent":true,"asserts_actors":true,"enabled":false}"#;
+const FULL: &str = r#"{"issuer":"https://idp.example/","alias":"corp","primary":true,"keys":{"jwks_uri":"https://idp.example/jwks?v=1"},"algorithms":["ES256","PS256"],"access_tokens":{"audiences":["api://deputy"],"untyped_marker":"scp"},"id_tokens":true,"max_age_s":600,"required_claims":{"hd":["example.com"],"tid":[1,true]},"claim_mapping":{"customer":{"claim":"https://corp.example/customer","authoritative":true},"nick":{"claim":"nickname","authoritative":false}},"grant_rules":[{"kind":"access_token","claims":{"groups":["support"]},"foreign_scope":"tickets","gives":[{"resource":"tickets","scope":"tickets:read","tools":{"tickets.get":{}}}]},{"kind":"access_token","claims":{},"any_scope":true,"gives":[{"resource":"tickets","scope":"tickets:read"}]},{"kind":"id_token","claims":{},"gives":[{"resource":"refunds","scope":"refunds:read"}]}],"agents":{"cl_support-agent":["0oa1","0oa2"]},"any_agent":true,"asserts_actors":true,"enabled":false}"#;
 
 fn minimal(members: &str) -> Read<TrustedIssuer> {
     issuer::parse(&format!(
@@ -50,6 +50,7 @@ fn what_is_left_out_is_the_lesser() {
     assert!(read.algorithms.iter().eq(["ES256", "RS256"]));
     assert!(read.access_tokens.is_none() && !read.id_tokens && !read.primary);
     assert!(read.grant_rules.is_empty() && read.agents.is_empty());
+    assert!(read.claim_mapping.is_empty());
     assert!(!read.any_agent && !read.asserts_actors && read.enabled);
     assert_eq!(read.max_age.get(), 3_600);
 }
@@ -165,6 +166,22 @@ fn an_access_token_rule_says_what_the_token_was_issued_for() {
     }
     let any = &issuer::parse(FULL).unwrap().grant_rules[1];
     assert_eq!(any.foreign_scope, ForeignScope::Any);
+}
+
+#[test]
+fn a_claim_is_authoritative_only_where_it_is_said() {
+    let mapping = |text: &str| minimal(&format!(r#","claim_mapping":{text}"#));
+    let read = mapping(r#"{"customer":{"claim":"cid"}}"#).unwrap();
+    assert!(read.claim_mapping.values().all(|mapped| !mapped.authoritative));
+    for (text, start) in [
+        (r#"{"a":{}}"#, "/claim_mapping/a/claim: is missing"),
+        (r#"{"a":{"claim":""}}"#, "/claim_mapping/a/claim: must be 1 to 512 bytes"),
+        (r#"{"":{"claim":"x"}}"#, "/claim_mapping/: `` is refused: a claim name is 1 to 128"),
+        (r#"{"a":{"claim":"x","authoritative":1}}"#, "/claim_mapping/a/authoritative: is a number"),
+    ] {
+        let found = problems(mapping(text));
+        assert!(found.len() == 1 && found[0].starts_with(start), "{text}: {found:?}");
+    }
 }
 
 #[test]

@@ -54,11 +54,11 @@ impl Deputy {
         refuse(admin::client(&snapshot.config, &client))?;
         self.refuse_existing(Kind::Client, client.id.as_str()).await?;
         let (secret, credential) = self.draw_secret(&snapshot, &client.id).await?;
-        let event = self.client_event(&snapshot, operator, "client.created", &client.id);
-        let puts = vec![
-            create(Kind::Client, client.id.as_str(), registry::client::write(&client)),
-            create(Kind::Credential, secret.id.to_string(), credential),
-        ];
+        let mut event = self.client_event(&snapshot, operator, "client.created", &client.id);
+        let signing = Some(client.introspection_signing);
+        let mut puts = self.first_key(&snapshot, signing, &mut event).await?;
+        puts.push(create(Kind::Client, client.id.as_str(), registry::client::write(&client)));
+        puts.push(create(Kind::Credential, secret.id.to_string(), credential));
         self.configure(puts, event).await?;
         Ok((self.document(Kind::Client, client.id.as_str()).await?, secret))
     }

@@ -17,10 +17,10 @@ use crate::{
         admin::{self, AT_THIS_WRITE},
         snapshot::{Config, Snapshot},
     },
-    model::event::Event,
+    model::{event::Event, signing::SigningAlgorithm},
     registry::{self, Problem, operator::Operator},
     service::Deputy,
-    store::Document,
+    store::{Document, Put},
 };
 
 /// The kinds of document, as the store names them.
@@ -122,6 +122,8 @@ struct Checked {
     body: String,
     client: Option<ClientId>,
     resource: Option<ResourceId>,
+    /// What is signed for it: a key of that algorithm must be there.
+    signing: Option<SigningAlgorithm>,
 }
 
 /// What a caller sends to replace a document.
@@ -177,9 +179,10 @@ impl Deputy {
         let snapshot = self.newest_alone().await?;
         let checked = check(&snapshot.config, whole, &read(body)?.to_json())?;
         self.refuse_existing(whole.kind(), &checked.id).await?;
-        let event = checked.event(&snapshot, operator, whole.created(), self.now());
-        let put = changes::create(whole.kind(), &checked.id, checked.body);
-        self.configure(vec![put], event).await?;
+        let mut event = checked.event(&snapshot, operator, whole.created(), self.now());
+        let mut puts = self.first_key(&snapshot, checked.signing, &mut event).await?;
+        puts.push(changes::create(whole.kind(), &checked.id, checked.body));
+        self.configure(puts, event).await?;
         self.document(whole.kind(), &checked.id).await
     }
 
@@ -204,14 +207,28 @@ impl Deputy {
         // What says nothing new is not written, so that nothing is judged again for it.
         if known.as_ref().is_none_or(|known| known.body.to_json() != checked.body) {
             let what = if known.is_some() { whole.replaced() } else { whole.created() };
-            let event = checked.event(&snapshot, operator, what, self.now());
-            let put = match &known {
+            let mut event = checked.event(&snapshot, operator, what, self.now());
+            let mut puts = self.first_key(&snapshot, checked.signing, &mut event).await?;
+            puts.push(match &known {
                 None => changes::create(kind, &checked.id, checked.body),
                 Some(known) => changes::replace(kind, &checked.id, known.version, checked.body),
-            };
-            self.configure(vec![put], event).await?;
+            });
+            self.configure(puts, event).await?;
         }
         Ok((written, self.document(kind, &sent.id).await?))
+    }
+
+    /// The first key of an algorithm that nothing was signed with before, on record in `event`.
+    pub(super) async fn first_key(
+        &self,
+        snapshot: &Snapshot,
+        signing: Option<SigningAlgorithm>,
+        event: &mut Event,
+    ) -> Result<Vec<Put>, Refused> {
+        let Some(signing) = signing else { return Ok(Vec::new()) };
+        let put = self.first_signing_key(&snapshot.config.keys, signing).await?;
+        event.detail.extend(put.iter().map(|put| ("kid".into(), put.id.clone())));
+        Ok(put.into_iter().collect())
     }
 
     /// Refuses where there is such a document already.
@@ -293,13 +310,15 @@ fn check(config: &Config, whole: Whole, text: &str) -> Result<Checked, Refused> 
             let client = registry::client::parse(text)?;
             refuse(admin::client(config, &client))?;
             let checked = Checked::of(client.id.as_str(), registry::client::write(&client));
-            Checked { client: Some(client.id), ..checked }
+            let signing = Some(client.introspection_signing);
+            Checked { client: Some(client.id), signing, ..checked }
         }
         Whole::Resource => {
             let resource = registry::resource::parse(text)?;
             refuse(admin::resource(config, &resource))?;
             let checked = Checked::of(resource.id.as_str(), registry::resource::write(&resource));
-            Checked { resource: Some(resource.id), ..checked }
+            let signing = Some(resource.token_signing);
+            Checked { resource: Some(resource.id), signing, ..checked }
         }
         Whole::Issuer => {
             let issuer = registry::issuer::parse(text)?;
@@ -318,7 +337,7 @@ fn check(config: &Config, whole: Whole, text: &str) -> Result<Checked, Refused> 
 
 impl Checked {
     fn of(id: &str, body: String) -> Checked {
-        Checked { id: id.to_owned(), body, client: None, resource: None }
+        Checked { id: id.to_owned(), body, client: None, resource: None, signing: None }
     }
 
     /// The event of writing it: `client.created`, `edge.replaced` …

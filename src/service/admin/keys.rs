@@ -1,7 +1,10 @@
 //! Our signing keys, as operators see and rotate them.
 
 use super::Refused;
-use crate::{base::time::Timestamp, engine::admin, registry::operator::Operator, service::Deputy};
+use crate::{
+    base::time::Timestamp, engine::admin, jose::ring::RingKey, registry::operator::Operator,
+    service::Deputy,
+};
 
 /// One of our signing keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,22 +45,25 @@ impl Deputy {
     /// The published signing keys, newest first.
     pub fn signing_keys(&self) -> Vec<KeyView> {
         let now = self.now();
-        let mut signs = false;
         let snapshot = self.snapshot();
-        let view = |key: &crate::jose::ring::RingKey| {
-            let state = match (now < key.signs_from, signs) {
-                (true, _) => KeyState::Next,
-                (false, false) => KeyState::Current,
-                (false, true) => KeyState::Retiring,
+        let ring = &snapshot.config.keys;
+        let view = |key: &RingKey| {
+            let signer = ring.signer(key.key.alg(), now);
+            let state = if now < key.signs_from {
+                KeyState::Next
+            } else if signer.is_some_and(|signer| signer.kid() == key.key.kid()) {
+                KeyState::Current
+            } else {
+                KeyState::Retiring
             };
-            signs |= state == KeyState::Current;
             let (kid, alg) = (key.key.kid().to_owned(), key.key.alg().name());
             KeyView { kid, alg, signs_from: key.signs_from, state }
         };
-        snapshot.config.keys.keys().iter().map(view).collect()
+        ring.keys().iter().map(view).collect()
     }
 
-    /// Makes the next signing key. One at a time: the next one must have begun to sign first.
+    /// Makes the next signing key of every algorithm that has one. One at a time: the next one
+    /// must have begun to sign first.
     pub async fn rotate_signing_key(&self, operator: &Operator) -> Result<Vec<KeyView>, Refused> {
         let snapshot = self.newest_alone().await?;
         if let Some(next) = snapshot.config.keys.waiting(self.now()) {
@@ -67,11 +73,11 @@ impl Deputy {
                 next.signs_from
             )));
         }
-        let (put, signs_from) = self.next_signing_key()?;
+        let (puts, signs_from) = self.next_signing_keys(&snapshot.config.keys).await?;
         let mut event = admin::event(&snapshot, operator, "key.rotated", self.now());
-        event.detail.push(("kid".into(), put.id.clone()));
+        event.detail.extend(puts.iter().map(|put| ("kid".into(), put.id.clone())));
         event.detail.push(("signs_from".into(), signs_from.to_string()));
-        self.configure(vec![put], event).await?;
+        self.configure(puts, event).await?;
         Ok(self.signing_keys())
     }
 }

@@ -74,8 +74,8 @@ impl<'a> Client<'a> {
             world: self.world,
             url: format!("{}{path}", self.world.url),
             basic: Some((self.id.to_string(), secret)),
+            headers: Vec::new(),
             fields: Vec::new(),
-            headers: HeaderMap::new(),
         }
     }
 }
@@ -128,8 +128,8 @@ pub struct Request<'a> {
     world: &'a World,
     url: String,
     basic: Option<(String, String)>,
+    headers: Vec<(&'static str, String)>,
     fields: Vec<(String, String)>,
-    headers: HeaderMap,
 }
 
 impl Request<'_> {
@@ -181,9 +181,9 @@ impl Request<'_> {
         self
     }
 
-    /// Sends a header too.
+    /// Sends a header.
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.insert(name, value.parse().unwrap());
+        self.headers.push((name, value.to_owned()));
         self
     }
 
@@ -202,9 +202,12 @@ impl Request<'_> {
 
     /// Sends any body with these credentials.
     pub async fn send_body(self, body: impl Into<reqwest::Body>, content_type: &str) -> Answer {
-        let mut request = self.world.http.post(&self.url).body(body).headers(self.headers);
+        let mut request = self.world.http.post(&self.url).body(body);
         if let Some((id, secret)) = &self.basic {
             request = request.basic_auth(id, Some(secret));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
         }
         Answer::of(request.header(CONTENT_TYPE, content_type)).await
     }
