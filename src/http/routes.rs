@@ -345,7 +345,7 @@ impl Place {
 
     async fn answer(&self, request: Request, id: &RequestId) -> Response {
         if let Err(problem) = head::check(request.headers()) {
-            return error::rejected(&problem.into());
+            return self.rejected(&problem.into());
         }
         let Some(route) = self.routes.iter().find(|route| route.answers(request.method())) else {
             return self.refuse(&request);
@@ -375,6 +375,14 @@ impl Place {
             None
         };
         (Asked { deputy: &self.deputy, id, parts, params }, body)
+    }
+
+    fn rejected(&self, problem: &error::Rejected) -> Response {
+        if self.routes.iter().any(|route| matches!(route.handler, Handler::Gateway(_))) {
+            error::message::rejected(problem)
+        } else {
+            error::rejected(problem)
+        }
     }
 
     fn is_document(&self) -> bool {

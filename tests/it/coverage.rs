@@ -13,7 +13,7 @@ use deputy::{
     },
     registry::operator::Role,
 };
-use reqwest::{RequestBuilder, header::CONTENT_TYPE};
+use reqwest::{Method, RequestBuilder, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -164,6 +164,7 @@ impl Walk {
         match route.access() {
             Access::Public => self.provoke_by_many_fields(method, &path).await,
             Access::Client => self.provoke_form(method, &path).await,
+            Access::Gateway => self.provoke_gateway(method, &path).await,
             Access::Operator(role) => self.provoke_operation(method, &path, role).await,
         }
     }
@@ -185,6 +186,15 @@ impl Walk {
         self.raw(&format!("{head}content-length: 99999999\r\n"), 413).await;
         let long = "x".repeat(10_000);
         self.raw(&format!("{head}authorization: Basic {long}\r\n"), 431).await;
+    }
+
+    async fn provoke_gateway(&mut self, method: &str, path: &str) {
+        self.provoke_by_many_fields(method, path).await;
+        let request = self.world.asks(method, path).header(CONTENT_TYPE, "application/json");
+        self.send(request.body("{}"), 401).await;
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n");
+        let head = format!("{head}content-type: application/json\r\n");
+        self.raw(&format!("{head}content-length: 99999999\r\n"), 413).await;
     }
 
     async fn provoke_operation(&mut self, method: &str, path: &str, role: Role) {
@@ -268,15 +278,49 @@ impl Walk {
         });
         self.replace("/resources/tickets/tools/tickets.new", &tool, ("effect", json!("write")))
             .await;
-        let import = json!({
-            "tools_list": { "tools": [{ "name": "new.get", "inputSchema": { "type": "object" } }] },
-            "assign": { "new.get": { "scopes": ["tickets:read"], "effect": "read" } },
-        });
-        self.change("POST", "/resources/tickets/tools/import", Some(&import), 200).await;
+        self.import_tools().await;
         self.change("POST", "/keys/rotate", None, 201).await;
         self.change("POST", "/keys/rotate", None, 409).await;
         self.secrets().await;
-        self.change("POST", "/revocations", Some(&json!({ "agent": "cl_new" })), 200).await;
+        let order = json!({ "agent": "cl_new" });
+        self.preview(&order, 200).await;
+        self.change("POST", "/revocations", Some(&order), 200).await;
+        let question = json!({
+            "subject": { "issuer": "corp", "sub": "alice", "claims": { "groups": ["support"] } },
+            "agents": ["cl_support"], "resource": "tickets", "tool": "tickets.get",
+            "arguments": {},
+        });
+        self.change("POST", "/simulations", Some(&question), 200).await;
+    }
+
+    /// Tools as their server lists them, and what it changes of them later.
+    async fn import_tools(&mut self) {
+        let listed = |schema: Value| {
+            let tool = |name: &str| json!({ "name": name, "inputSchema": schema });
+            let assigned = json!({ "scopes": ["tickets:read"], "effect": "read" });
+            json!({
+                "tools_list": { "tools": [tool("new.get"), tool("new.put")] },
+                "assign": { "new.get": assigned, "new.put": assigned },
+            })
+        };
+        let import = "/resources/tickets/tools/import";
+        let first = listed(json!({ "type": "object" }));
+        self.change("POST", import, Some(&first), 200).await;
+        let second = listed(json!({ "type": "object", "properties": { "id": {} } }));
+        self.change("POST", import, Some(&second), 200).await;
+        let waiting = self.ask("GET", "/tool-changes", 200).await.json["items"][0].clone();
+        let digest = waiting["digest"].as_str().unwrap_or_else(|| panic!("{waiting}"));
+        let settlement = json!({ "digest": digest, "settlement": "accept" });
+        let name = waiting["tool"].as_str().unwrap();
+        let path = format!("/resources/tickets/tools/{name}/change");
+        self.change("POST", &path, Some(&settlement), 200).await;
+        self.change("POST", &path, Some(&settlement), 409).await;
+    }
+
+    async fn preview(&mut self, order: &Value, status: u16) {
+        let request = self.world.operates("POST", "/admin/v1/revocations/preview");
+        let request = request.header(CONTENT_TYPE, "application/json").body(order.to_string());
+        self.send(request, status).await;
     }
 
     /// A document that is created where there is none.
@@ -300,9 +344,13 @@ impl Walk {
     /// What an operator reads, by pages and whole.
     async fn look_up(&mut self) {
         let tokens = self.world.agent("support").exchanges(&self.world.alice());
+        let mut decision = String::new();
         for _ in 0..3 {
-            tokens.clone().at(TICKETS).scope("tickets:read").token().await;
+            let token = tokens.clone().at(TICKETS).scope("tickets:read").token().await;
+            let asked = self.world.server("tickets").asks(&token, "tickets.get", "{}").await;
+            asked.json["decision"]["id"].as_str().unwrap().clone_into(&mut decision);
         }
+        self.world.deputy.store().writer().flush().await.unwrap();
         let found = self.ask("GET", "/delegations", 200).await.json;
         let delegation = found["items"][0]["id"].as_str().unwrap_or_else(|| panic!("{found}"));
         let named = [
@@ -313,8 +361,9 @@ impl Walk {
             ("{from}", "cl_support"),
             ("{to}", "cl_billing"),
             ("{delegation}", delegation),
+            ("{decision}", decision.as_str()),
         ];
-        for route in admin::ROUTES.iter().filter(|r| r.access == admin::Access::Read) {
+        for route in admin::ROUTES.iter().filter(|r| r.method == Method::GET) {
             let path =
                 named.iter().fold(route.path.to_owned(), |p, (name, id)| p.replace(name, id));
             self.ask("GET", &path, 200).await;
@@ -362,11 +411,23 @@ impl Walk {
         let tag = self.send(request, 200).await.header("etag").to_owned();
         let request = self.world.asks("GET", "/oauth2/jwks").header("if-none-match", tag);
         self.send(request, 304).await;
+        let request = self.world.asks("GET", "/.well-known/authzen-configuration");
+        self.send(request, 200).await;
         let asked = self.world.agent("support").exchanges(&self.world.alice()).at(TICKETS);
         let given = asked.scope("tickets:read").send().await;
         let seen = self.world.server("tickets").sees(&given.token()).await;
+        let question = json!({
+            "subject": { "type": "user", "id": "alice", "properties": { "token": given.token() } },
+            "action": { "name": "tickets.get" },
+            "resource": { "type": "mcp_server", "id": TICKETS },
+        });
+        let gateway = self.world.agent("tickets").sends("/access/v1/evaluation");
+        let one = gateway.send_body(question.to_string(), "application/json").await;
+        let gateway = self.world.agent("tickets").sends("/access/v1/evaluations");
+        let batch = json!({ "evaluations": [question] }).to_string();
+        let several = gateway.send_body(batch, "application/json").await;
         let back = self.world.agent("support").revokes(&given.token()).send().await;
-        for answer in [given, seen, back] {
+        for answer in [given, seen, back, one, several] {
             assert_eq!(answer.status, 200, "{answer:?}");
             self.note(&answer);
         }
@@ -379,13 +440,19 @@ impl Walk {
             let path = route.path.replace("{id}", "nothing").replace("{alias}", "nothing");
             let path = path.replace("{name}", "nothing").replace("{client_id}", "cl_nobody");
             let path = path.replace("{from}", "no client").replace("{to}", "cl_nobody");
-            let path =
-                path.replace("{credential_id}", "nothing").replace("{delegation}", "nothing");
-            let body = route.body_max.map(|_| json!({}));
+            let path = path
+                .replace("{credential_id}", "nothing")
+                .replace("{decision}", "nothing")
+                .replace("{delegation}", "nothing");
+            // What a change is decided by is read before the tool is looked for.
+            let told = json!({ "digest": "A".repeat(43), "settlement": "accept" });
+            let body = if route.path.ends_with("/change") { told } else { json!({}) };
+            let body = route.body_max.map(|_| body);
             self.change(method, &path, body.as_ref(), 404).await;
         }
         let gone = json!({ "delegation": "AAAAAAAAAAAAAAAAAAAAAA" });
         self.change("POST", "/revocations", Some(&gone), 404).await;
+        self.preview(&gone, 404).await;
         let request = self.world.asks("GET", "/resources/nothing/oauth-protected-resource");
         self.send(request, 404).await;
     }
