@@ -20,6 +20,7 @@ mod exchange;
 mod introspect;
 mod keys;
 mod metadata;
+mod narrowing;
 mod no_way_back;
 mod postgres;
 mod process;
