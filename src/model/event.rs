@@ -44,11 +44,41 @@ pub struct Event {
     pub error: Option<ErrorId>,
     /// The revision it was judged at.
     pub revision: u64,
+    /// How much of the call's arguments stands in `detail`; `None` where there was no call, or its
+    /// arguments could not be read.
+    pub arguments: Option<Kept>,
     /// Free text and kept argument values. Personal.
     pub detail: Vec<(Arc<str>, String)>,
 }
 
+/// How much of a call's arguments an event keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kept {
+    /// All: the call can be judged again.
+    Whole,
+    /// Some, or none.
+    Partly,
+}
+
+impl Kept {
+    /// Both.
+    pub const ALL: [Kept; 2] = [Kept::Whole, Kept::Partly];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kept::Whole => "whole",
+            Kept::Partly => "partly",
+        }
+    }
+}
+
 impl Event {
+    /// The most details of one event; those behind it are not kept.
+    pub const DETAILS_MAX: usize = 32;
+    /// The longest detail, in characters; a longer one is cut.
+    pub const DETAIL_MAX: usize = 4_096;
+
     /// An event that came out well, with nothing else filled in.
     pub fn new(kind: Kind, reason: &str, at: Timestamp, revision: u64) -> Event {
         Event {
@@ -68,6 +98,7 @@ impl Event {
             decision: None,
             error: None,
             revision,
+            arguments: None,
             detail: Vec::new(),
         }
     }
@@ -147,12 +178,23 @@ impl Outcome {
 
 /// Proof that an event was committed. Only the store makes one; no allow that must be on record is
 /// answered without it.
-#[derive(Debug)]
-pub struct Committed(());
+#[derive(Debug, PartialEq, Eq)]
+pub struct Committed(Option<DecisionId>);
 
 impl Committed {
     /// For the store, after the commit and never before.
     pub const fn by_store() -> Committed {
-        Committed(())
+        Committed(None)
+    }
+
+    /// For the store, where the same question was asked before: that decision is on record, and
+    /// this one is not.
+    pub const fn before_by_store(decision: DecisionId) -> Committed {
+        Committed(Some(decision))
+    }
+
+    /// The decision on record, if it is an earlier one.
+    pub const fn repeats(&self) -> Option<DecisionId> {
+        self.0
     }
 }

@@ -81,7 +81,7 @@ fn migrations_are_twins() {
     for (sqlite, postgres) in sqlite.iter().zip(&postgres) {
         assert_eq!(sqlite.file_name(), postgres.file_name());
         let texts = [sqlite, postgres].map(|file| names(&fs::read_to_string(file).unwrap()));
-        assert!(texts[0].len() > 40);
+        assert!(!texts[0].is_empty());
         assert_eq!(texts[0], texts[1]);
     }
 }
