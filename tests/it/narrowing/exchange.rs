@@ -11,7 +11,7 @@ use deputy::{
         time::{Seconds, Timestamp},
     },
     engine::{
-        authenticate::{self, Authenticated, PresentedClient},
+        authenticate::{self, Authenticated, PresentedSecret},
         exchange::{self, Exchange, SubjectToken},
         snapshot::{Config, Macs, Parts, Snapshot},
         verify::{
@@ -154,7 +154,7 @@ impl Stage {
             public_url: "https://deputy.example".into(),
             issuer: ISSUER.into(),
             keys: KeyRing::new(vec![key]),
-            macs: Macs { transaction: mac("a"), secret_tag: mac("b") },
+            macs: Macs { transaction: mac("a"), secret_tag: mac("b"), nonce: mac("c") },
             clients: AGENTS.iter().map(|name| agent(name)).chain([server("ledger")]).collect(),
             resources: PLACES.iter().map(|place| resource(place)).collect(),
             issuers: vec![issuer()],
@@ -225,7 +225,8 @@ impl Stage {
             parent.map_or_else(|| self.user.clone(), |p| SubjectToken::Ours(Arc::clone(p)));
         let id: [u8; 16] = std::array::from_fn(|_| u8::try_from(chance.below(256)).unwrap());
         let id = DelegationId::from_bytes(id);
-        let exchange = Exchange { client: &client, subject: &subject, actor: None, wanted, id };
+        let exchange =
+            Exchange { client: &client, subject: &subject, actor: None, holder: None, wanted, id };
         let tentative = exchange::judge(&self.snapshot, &exchange, now()).ok()?;
         let token =
             sign_compact(tentative.typ(), &self.us, tentative.payload().as_bytes()).unwrap();
@@ -238,7 +239,7 @@ impl Stage {
 
     fn authenticated(&self, agent: &str) -> Authenticated {
         let client = self.snapshot.config.enabled_client(&format!("cl_{agent}")).unwrap();
-        let presented = PresentedClient {
+        let presented = PresentedSecret {
             id: client.id.to_string(),
             secret: Secret::new(String::new()),
             method: client.auth_method,
