@@ -123,7 +123,7 @@ pub enum AdminCommand {
     /// Delegations: the tokens that were issued
     Delegation(Noun<DelegationVerb>),
     /// End delegations and bar their sources, before this command returns
-    Revoke(Noun<RevokeVerb>),
+    Revoke(RevokeNoun),
     /// Why a call was decided as it was: every step, and what would have been enough
     Explain(ExplainArgs),
     /// Whether a call would be allowed, without a token; exit code 1 if not
@@ -143,6 +143,17 @@ pub struct Noun<V: Subcommand> {
     /// What to do.
     #[command(subcommand)]
     pub verb: V,
+}
+
+/// What to revoke, or only to look at.
+#[derive(Args, Debug)]
+pub struct RevokeNoun {
+    /// End nothing: show which live delegations, users, agents and servers it would hit
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Where, and what.
+    #[command(flatten)]
+    pub noun: Noun<RevokeVerb>,
 }
 
 /// A whole document instead of flags.

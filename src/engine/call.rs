@@ -8,16 +8,20 @@
 
 use super::{
     authenticate::Authenticated,
-    decide,
+    decide::{self, Unproved},
+    dpop::{self, Holder, ProofFault, Shown},
     exchange::mint,
     kept,
+    refusal::Refusal,
     snapshot::{Config, Snapshot},
+    spend,
     verify::Verified,
 };
 use crate::{
     base::{id::DecisionId, time::Timestamp},
     model::{
         call::{Call, Decision},
+        effect::{Conflict, Effects},
         event::{Committed, Event, Kind, Outcome},
         resource::{Effect, Resource},
         token::{OurClaims, OurKind},
@@ -83,11 +87,12 @@ impl<'a> Decided<'a> {
     }
 }
 
-/// An allow that is not yet one: its event must be committed first.
+/// An allow that is not yet one: its event must be committed first, with all that it uses up.
 #[derive(Debug)]
 pub struct Tentative<'a> {
     decided: Decided<'a>,
     event: Event,
+    effects: Effects,
 }
 
 impl<'a> Tentative<'a> {
@@ -96,9 +101,28 @@ impl<'a> Tentative<'a> {
         &self.event
     }
 
-    /// The decision, now that its event was committed.
-    pub fn settle(self, _committed: Committed) -> Decided<'a> {
-        self.decided
+    /// What to use up with it, all or none: there is no allow without it.
+    pub const fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
+    /// The decision, now that its event was committed; or the one that was committed before, when
+    /// the same was asked.
+    pub fn settle(self, committed: &Committed) -> Decided<'a> {
+        let Decided { held, decision } = self.decided;
+        let id = committed.repeats().unwrap_or(decision.id);
+        Decided { held, decision: Decision { id, ..decision } }
+    }
+
+    /// The denial that it is instead, and its event, as what it would use up is used up; or the
+    /// refusal of the caller.
+    pub fn refuse(self, conflict: Conflict) -> Result<(Decided<'a>, Event), Refusal> {
+        let reason = spend::reason(conflict).ok_or(Refusal::UsedUp(conflict))?;
+        let Decided { held, decision } = self.decided;
+        let decision = Decision { allow: false, reason, ..decision };
+        let outcome = Outcome::Refused;
+        let event = Event { outcome, reason: reason.as_str().into(), ..self.event };
+        Ok((Decided { held, decision }, event))
     }
 }
 
@@ -106,22 +130,38 @@ impl<'a> Tentative<'a> {
 pub fn judge<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> Judged<'a> {
     let Some(held) = held(snapshot, asked, now) else { return Judged::Inactive };
     let Some(call) = asked.call else { return Judged::Live(held) };
+    let holder = holder(call, now);
     let question = decide::Question {
         id: asked.id,
         subject: asked.subject,
         tool: &call.tool,
         arguments: call.arguments.as_deref(),
+        holder: holder.as_ref().map(|h| h.as_ref().map(Holder::key)).map_err(|_| Unproved),
     };
     let decision =
         decide::decide(snapshot, held.claims, held.resource, &question, &mut decide::Untraced);
     let event = event(snapshot, asked, held, &decision, now);
-    let first = decision.allow && decision.effect.is_none_or(Effect::is_committed_first);
+    // What is used up is committed first, like what changes the world.
+    let proved = holder.as_ref().ok().and_then(Option::as_ref);
+    let committed_first = decision.effect.is_none_or(Effect::is_committed_first);
+    let first = decision.allow && (committed_first || proved.is_some());
     let decided = Decided { held, decision };
     if first {
-        Judged::Tentative(Box::new(Tentative { decided, event }))
+        let mut effects = spend::effects(held.claims, &question, call.call_id.as_deref());
+        effects.once.extend(proved.map(|holder| holder.once().clone()));
+        Judged::Tentative(Box::new(Tentative { decided, event, effects }))
     } else {
         Judged::Decided(Box::new(decided), Box::new(event))
     }
+}
+
+/// Who made the request to the server, by the proof that it sent along.
+fn holder(call: &Call, now: Timestamp) -> Result<Option<Holder>, ProofFault> {
+    let proof = call.proof.as_ref().map(|shown| {
+        let request = Shown { method: &shown.method, uri: &shown.uri, token: Some(&shown.token) };
+        dpop::verify(&shown.jwt, request, now)
+    });
+    proof.transpose()
 }
 
 fn held<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> Option<Held<'a>> {

@@ -2,7 +2,7 @@
 //!
 //! Order (design section 6): token live and meant for the caller (checked before, in `call`) →
 //! subject, if one is named → tool registered, enabled, the one it was at mint → scopes →
-//! constraints → allow. Any doubt is a deny.
+//! constraints → the holder of a bound token → allow. Any doubt is a deny.
 //!
 //! Every step goes through a [`Trace`]. The doors take [`Untraced`], which is nothing at all once
 //! compiled; `explain` takes one that remembers. So what is explained is what was decided.
@@ -17,8 +17,8 @@ use crate::{
         authority::{Entry, Tools},
         call::{Decision, Reason, Step},
         constraint::{Arguments, ViolationKind},
-        resource::{Resource, Tool},
-        token::OurClaims,
+        resource::{DpopUse, Resource, Tool},
+        token::{KeyThumbprint, OurClaims},
     },
 };
 
@@ -36,7 +36,8 @@ pub fn decide<T: Trace>(
     let verdict = trace
         .sees(Step::SubjectMatches, about)
         .and_then(|()| trace.sees(Step::ToolRegistered, tool.ok_or(denial(Reason::ToolUnknown))))
-        .and_then(|tool| permits(snapshot, claims, (resource, tool), call.arguments, trace));
+        .and_then(|tool| permits(snapshot, claims, (resource, tool), call.arguments, trace))
+        .and_then(|()| trace.sees(Step::HolderProved, is_held(claims, resource, call)));
     let (reason, argument) = match verdict {
         Ok(()) => (Reason::Permitted, None),
         Err(Denial { reason, argument }) => (reason, argument),
@@ -62,7 +63,13 @@ pub struct Question<'a> {
     pub tool: &'a str,
     /// The arguments as JSON text; `None` when there are none.
     pub arguments: Option<&'a str>,
+    /// The key of who made the request to the server, where a proof that was sent along shows one.
+    pub holder: Result<Option<&'a KeyThumbprint>, Unproved>,
 }
+
+/// A proof was sent along, and it proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unproved;
 
 /// Why a step says no.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +96,21 @@ impl Trace for Untraced {}
 
 const fn denial(reason: Reason) -> Denial {
     Denial { reason, argument: None }
+}
+
+/// A bound token is used by the holder of its key. Where we are asked to see to that, a proof is
+/// needed; where one was sent along, it is never ignored.
+fn is_held(claims: &OurClaims, resource: &Resource, call: &Question<'_>) -> Result<(), Denial> {
+    let needed = match resource.dpop {
+        DpopUse::No | DpopUse::Itself => None,
+        DpopUse::Deputy => claims.bound.as_ref(),
+    };
+    match call.holder {
+        Ok(None) if needed.is_some() => Err(denial(Reason::DpopProofMissing)),
+        Ok(None) => Ok(()),
+        Ok(Some(key)) if claims.bound.as_ref() == Some(key) => Ok(()),
+        Ok(Some(_)) | Err(Unproved) => Err(denial(Reason::DpopProofInvalid)),
+    }
 }
 
 /// CZ-3: a door that names a subject names the token's.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    decide::{self, Denial, Question, Trace},
+    decide::{self, Denial, Question, Trace, Unproved},
     kept,
     snapshot::Snapshot,
 };
@@ -24,7 +24,7 @@ use crate::{
         constraint::{Argument, Arguments, Constraint, Shape},
         details,
         resource::Resource,
-        token::{OurClaims, OurKind},
+        token::{KeyThumbprint, OurClaims, OurKind},
     },
     oauth,
 };
@@ -44,6 +44,9 @@ pub struct Case<'a> {
     pub tool: &'a str,
     /// What is known of the arguments.
     pub arguments: Known<'a>,
+    /// The reason on record. It is believed only for what rests on something that is kept nowhere:
+    /// the proof of a key, and what was used up.
+    pub recorded: Option<&'a str>,
     /// When.
     pub at: Timestamp,
 }
@@ -169,6 +172,13 @@ impl Seen {
         })
     }
 
+    /// What stands behind a step that cannot be told cannot be told either.
+    fn leave_open(&mut self, from: Step) {
+        for step in Step::ALL.into_iter().filter(|step| *step >= from) {
+            self.0.insert(step, Outcome::Undecidable);
+        }
+    }
+
     fn all(&self) -> Vec<(Step, Outcome)> {
         let came = |step: Step| self.0.get(&step).copied().unwrap_or(Outcome::NotReached);
         Step::ALL.into_iter().map(|step| (step, came(step))).collect()
@@ -210,33 +220,62 @@ fn again(
         subject: case.subject,
         tool: case.tool,
         arguments: text.as_deref(),
+        holder: holder(case),
     };
     let decision = decide::decide(snapshot, case.claims, resource, &question, seen);
-    let verdict = Verdict { reason: decision.reason.as_str(), argument: decision.argument.clone() };
+    let reason = if decision.allow { used_up(case, seen) } else { decision.reason };
+    let verdict = Verdict { reason: reason.as_str(), argument: decision.argument.clone() };
     if text.is_some() || !seen.0.contains_key(&Step::ArgumentsReadable) {
         return Some(verdict);
     }
-    without_values(case, resource, seen)
+    without_values(case, resource, verdict, seen)
+}
+
+/// Whose key was proved, as the record has it; the proof itself is not kept.
+fn holder<'a>(case: &Case<'a>) -> Result<Option<&'a KeyThumbprint>, Unproved> {
+    match case.recorded.and_then(Reason::of) {
+        Some(Reason::DpopProofMissing) => Ok(None),
+        Some(Reason::DpopProofInvalid) => Err(Unproved),
+        Some(_) | None => Ok(case.claims.bound.as_ref()),
+    }
+}
+
+/// Whether what the call uses up was there, as the record has it: only the store can say.
+fn used_up(case: &Case<'_>, seen: &mut Seen) -> Reason {
+    let reason = case.recorded.and_then(Reason::of).filter(|reason| reason.is_of_the_store());
+    let outcome = reason.map_or(Outcome::Passed, |reason| Outcome::Failed(reason.as_str()));
+    seen.0.insert(Step::NotUsedUp, outcome);
+    reason.unwrap_or(Reason::Permitted)
 }
 
 /// What can be told where the decision came to the arguments and not all of them are known.
-fn without_values(case: &Case<'_>, resource: &Resource, seen: &mut Seen) -> Option<Verdict> {
-    for step in Step::ALL.into_iter().filter(|step| step.looks_at_arguments()) {
-        seen.0.insert(step, Outcome::Undecidable);
-    }
-    let Known::Partly(values) = case.arguments else { return None };
-    seen.0.insert(Step::ArgumentsReadable, Outcome::Passed);
-    let (reason, argument) = match permitted(case, resource)? {
-        Arguments::Any => (Reason::Permitted, None),
-        // One value that is not permitted is enough for a denial, whatever the others are.
-        Arguments::Closed(shape) => (Reason::ArgumentNotPermitted, Some(refused(shape, values)?)),
+fn without_values(
+    case: &Case<'_>,
+    resource: &Resource,
+    verdict: Verdict,
+    seen: &mut Seen,
+) -> Option<Verdict> {
+    let Known::Partly(values) = case.arguments else {
+        seen.leave_open(Step::ArgumentsReadable);
+        return None;
     };
-    let outcome = match argument {
-        None => Outcome::Passed,
-        Some(_) => Outcome::Failed(reason.as_str()),
+    seen.0.insert(Step::ArgumentsReadable, Outcome::Passed);
+    let (outcome, verdict) = match permitted(case, resource)? {
+        // No value matters: the steps behind were taken as they are.
+        Arguments::Any => (Outcome::Passed, verdict),
+        // One value that is not permitted is enough for a denial, whatever the others are.
+        Arguments::Closed(shape) => {
+            let reason = Reason::ArgumentNotPermitted.as_str();
+            let argument = refused(shape, values);
+            if argument.is_none() {
+                seen.leave_open(Step::Constraints);
+                return None;
+            }
+            (Outcome::Failed(reason), Verdict { reason, argument })
+        }
     };
     seen.0.insert(Step::Constraints, outcome);
-    Some(Verdict { reason: reason.as_str(), argument })
+    Some(verdict)
 }
 
 fn refused(shape: &Shape, values: &Object) -> Option<String> {
@@ -276,7 +315,7 @@ fn limits(permitted: Option<&Arguments>, arguments: Known<'_>) -> Vec<Limit> {
 
 /// Whether another grant would have allowed the call.
 fn is_curable(reason: &str) -> bool {
-    Reason::ALL.into_iter().any(|known| known.as_str() == reason && known.is_of_the_grant())
+    Reason::of(reason).is_some_and(Reason::is_of_the_grant)
 }
 
 /// Exactly this call and nothing more, as `authorization_details`. `None` where not all of its

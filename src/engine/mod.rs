@@ -5,10 +5,12 @@
 //! only when the store has confirmed it (`settle`).
 
 pub mod admin;
+pub mod assertion;
 pub mod authenticate;
 pub mod call;
 pub mod decide;
 pub mod denial;
+pub mod dpop;
 pub mod exchange;
 pub mod explain;
 pub mod kept;
@@ -16,4 +18,5 @@ pub mod refusal;
 pub mod revoke;
 pub mod simulate;
 pub mod snapshot;
+pub mod spend;
 pub mod verify;

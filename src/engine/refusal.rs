@@ -2,11 +2,17 @@
 //! sentence for callers.
 
 use crate::{
-    model::{authority::ToolName, constraint::ClaimFault, scope::ScopeToken, uri::Uri},
+    model::{
+        authority::ToolName,
+        constraint::ClaimFault,
+        effect::{Conflict, OnceKind},
+        scope::ScopeToken,
+        uri::Uri,
+    },
     oauth::{code::Code, token_request::RequestError},
 };
 
-use super::{authenticate::ClientRefusal, snapshot::Dead, verify::TokenFault};
+use super::{authenticate::ClientRefusal, dpop::ProofFault, snapshot::Dead, verify::TokenFault};
 
 /// A refused token request. Nothing in it is secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +51,10 @@ pub enum Refusal {
     TooLarge,
     /// Asked for a token type that does not fit the target.
     RequestedType,
+    /// What may happen once has happened, or a budget is used up.
+    UsedUp(Conflict),
+    /// The request's DPoP proof proves nothing, or is missing.
+    Proof(ProofFault),
 }
 
 /// What is wrong with the target. RFC 8693 section 2.2.2 `invalid_target`.
@@ -58,6 +68,8 @@ pub enum TargetFault {
     Unknown,
     /// The subject token carries nothing for it.
     NotCovered,
+    /// It looks at no key, so no bound token is made for it.
+    Bearer,
 }
 
 /// What is wrong with the scope.
@@ -149,7 +161,16 @@ impl Refusal {
             | Refusal::Client(ClientRefusal::TwoMethods | ClientRefusal::Contradiction) => {
                 Code::InvalidRequest
             }
-            Refusal::Client(_) => Code::InvalidClient,
+            // RFC 7521 section 4.2.1: an assertion that is no good is `invalid_client`.
+            Refusal::Client(_) | Refusal::UsedUp(Conflict::Replayed(OnceKind::Assertion)) => {
+                Code::InvalidClient
+            }
+            Refusal::Proof(ProofFault::Nonce { .. }) => Code::UseDpopNonce,
+            // RFC 9449 section 5; a proof that was used before is none.
+            Refusal::Proof(_) | Refusal::UsedUp(Conflict::Replayed(OnceKind::Proof)) => {
+                Code::InvalidDpopProof
+            }
+            Refusal::UsedUp(_) => Code::InvalidRequest,
             Refusal::GrantNotAllowed => Code::UnauthorizedClient,
             Refusal::Target(_) => Code::InvalidTarget,
             Refusal::NoEdge | Refusal::Cycle | Refusal::NotAllowedHere => Code::ActorUnauthorized,
@@ -169,6 +190,7 @@ impl Refusal {
             | Refusal::ActorToken(_)
             | Refusal::Presenter(_)
             | Refusal::Barred(_) => TOKEN_UNACCEPTABLE.to_owned(),
+            Refusal::Proof(fault) => fault.description().to_owned(),
             Refusal::TooDeep => {
                 "the actor chain would be longer than this server allows".to_owned()
             }
@@ -188,6 +210,7 @@ impl Refusal {
                  jwt for an agent"
                     .to_owned()
             }
+            Refusal::UsedUp(conflict) => used_up(*conflict).to_owned(),
         }
     }
 
@@ -201,6 +224,7 @@ impl Refusal {
             Refusal::SubjectDead(dead) => format!("subject_{}", dead.as_str()),
             Refusal::ActorToken(fault) => format!("actor_token_{}", fault.as_str()),
             Refusal::Presenter(why) | Refusal::Barred(why) => (*why).to_owned(),
+            Refusal::Proof(fault) => fault.reason().to_owned(),
             Refusal::TooDeep => "chain_too_deep".to_owned(),
             Refusal::Target(fault) => format!("target_{}", fault.as_str()),
             Refusal::NoEdge => "no_edge".to_owned(),
@@ -210,7 +234,22 @@ impl Refusal {
             Refusal::Details(fault) => fault.reason(),
             Refusal::TooLarge => "token_too_large".to_owned(),
             Refusal::RequestedType => "requested_token_type".to_owned(),
+            Refusal::UsedUp(Conflict::Replayed(kind)) => format!("replayed_{}", kind.as_str()),
+            Refusal::UsedUp(Conflict::Exhausted(_)) => "calls_exhausted".to_owned(),
         }
+    }
+}
+
+const fn used_up(conflict: Conflict) -> &'static str {
+    match conflict {
+        Conflict::Replayed(OnceKind::Assertion) => {
+            "this client assertion was used before: make a new one, with a new jti, for each request"
+        }
+        Conflict::Replayed(OnceKind::Proof) => {
+            "this DPoP proof was used before: make a new one, with a new jti, for each request"
+        }
+        Conflict::Replayed(OnceKind::Call) => "this call was made before",
+        Conflict::Exhausted(_) => "no call is left of what this authority allows",
     }
 }
 
@@ -221,6 +260,7 @@ impl TargetFault {
             TargetFault::Several => "several",
             TargetFault::Unknown => "unknown",
             TargetFault::NotCovered => "not_covered",
+            TargetFault::Bearer => "bearer_only",
         }
     }
 
@@ -234,6 +274,9 @@ impl TargetFault {
                 "the target is not the URI of a registered, enabled server or agent"
             }
             TargetFault::NotCovered => "the subject token carries nothing for this target",
+            TargetFault::Bearer => {
+                "the target takes bearer tokens only, so no DPoP-bound token is made for it"
+            }
         }
     }
 }

@@ -177,7 +177,7 @@ fn grow(
         Source::Ours(claims) => presenter::ours(snapshot, client, claims, now)?,
     };
     let via = client.auth_method.as_str();
-    let grown = Grown { client, via, standing, wanted: &wanted, ends_with: None, id };
+    let grown = Grown { client, via, standing, wanted: &wanted, actor: None, holder: None, id };
     let tentative = exchange::grow(snapshot, &grown, now)?;
     Ok(tentative.delegation().claims.clone())
 }
@@ -214,6 +214,7 @@ fn decided(
         subject: None,
         tool: supposed.tool.as_str(),
         arguments: Known::Whole(supposed.arguments),
+        recorded: None,
         at: now,
     };
     explain::explain(snapshot, &case)
@@ -244,6 +245,7 @@ fn user_token(supposed: &Hypothesis<'_>, now: Timestamp) -> Result<ForeignClaims
         issued_at: now,
         expires_at: now.plus(LIFE),
         authentication: foreign::authentication(claims)?,
+        bound: None,
         claims: claims.clone(),
     })
 }

@@ -1,6 +1,6 @@
 //! The question about one call, and the closed set of answers.
 
-use crate::base::id::DecisionId;
+use crate::base::{id::DecisionId, secret::Fingerprint};
 
 use super::{authority::ToolName, resource::Effect};
 
@@ -13,6 +13,21 @@ pub struct Call {
     pub arguments: Option<String>,
     /// Made by the server for this execution, so that a question may be asked twice.
     pub call_id: Option<String>,
+    /// The DPoP proof that came with the request.
+    pub proof: Option<ShownProof>,
+}
+
+/// A DPoP proof that a server was shown, and the request that it came with, in the server's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownProof {
+    /// The proof.
+    pub jwt: String,
+    /// The method of the request.
+    pub method: String,
+    /// The URI of the request.
+    pub uri: String,
+    /// The access token that came with it.
+    pub token: Fingerprint,
 }
 
 impl Call {
@@ -47,11 +62,21 @@ pub enum Reason {
     ArgumentUnexpected,
     /// The arguments are not an object in strict JSON.
     ArgumentsMalformed,
+    /// The delegation, or one above it, has made as many calls as it may.
+    CallsExhausted,
+    /// The `call_id` named another call before.
+    CallIdReused,
+    /// The token is bound to a key, and no proof was sent along.
+    DpopProofMissing,
+    /// The proof is not one of the token's key for this request.
+    DpopProofInvalid,
+    /// The proof was used before.
+    DpopProofUsed,
 }
 
 impl Reason {
     /// Every reason, for the documentation and its test.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 17] = [
         Reason::Permitted,
         Reason::SubjectMismatch,
         Reason::ToolUnknown,
@@ -64,6 +89,11 @@ impl Reason {
         Reason::ArgumentMissing,
         Reason::ArgumentUnexpected,
         Reason::ArgumentsMalformed,
+        Reason::CallsExhausted,
+        Reason::CallIdReused,
+        Reason::DpopProofMissing,
+        Reason::DpopProofInvalid,
+        Reason::DpopProofUsed,
     ];
 
     /// The machine code.
@@ -81,11 +111,26 @@ impl Reason {
             Reason::ArgumentMissing => "argument_missing",
             Reason::ArgumentUnexpected => "argument_unexpected",
             Reason::ArgumentsMalformed => "arguments_malformed",
+            Reason::CallsExhausted => "calls_exhausted",
+            Reason::CallIdReused => "call_id_reused",
+            Reason::DpopProofMissing => "dpop_proof_missing",
+            Reason::DpopProofInvalid => "dpop_proof_invalid",
+            Reason::DpopProofUsed => "dpop_proof_used",
         }
     }
 }
 
 impl Reason {
+    /// The reason with this machine code.
+    pub fn of(code: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|known| known.as_str() == code)
+    }
+
+    /// Whether only the store could say so: everything held, and what the call uses up was gone.
+    pub const fn is_of_the_store(self) -> bool {
+        matches!(self, Reason::CallsExhausted | Reason::CallIdReused | Reason::DpopProofUsed)
+    }
+
     /// Whether the grant is what is missing: another one would have allowed the call.
     pub const fn is_of_the_grant(self) -> bool {
         match self {
@@ -100,7 +145,12 @@ impl Reason {
             | Reason::ToolDisabled
             | Reason::ToolChanged
             | Reason::ToolRevoked
-            | Reason::ArgumentsMalformed => false,
+            | Reason::ArgumentsMalformed
+            | Reason::CallsExhausted
+            | Reason::CallIdReused
+            | Reason::DpopProofMissing
+            | Reason::DpopProofInvalid
+            | Reason::DpopProofUsed => false,
         }
     }
 
@@ -130,6 +180,14 @@ impl Reason {
             Reason::ArgumentsMalformed => {
                 Some("the server must send the arguments as one JSON object, no name twice")
             }
+            Reason::CallsExhausted => {
+                Some("a new delegation from the user's token has calls of its own")
+            }
+            Reason::CallIdReused => Some("the server must draw a new `call_id` for each execution"),
+            Reason::DpopProofMissing | Reason::DpopProofInvalid | Reason::DpopProofUsed => Some(
+                "the agent must make a new proof, with the key of its token, for each request, and \
+                 the server must send it along",
+            ),
         }
     }
 }
@@ -163,11 +221,15 @@ pub enum Step {
     ArgumentsReadable,
     /// The arguments are what the entry permits.
     Constraints,
+    /// Who called the server holds the key of the token, where it is bound and we are to look.
+    HolderProved,
+    /// What the call uses up was not used up: its `call_id`, and the calls that were left.
+    NotUsedUp,
 }
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Step; 13] = [
+    pub const ALL: [Step; 15] = [
         Step::TokenLive,
         Step::MeantForCaller,
         Step::SubjectMatches,
@@ -181,25 +243,9 @@ impl Step {
         Step::EffectCovered,
         Step::ArgumentsReadable,
         Step::Constraints,
+        Step::HolderProved,
+        Step::NotUsedUp,
     ];
-
-    /// Whether it cannot be told without the values of the arguments.
-    pub const fn looks_at_arguments(self) -> bool {
-        match self {
-            Step::ArgumentsReadable | Step::Constraints => true,
-            Step::TokenLive
-            | Step::MeantForCaller
-            | Step::SubjectMatches
-            | Step::ToolRegistered
-            | Step::ToolEnabled
-            | Step::ToolUnchanged
-            | Step::ToolNotRevoked
-            | Step::ResourceDelegated
-            | Step::ToolNamed
-            | Step::ScopesHeld
-            | Step::EffectCovered => false,
-        }
-    }
 
     /// The machine code.
     pub const fn as_str(self) -> &'static str {
@@ -217,6 +263,8 @@ impl Step {
             Step::EffectCovered => "effect_covered",
             Step::ArgumentsReadable => "arguments_readable",
             Step::Constraints => "constraints",
+            Step::HolderProved => "holder_proved",
+            Step::NotUsedUp => "not_used_up",
         }
     }
 }

@@ -182,12 +182,23 @@ impl Outcome {
 
 /// Proof that an event was committed. Only the store makes one; no allow that must be on record is
 /// answered without it.
-#[derive(Debug)]
-pub struct Committed(());
+#[derive(Debug, PartialEq, Eq)]
+pub struct Committed(Option<DecisionId>);
 
 impl Committed {
     /// For the store, after the commit and never before.
     pub const fn by_store() -> Committed {
-        Committed(())
+        Committed(None)
+    }
+
+    /// For the store, where the same question was asked before: that decision is on record, and
+    /// this one is not.
+    pub const fn before_by_store(decision: DecisionId) -> Committed {
+        Committed(Some(decision))
+    }
+
+    /// The decision on record, if it is an earlier one.
+    pub const fn repeats(&self) -> Option<DecisionId> {
+        self.0
     }
 }

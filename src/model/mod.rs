@@ -11,6 +11,7 @@ pub mod client;
 pub mod constraint;
 pub mod delegation;
 pub mod details;
+pub mod effect;
 pub mod event;
 pub mod issuer;
 pub mod resource;

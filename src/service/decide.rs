@@ -1,13 +1,14 @@
 //! What becomes of a judgement: journalled, or committed before anybody hears of it. Every door
 //! that asks about a call comes through here.
 
-use super::{Deputy, Fault};
+use super::{Deputy, Failure, Fault};
 use crate::{
     base::{id::DecisionId, time::Timestamp},
     engine::{
-        call::{self, Asked, Decided, Held, Judged},
+        call::{self, Asked, Decided, Held, Judged, Tentative},
         snapshot::Snapshot,
     },
+    store,
 };
 
 /// A judgement that stands and may be told.
@@ -28,7 +29,7 @@ impl Deputy {
         snapshot: &'a Snapshot,
         asked: &Asked<'a>,
         now: Timestamp,
-    ) -> Result<Settled<'a>, Fault> {
+    ) -> Result<Settled<'a>, Failure> {
         Ok(match call::judge(snapshot, asked, now) {
             Judged::Inactive => Settled::Inactive,
             Judged::Live(held) => Settled::Live(held),
@@ -37,11 +38,24 @@ impl Deputy {
                 Settled::Decided(decided)
             }
             Judged::Tentative(tentative) => {
-                let event = tentative.event().clone();
-                let committed = self.store().writer().decide(event).await?;
-                Settled::Decided(Box::new(tentative.settle(committed)))
+                Settled::Decided(Box::new(self.commit_decision(*tentative).await?))
             }
         })
+    }
+
+    /// Commits an allow with all that it uses up. Where that is used up already, it is a denial.
+    async fn commit_decision<'a>(&self, allow: Tentative<'a>) -> Result<Decided<'a>, Failure> {
+        let (event, effects) = (allow.event().clone(), allow.effects().clone());
+        match self.store().writer().decide(event, effects).await? {
+            store::Decided::Recorded(committed) => Ok(allow.settle(&committed)),
+            store::Decided::Refused(conflict) => match allow.refuse(conflict) {
+                Ok((denial, event)) => {
+                    self.store().writer().journal(event);
+                    Ok(denial)
+                }
+                Err(refusal) => Err(Failure::Refused(refusal, self.error_id()?)),
+            },
+        }
     }
 
     /// A name for the next decision.

@@ -1,13 +1,20 @@
 //! What one commit consists of: rows for every table, in one JSON text, chained in order. Never
 //! the moment of committing; that is the writer's.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::model::{delegation::Delegation, event::Event};
+use crate::model::{
+    delegation::Delegation,
+    effect::{Effects, Spend},
+    event::Event,
+};
 
 use super::{
     KINDS_WITH_HISTORY,
     chain::{Chain, NewLink, hex},
+    effects::{BudgetRow, OnceRow, spend_rows},
     error::Error,
     record::{Sealed, Sealer},
     rows::{DelegationRow, DocumentRow, RevocationRow},
@@ -26,6 +33,9 @@ struct Rows<'a> {
     documents: Vec<DocumentRow<'a>>,
     versions: Vec<DocumentRow<'a>>,
     keys: Vec<KeyRow>,
+    once: Vec<OnceRow>,
+    spend: BTreeMap<Spend, u32>,
+    budgets: Vec<BudgetRow>,
     links: Vec<NewLink>,
     private: Vec<NewPrivate>,
     index: Vec<NewIndex>,
@@ -77,10 +87,12 @@ pub(super) struct Sent {
     pub tables: Tables,
     /// The chain when everything is committed.
     pub chain: Chain,
+    /// The calls it takes from budgets.
+    pub spend: BTreeMap<Spend, u32>,
 }
 
 /// The rows of one commit as JSON, table by table.
-pub(super) struct Tables([(&'static str, String); 8]);
+pub(super) struct Tables([(&'static str, String); 11]);
 
 impl Tables {
     fn of(rows: &Rows<'_>) -> serde_json::Result<Tables> {
@@ -90,6 +102,9 @@ impl Tables {
             ("documents", serde_json::to_string(&rows.documents)?),
             ("versions", serde_json::to_string(&rows.versions)?),
             ("keys", serde_json::to_string(&rows.keys)?),
+            ("once", serde_json::to_string(&rows.once)?),
+            ("spend", serde_json::to_string(&spend_rows(&rows.spend))?),
+            ("budgets", serde_json::to_string(&rows.budgets)?),
             ("links", serde_json::to_string(&rows.links)?),
             ("private", serde_json::to_string(&rows.private)?),
             ("index", serde_json::to_string(&rows.index)?),
@@ -156,6 +171,16 @@ impl<'a> Draft<'a> {
         self.event(event)
     }
 
+    /// Adds what a change uses up.
+    pub fn effects(&mut self, effects: &Effects) {
+        self.rows.once.extend(effects.once.iter().map(OnceRow::of));
+        self.rows.budgets.extend(effects.open.iter().map(BudgetRow::of));
+        for spend in &effects.spend {
+            let calls = self.rows.spend.entry(spend.clone()).or_default();
+            *calls = calls.saturating_add(1);
+        }
+    }
+
     /// Adds a revocation.
     pub fn revocation(&mut self, row: RevocationRow) {
         self.rows.revocations.push(row);
@@ -183,7 +208,7 @@ impl<'a> Draft<'a> {
             .collect();
         let tables = Tables::of(&self.rows)
             .map_err(|_| Error::Corrupt { table: "journal", what: "a batch is no JSON" })?;
-        Ok(Sent { tables, chain: self.chain })
+        Ok(Sent { tables, chain: self.chain, spend: self.rows.spend })
     }
 
     fn link(&mut self, events: Vec<Sealed>) {

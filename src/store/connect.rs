@@ -1,5 +1,7 @@
 //! Connections: the pools that read, the one connection that writes, and the schema they find.
-//! The only file that names an engine outside `twin`.
+//! Nothing outside this module and `twin` names an engine.
+
+mod effects;
 
 use std::{
     fs::File, io, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr, time::Duration,
@@ -50,6 +52,9 @@ macro_rules! on {
         }
     };
 }
+
+// Below the macro, which it uses.
+mod history;
 
 /// Where a database is.
 #[derive(Clone)]
@@ -259,15 +264,7 @@ impl Connection {
                     tx.rollback().await?;
                     return Ok(false);
                 }
-                let wanted = texts.filter_map(|(table, text)| Some((tables.rows(table)?, text)));
-                for (rows, text) in wanted {
-                    sqlx::query(*text)
-                        .bind(rows)
-                        .bind(revision)
-                        .bind(judged_from)
-                        .execute(&mut *tx)
-                        .await?;
-                }
+                write_all(&mut tx, texts, tables, (revision, judged_from)).await?;
                 tx.commit().await?;
                 Ok(held)
             }
@@ -330,18 +327,6 @@ impl Pool {
 
     pub async fn documents(&self) -> Result<Vec<StoredDocumentRow>, Error> {
         on!(Pool, self, db => read(sqlx::query_as(sql::DOCUMENTS).fetch_all(db)).await)
-    }
-
-    pub async fn documents_at(&self, revision: i64) -> Result<Vec<StoredDocumentRow>, Error> {
-        on!(Pool, self, db => {
-            read(sqlx::query_as(sql::DOCUMENTS_AT).bind(revision).fetch_all(db)).await
-        })
-    }
-
-    pub async fn documents_lost_at(&self, revision: i64) -> Result<i64, Error> {
-        on!(Pool, self, db => {
-            read(sqlx::query_scalar(sql::DOCUMENTS_LOST_AT).bind(revision).fetch_one(db)).await
-        })
     }
 
     pub async fn revocations(&self, after: i64, limit: i64) -> Result<Vec<RevocationRow>, Error> {
@@ -476,7 +461,22 @@ impl Pool {
     }
 }
 
-/// The one SQLite text of a look-up.
+/// Runs those of the statements that have rows.
+async fn write_all(
+    tx: &mut SqliteConnection,
+    texts: impl Iterator<Item = &(&'static str, &'static str)>,
+    tables: &Tables,
+    (revision, judged_from): (i64, i64),
+) -> Result<(), sqlx::Error> {
+    let wanted = texts.filter_map(|(table, text)| Some((tables.rows(table)?, text)));
+    for (rows, text) in wanted {
+        let query = sqlx::query(*text).bind(rows).bind(revision).bind(judged_from);
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// The first SQLite text, which is the only one of a look-up.
 fn only(twin: &Twin) -> &'static str {
     twin.sqlite.first().map_or("", |(_, text)| text)
 }

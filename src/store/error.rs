@@ -24,6 +24,9 @@ pub enum Error {
         /// The SQLSTATE, or SQLite's extended result code.
         code: Arc<str>,
     },
+    /// A change would use up more than any change of ours does; nothing was changed.
+    #[error("one change has more effects than any may have; nothing was changed")]
+    TooManyEffects,
     /// The address is for neither engine.
     #[error("`{0}` is no database; write `sqlite:PATH` or `postgres://…`")]
     Address(String),

@@ -7,6 +7,7 @@
 mod chain;
 mod commit;
 mod connect;
+mod effects;
 mod error;
 mod events;
 mod record;
@@ -22,7 +23,7 @@ pub use self::{
     error::Error,
     events::{EventFilter, StoredEvent},
     rows::{Document, Head, StoredDelegation},
-    writer::{Configured, Delegated, Put, Swept, Writer},
+    writer::{Configured, Decided, Delegated, Put, Swept, Writer},
 };
 use self::{
     connect::{Address, DelegationQuery, Pool},
@@ -43,6 +44,10 @@ const REVOCATIONS_PAGE: i64 = 1_000;
 /// Revocations are kept at least this long after they were made: the longest life of a token of
 /// ours (900 s) and an hour for clocks that differ.
 const REVOCATIONS_KEPT_MIN: Seconds = Seconds::new(4_500);
+
+/// How much later than it expired an effect is forgotten: an instance whose clock is slow may still
+/// accept what another, whose clock is fast, would sweep.
+const CLOCKS_DIFFER: Seconds = Seconds::new(300);
 
 /// The kinds of document of which every version is kept, so that what was decided under it can be
 /// judged again. Only these: a sealed key or the hash of a secret must not outlive its replacement,
@@ -290,6 +295,7 @@ impl Store {
             delegations: now.minus(keep.delegations),
             revocations: now.minus(revocations),
             versions: now.minus(keep.versions),
+            effects: now.minus(CLOCKS_DIFFER),
         };
         self.writer.sweep(until).await
     }

@@ -141,6 +141,20 @@ pub const SWEEP_VERSIONS: &str = "
       LIMIT $2
     )";
 
+/// Ends the memory of what happened once and could no longer happen at $1; at most $2 of it.
+pub const SWEEP_ONCE: &str = "
+    DELETE FROM once
+    WHERE (kind, key) IN (
+      SELECT kind, key FROM once WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+    )";
+
+/// Ends the budgets of delegations that expired at or before $1; at most $2 of them.
+pub const SWEEP_BUDGETS: &str = "
+    DELETE FROM budget
+    WHERE (delegation, location) IN (
+      SELECT delegation, location FROM budget WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+    )";
+
 /// Registers one run of a writer.
 pub const WRITER_INSERT: &str = "
     INSERT INTO writer (id, started_at)
@@ -243,6 +257,8 @@ pub const ALL: &[&str] = &[
     SWEEP_DELEGATIONS,
     SWEEP_REVOCATIONS,
     SWEEP_VERSIONS,
+    SWEEP_ONCE,
+    SWEEP_BUDGETS,
     WRITER_INSERT,
     WRITERS,
     CHAIN_HEAD,

@@ -66,6 +66,25 @@ const SQLITE_INDEX: &str = "
     FROM json_each($1)
     WHERE value ->> 'seq' < $3 OR EXISTS (SELECT 1 FROM head WHERE revision = $2)";
 
+const SQLITE_BUDGETS: &str = "
+    INSERT INTO budget (delegation, location, calls_left, expires_at)
+    SELECT value ->> 'delegation', value ->> 'location', value ->> 'calls_left',
+      value ->> 'expires_at'
+    FROM json_each($1)";
+
+const SQLITE_ONCE: &str = "
+    INSERT INTO once (kind, key, question, decision, expires_at)
+    SELECT value ->> 'kind', value ->> 'key', value ->> 'question', value ->> 'decision',
+      value ->> 'expires_at'
+    FROM json_each($1)";
+
+const SQLITE_SPEND: &str = "
+    UPDATE budget
+    SET calls_left = calls_left - (a.value ->> 'calls')
+    FROM json_each($1) AS a
+    WHERE budget.delegation = a.value ->> 'delegation'
+      AND budget.location = a.value ->> 'location'";
+
 const SQLITE_BUMP: &str = "
     UPDATE head
     SET revision = revision + 1,
@@ -94,8 +113,30 @@ const SQLITE_VERSIONS: &str = "
       value ->> 'body'
     FROM json_each($1)";
 
+macro_rules! postgres_delegations {
+    ($if:literal) => {
+        concat!(
+            "
+    new_delegations AS (
+      INSERT INTO delegation (
+        id, parent, source, txn, kind, subject_issuer, subject_sub, holder, audience,
+        depth, root_revision, revision, issued_at, expires_at, record)
+      SELECT x.id, x.parent, x.source, x.txn, x.kind, x.subject_issuer, x.subject_sub, x.holder,
+        x.audience, x.depth, x.root_revision, x.revision, x.issued_at, x.expires_at, x.record
+      FROM ",
+            $if,
+            "
+      CROSS JOIN jsonb_to_recordset($1::text::jsonb -> 'delegations')
+        AS x (id text, parent text, source text, txn text, kind text, subject_issuer text,
+          subject_sub text, holder text, audience text, depth bigint, root_revision bigint,
+          revision bigint, issued_at bigint, expires_at bigint, record text)
+    )"
+        )
+    };
+}
+
 macro_rules! postgres_batch {
-    ($before:literal, $keys_if:literal, $links_if:literal, $after:literal) => {
+    ($before:expr, $keys_if:literal, $links_if:literal, $after:literal) => {
         concat!(
             $before,
             ",
@@ -159,22 +200,13 @@ pub const APPEND: Twin = Twin {
         ("index", SQLITE_INDEX),
     ],
     postgres: postgres_batch!(
-        "
+        concat!(
+            "
     WITH judged AS (
       SELECT revision FROM head WHERE revision = $2 FOR SHARE
-    ),
-    new_delegations AS (
-      INSERT INTO delegation (
-        id, parent, source, txn, kind, subject_issuer, subject_sub, holder, audience,
-        depth, root_revision, revision, issued_at, expires_at, record)
-      SELECT x.id, x.parent, x.source, x.txn, x.kind, x.subject_issuer, x.subject_sub, x.holder,
-        x.audience, x.depth, x.root_revision, x.revision, x.issued_at, x.expires_at, x.record
-      FROM judged
-      CROSS JOIN jsonb_to_recordset($1::text::jsonb -> 'delegations')
-        AS x (id text, parent text, source text, txn text, kind text, subject_issuer text,
-          subject_sub text, holder text, audience text, depth bigint, root_revision bigint,
-          revision bigint, issued_at bigint, expires_at bigint, record text)
-    )",
+    ),",
+            postgres_delegations!("judged")
+        ),
         "true",
         "x.seq < $3 OR EXISTS (SELECT 1 FROM judged)",
         "
@@ -182,6 +214,106 @@ pub const APPEND: Twin = Twin {
     ),
     or_nothing: false,
 };
+
+/// A batch of which some changes have effects, if `head` says $2 (or no delegation is in it: $2 is
+/// negative), nothing that may happen once has happened, and every budget suffices; otherwise
+/// nothing at all. Answers `written`, and what it found: `held`, the rows of `once` that are in the
+/// way, and the budgets.
+///
+/// On PostgreSQL, where other instances spend at the same time: the budgets are locked in order of
+/// their keys, which waits for others and then reads what *they* left; a row of `once` that another
+/// has inserted since the statement began violates the key, and nothing is done.
+pub const EFFECTS: Twin = Twin {
+    sqlite: &[
+        ("", SQLITE_FOUND),
+        ("delegations", SQLITE_DELEGATIONS),
+        ("budgets", SQLITE_BUDGETS),
+        ("once", SQLITE_ONCE),
+        ("spend", SQLITE_SPEND),
+        ("keys", SQLITE_KEYS),
+        ("links", SQLITE_JOURNAL),
+        ("private", SQLITE_PRIVATE),
+        ("index", SQLITE_INDEX),
+    ],
+    postgres: postgres_batch!(
+        concat!(
+            "
+    WITH judged AS (
+      SELECT revision FROM head WHERE revision = $2 FOR SHARE
+    ),
+    seen AS (
+      SELECT o.kind, o.key, o.question, o.decision
+      FROM jsonb_to_recordset($1::text::jsonb -> 'once') AS x (kind text, key text)
+      JOIN once o ON o.kind = x.kind AND o.key = x.key
+    ),
+    spends AS (
+      SELECT x.delegation, x.location, x.calls
+      FROM jsonb_to_recordset($1::text::jsonb -> 'spend')
+        AS x (delegation text, location text, calls bigint)
+    ),
+    budgets AS (
+      SELECT b.delegation, b.location, b.calls_left, s.calls
+      FROM spends s
+      JOIN budget b ON b.delegation = s.delegation AND b.location = s.location
+      ORDER BY b.delegation, b.location
+      FOR UPDATE OF b
+    ),
+    clear AS (
+      SELECT 1 AS one
+      WHERE ($2 < 0 OR EXISTS (SELECT 1 FROM judged))
+        AND NOT EXISTS (SELECT 1 FROM seen)
+        AND (SELECT count(*) FROM budgets WHERE calls_left >= calls)
+          = (SELECT count(*) FROM spends)
+    ),",
+            postgres_delegations!("clear"),
+            ",
+    new_budgets AS (
+      INSERT INTO budget (delegation, location, calls_left, expires_at)
+      SELECT x.delegation, x.location, x.calls_left, x.expires_at
+      FROM clear
+      CROSS JOIN jsonb_to_recordset($1::text::jsonb -> 'budgets')
+        AS x (delegation text, location text, calls_left bigint, expires_at bigint)
+    ),
+    new_once AS (
+      INSERT INTO once (kind, key, question, decision, expires_at)
+      SELECT x.kind, x.key, x.question, x.decision, x.expires_at
+      FROM clear
+      CROSS JOIN jsonb_to_recordset($1::text::jsonb -> 'once')
+        AS x (kind text, key text, question text, decision text, expires_at bigint)
+      ORDER BY x.kind, x.key
+    ),
+    spent AS (
+      UPDATE budget b
+      SET calls_left = b.calls_left - s.calls
+      FROM clear
+      CROSS JOIN spends s
+      WHERE b.delegation = s.delegation AND b.location = s.location
+    )"
+        ),
+        "EXISTS (SELECT 1 FROM clear)",
+        "EXISTS (SELECT 1 FROM clear) AND $3::bigint IS NOT NULL",
+        "
+    SELECT EXISTS (SELECT 1 FROM clear) AS written,
+      EXISTS (SELECT 1 FROM judged) AS held,
+      (SELECT coalesce(json_agg(json_build_array(kind, key, question, decision)), '[]')::text
+        FROM seen) AS seen,
+      (SELECT coalesce(json_agg(json_build_array(delegation, location, calls_left)), '[]')::text
+        FROM budgets) AS budgets"
+    ),
+    or_nothing: true,
+};
+
+const SQLITE_FOUND: &str = "
+    SELECT
+      false AS written,
+      EXISTS (SELECT 1 FROM head WHERE revision = $2) AS held,
+      (SELECT json_group_array(json_array(o.kind, o.key, o.question, o.decision))
+        FROM json_each($1) AS a
+        JOIN once o ON o.kind = a.value ->> 'kind' AND o.key = a.value ->> 'key') AS seen,
+      (SELECT json_group_array(json_array(b.delegation, b.location, b.calls_left))
+        FROM json_each($3) AS a
+        JOIN budget b ON b.delegation = a.value ->> 'delegation'
+          AND b.location = a.value ->> 'location') AS budgets";
 
 /// One revocation or one configuration change with its event: raises `head` from $2 by one, or
 /// does nothing when `head` says something else. Answers `held`: whether it was done. The number
@@ -278,4 +410,4 @@ pub const NAMED_LINKS: Twin = Twin {
 };
 
 /// Every twin, for the test that has both engines prepare it.
-pub const ALL: &[Twin] = &[APPEND, BUMP, PRIVATE, NAMED_LINKS];
+pub const ALL: &[Twin] = &[APPEND, EFFECTS, BUMP, PRIVATE, NAMED_LINKS];

@@ -12,9 +12,13 @@ use std::sync::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    base::{id::WriterId, time::Timestamp},
+    base::{
+        id::{DecisionId, WriterId},
+        time::Timestamp,
+    },
     model::{
         delegation::{Delegation, Receipt},
+        effect::{Conflict, Effects},
         event::{Committed, Event},
         revocation::{Bar, Target},
     },
@@ -39,6 +43,18 @@ pub enum Delegated {
         /// The revision to judge it at again, at least.
         revision: u64,
     },
+    /// What it would use up is used up; nothing was recorded.
+    Refused(Conflict),
+}
+
+/// What became of a decision.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// It is recorded, with all that it uses up, or was recorded before: see
+    /// [`Committed::repeats`].
+    Recorded(Committed),
+    /// What it would use up is used up; nothing was recorded.
+    Refused(Conflict),
 }
 
 /// What became of a configuration change.
@@ -82,6 +98,8 @@ pub struct Swept {
     pub revocations: u64,
     /// Versions of documents.
     pub versions: u64,
+    /// Rows that remember what happened once, and budgets.
+    pub effects: u64,
     /// Whether there is probably more: call again.
     pub more: bool,
 }
@@ -92,6 +110,7 @@ pub(super) struct SweepUntil {
     pub delegations: Timestamp,
     pub revocations: Timestamp,
     pub versions: Timestamp,
+    pub effects: Timestamp,
 }
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -99,7 +118,7 @@ type Reply<T> = oneshot::Sender<Result<T, Error>>;
 /// One thing to write. None that decides anything can be built without its event.
 enum Change {
     Delegate(Box<Mint>),
-    Decide(Box<Decided>),
+    Decide(Box<Decide>),
     Revoke(Box<Revoke>),
     Configure(Box<Configure>),
     Sweep { until: SweepUntil, reply: Reply<Swept> },
@@ -110,12 +129,17 @@ enum Change {
 struct Mint {
     delegation: Delegation,
     event: Event,
+    effects: Effects,
     reply: Reply<Delegated>,
 }
 
-struct Decided {
-    event: Event,
-    reply: Reply<Committed>,
+struct Decide {
+    /// `None` for what is recorded elsewhere, or was recorded before.
+    event: Option<Event>,
+    effects: Effects,
+    /// The decision that it turned out to repeat.
+    repeats: Option<DecisionId>,
+    reply: Reply<Decided>,
 }
 
 struct Revoke {
@@ -148,15 +172,37 @@ pub(super) async fn start(
 }
 
 impl Writer {
-    /// Records a delegation and its event, if nothing was revoked or configured since the revision
-    /// in its claims. Durable when this returns [`Delegated::Recorded`].
-    pub async fn delegate(&self, delegation: Delegation, event: Event) -> Result<Delegated, Error> {
-        self.ask(|reply| Change::Delegate(Box::new(Mint { delegation, event, reply }))).await
+    /// Records a delegation, its event and what it uses up, if nothing was revoked or configured
+    /// since the revision in its claims and everything can be had. Durable when this returns
+    /// [`Delegated::Recorded`]; otherwise nothing of it was done.
+    pub async fn delegate(
+        &self,
+        delegation: Delegation,
+        event: Event,
+        effects: Effects,
+    ) -> Result<Delegated, Error> {
+        bounded(&effects)?;
+        let mint = |reply| Change::Delegate(Box::new(Mint { delegation, event, effects, reply }));
+        self.ask(mint).await
     }
 
-    /// Records a decision that must be durable before its answer.
-    pub async fn decide(&self, event: Event) -> Result<Committed, Error> {
-        self.ask(|reply| Change::Decide(Box::new(Decided { event, reply }))).await
+    /// Records a decision that must be durable before its answer, and what it uses up, all or none.
+    pub async fn decide(&self, event: Event, effects: Effects) -> Result<Decided, Error> {
+        self.settle(Some(event), effects).await
+    }
+
+    /// Uses something up for a request that is not itself recorded here, such as the assertion by
+    /// which a client authenticates to ask whether a token is live. Durable when this returns
+    /// [`Decided::Recorded`].
+    pub async fn use_up(&self, effects: Effects) -> Result<Decided, Error> {
+        self.settle(None, effects).await
+    }
+
+    async fn settle(&self, event: Option<Event>, effects: Effects) -> Result<Decided, Error> {
+        bounded(&effects)?;
+        let decide =
+            |reply| Change::Decide(Box::new(Decide { event, effects, repeats: None, reply }));
+        self.ask(decide).await
     }
 
     /// Revokes. Returns the revocation's number, which is also the revision its event names: what
@@ -227,6 +273,11 @@ impl Configured {
             Configured::Conflict { .. } => Err(Error::Busy),
         }
     }
+}
+
+/// No request of ours has more effects; a bug must not make a batch without end.
+fn bounded(effects: &Effects) -> Result<(), Error> {
+    if effects.len() <= Effects::MAX { Ok(()) } else { Err(Error::TooManyEffects) }
 }
 
 /// Answers somebody who may have stopped waiting; the change stands all the same.

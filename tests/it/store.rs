@@ -2,6 +2,7 @@
 
 mod audit;
 mod commits;
+mod effects;
 mod race;
 mod schema;
 
@@ -17,6 +18,7 @@ use deputy::{
         actor::{ActorChain, Provenance},
         authority::Authority,
         delegation::{Delegation, Source},
+        effect::Effects,
         event::{Event, Hop, Kind, Outcome},
         resource::Effect,
         scope::Scope,
@@ -176,6 +178,7 @@ fn root(n: u16, revision: u64) -> Delegation {
         root_revision: revision,
         revision,
         authentication: Authentication::default(),
+        bound: None,
     };
     Delegation {
         claims,
@@ -221,6 +224,10 @@ fn event(seconds: i64, kind: Kind, outcome: Outcome) -> Event {
 fn read(seconds: i64) -> Event {
     let tool = Some(Arc::from("tickets.get"));
     Event { tool, effect: Some(Effect::Read), ..event(seconds, Kind::Decision, Outcome::Granted) }
+}
+
+fn none() -> Effects {
+    Effects::default()
 }
 
 fn page(limit: u16) -> Page {

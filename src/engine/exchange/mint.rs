@@ -4,7 +4,11 @@
 use std::sync::Arc;
 
 use super::{
-    Grown, OwnRequest, Tentative, authority::Granted, presenter::Standing, target::Target,
+    Grown, OwnRequest, Tentative,
+    authority::Granted,
+    binding::{self, Binding},
+    presenter::Standing,
+    target::Target,
 };
 use crate::{
     base::{
@@ -21,12 +25,13 @@ use crate::{
         actor::{Actor, ActorChain, ChainError, Provenance},
         authority::Authority,
         delegation::{Delegation, Source},
+        effect::Effects,
         event::{Event, Hop, Kind, Outcome},
         issuer::TrustedIssuer,
         resource::Resource,
         scope::Scope,
         subject::Subject,
-        token::{Authentication, ForeignClaims, OurClaims, OurKind},
+        token::{Authentication, ForeignClaims, KeyThumbprint, OurClaims, OurKind},
     },
     oauth::{claims, token_type::TokenType},
 };
@@ -50,7 +55,9 @@ pub(super) fn child(
     granted: Granted,
     now: Timestamp,
 ) -> Result<Tentative, Refusal> {
-    let Grown { client, standing, .. } = grown;
+    let Grown { client, standing, holder, actor, .. } = grown;
+    let asked = Binding { client, holder: *holder, actor: *actor };
+    let bound = binding::judge(asked, standing, Some(target))?;
     let base = match standing {
         Standing::Root { claims, issuer, txn } => {
             root_claims(claims, sub_text(claims, issuer), *txn, (&client.id, snapshot.revision))
@@ -71,8 +78,8 @@ pub(super) fn child(
     }
     let (kind, audience, ttl) = addressed(target);
     let mut expires_at = now.plus(ttl).min(base.expires_at);
-    if let Some(end) = grown.ends_with {
-        expires_at = expires_at.min(end);
+    if let Some(actor) = actor {
+        expires_at = expires_at.min(actor.expires_at);
     }
     if expires_at <= now {
         // Within the leeway for its issuer's clock, but nothing can be made of it any more.
@@ -89,6 +96,7 @@ pub(super) fn child(
         issued_at: now,
         expires_at,
         revision: snapshot.revision,
+        bound,
         ..base
     };
     let source = parent.map_or(Source::Foreign, Source::Delegation);
@@ -110,6 +118,7 @@ pub fn own_root(
         scope: granted.scope,
         authority: granted.authority,
         expires_at: now.plus(ttl),
+        bound: own_key(own, Some(target))?,
         ..own_claims(snapshot, own, now)
     };
     tentative(snapshot, claims, Source::Own, own.client.via(), now)
@@ -127,7 +136,17 @@ pub fn agent_token(
     if matches!(own.wanted.token_type, Some(TokenType::IdToken | TokenType::Jwt)) {
         return Err(Refusal::RequestedType);
     }
-    tentative(snapshot, own_claims(snapshot, own, now), Source::Own, own.client.via(), now)
+    let bound = own_key(own, None)?;
+    let claims = OurClaims { bound, ..own_claims(snapshot, own, now) };
+    tentative(snapshot, claims, Source::Own, own.client.via(), now)
+}
+
+fn own_key(
+    own: &OwnRequest<'_>,
+    target: Option<&Target<'_>>,
+) -> Result<Option<KeyThumbprint>, Refusal> {
+    let asked = Binding { client: own.client.client(), holder: own.holder, actor: None };
+    binding::judge(asked, &Standing::Own, target)
 }
 
 /// AT-5: the subject is an id that the client did not choose.
@@ -151,6 +170,7 @@ fn own_claims(snapshot: &Snapshot, own: &OwnRequest<'_>, now: Timestamp) -> OurC
         root_revision: snapshot.revision,
         revision: snapshot.revision,
         authentication: Authentication::default(),
+        bound: None,
     }
 }
 
@@ -178,6 +198,7 @@ fn root_claims(
         root_revision: revision,
         revision,
         authentication: foreign.authentication.clone(),
+        bound: None,
     }
 }
 
@@ -255,7 +276,8 @@ fn tentative(
     // What only we read is signed as we like it best.
     let signing = snapshot.resource_of(&claims).map(|r| r.token_signing).unwrap_or_default();
     let delegation = Delegation { claims, source, record };
-    Ok(Tentative { delegation, event, typ, issued, signing, now })
+    let effects = Effects::default();
+    Ok(Tentative { delegation, event, effects, typ, issued, signing, now })
 }
 
 fn issued_event(

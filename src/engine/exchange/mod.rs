@@ -6,9 +6,11 @@
 //! 3. presenter: why may *this* client present *this* token? (`presenter`);
 //! 4. target: exactly one resource or agent (`target`);
 //! 5. authority: under every ceiling, error beyond any of them (`authority`);
-//! 6. lifetime, chain and claims (`mint`).
+//! 6. the key that the token is bound to (`binding`);
+//! 7. lifetime, chain and claims (`mint`).
 
 pub mod authority;
+pub mod binding;
 pub mod mint;
 pub mod presenter;
 pub mod subject;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use self::presenter::Standing;
 use super::{
     authenticate::Authenticated,
+    dpop::Holder,
     refusal::Refusal,
     snapshot::Snapshot,
     verify::{self, Verified},
@@ -31,6 +34,7 @@ use crate::{
     model::{
         client::Client,
         delegation::{Delegation, Receipt},
+        effect::Effects,
         event::{Event, Kind, Outcome},
         signing::SigningAlgorithm,
         token::{ForeignClaims, OurClaims},
@@ -56,6 +60,8 @@ pub struct Exchange<'a> {
     pub subject: &'a SubjectToken,
     /// What confirms the client, if it sent it.
     pub actor: Option<&'a Verified<OurClaims>>,
+    /// Who sent the request, proved by a key.
+    pub holder: Option<&'a Holder>,
     /// What should come out.
     pub wanted: &'a Wanted,
     /// A fresh id.
@@ -73,8 +79,10 @@ pub(super) struct Grown<'a> {
     pub standing: Standing<'a>,
     /// What should come out.
     pub wanted: &'a Wanted,
-    /// The end of the actor token's life, where one was sent.
-    pub ends_with: Option<Timestamp>,
+    /// What confirms the client, if it sent it.
+    pub actor: Option<&'a OurClaims>,
+    /// Who sent the request, proved by a key.
+    pub holder: Option<&'a Holder>,
     /// A fresh id.
     pub id: DelegationId,
 }
@@ -84,6 +92,8 @@ pub(super) struct Grown<'a> {
 pub struct OwnRequest<'a> {
     /// Who asks.
     pub client: &'a Authenticated,
+    /// Who sent the request, proved by a key.
+    pub holder: Option<&'a Holder>,
     /// What should come out.
     pub wanted: &'a Wanted,
     /// A fresh id.
@@ -97,6 +107,7 @@ pub struct OwnRequest<'a> {
 pub struct Tentative {
     delegation: Delegation,
     event: Event,
+    effects: Effects,
     typ: &'static str,
     issued: TokenType,
     signing: SigningAlgorithm,
@@ -112,6 +123,8 @@ pub struct Minted {
     pub issued: TokenType,
     /// Whether it can be used at a server; if not, `token_type` is `N_A`.
     pub is_access_token: bool,
+    /// Whether its holder must prove a key: then `token_type` is `DPoP`.
+    pub is_bound: bool,
     /// Seconds left.
     pub expires_in: i64,
     /// Its scope.
@@ -137,7 +150,8 @@ pub fn judge(
         via: exchange.client.via(),
         standing: presenter::judge(snapshot, exchange, now)?,
         wanted: exchange.wanted,
-        ends_with: exchange.actor.map(|actor| actor.get().expires_at),
+        actor: exchange.actor.map(Verified::get),
+        holder: exchange.holder,
         id: exchange.id,
     };
     grow(snapshot, &grown, now)
@@ -221,6 +235,11 @@ impl Tentative {
         &self.event
     }
 
+    /// What to use up with it, all or none: there is no token without it.
+    pub const fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
     /// The `typ` to sign under.
     pub const fn typ(&self) -> &'static str {
         self.typ
@@ -244,6 +263,7 @@ impl Tentative {
             token: signed,
             issued: self.issued,
             is_access_token: self.issued == TokenType::AccessToken,
+            is_bound: claims.bound.is_some(),
             expires_in: self.now.until(claims.expires_at).get(),
             scope: claims.scope.to_string(),
             details: details::write(&claims.authority),

@@ -116,6 +116,15 @@ pub const ROUTES: &[Route] = &[
     change(Method::POST, "/revocations", "createRevocation", DOCUMENT, |d, a| {
         Box::pin(lookups::revoke(d, a))
     }),
+    Route {
+        method: Method::POST,
+        path: "/revocations/preview",
+        operation: "previewRevocation",
+        access: Access::Read,
+        query: &[],
+        body_max: DOCUMENT,
+        handler: |d, a| Box::pin(lookups::preview(d, a)),
+    },
     read("/delegations", "listDelegations", DELEGATIONS, |d, a| {
         Box::pin(lookups::delegations(d, a))
     }),

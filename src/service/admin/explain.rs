@@ -146,6 +146,7 @@ fn again(
             Some(Kept::Partly) => Known::Partly(arguments),
             None => Known::Nothing,
         },
+        recorded: Some(&*event.reason),
         at: event.at,
     };
     let explanation = explain::explain(&then.snapshot, &case);

@@ -2,6 +2,7 @@
 //! others, write it together with its event, apply it here, answer. Nothing here knows HTTP, and
 //! no secret is written anywhere but as a hash.
 
+mod blast;
 mod changes;
 mod clients;
 mod documents;
@@ -13,6 +14,7 @@ mod simulate;
 mod tools;
 
 pub use self::{
+    blast::Radius,
     changes::{Expected, Written},
     clients::{NewSecret, SecretSummary},
     documents::{DocumentPage, Kind, Sent, Stored, Whole},

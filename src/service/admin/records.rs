@@ -82,7 +82,7 @@ impl Deputy {
         self.store().writer().journal(event);
     }
 
-    fn view(&self, snapshot: &Snapshot, stored: StoredDelegation) -> DelegationView {
+    pub(super) fn view(&self, snapshot: &Snapshot, stored: StoredDelegation) -> DelegationView {
         let Some(claims) = claims_of(snapshot, &stored) else {
             // A record that does not read back was signed for another issuer, or not by us.
             return DelegationView { stored, chain: Vec::new(), dead: Some("unreadable") };

@@ -5,6 +5,8 @@
 //! `Unavailable`, and the next batch connects anew and reads from the database how far the chain
 //! has come.
 
+mod effects;
+
 use std::{
     collections::VecDeque,
     sync::{
@@ -27,6 +29,7 @@ use super::{
         chain::Chain,
         commit::{Draft, SEGMENT_EVENTS, Sent},
         connect::{Address, Connection, in_time},
+        effects::Found,
         error::Error,
         record::Sealer,
         rows::{DocumentRow, Head, HeadRow, RevocationRow, count, number},
@@ -49,8 +52,9 @@ const COMMIT_MAX: Duration = Duration::from_millis(1_500);
 /// How often a revocation or configuration change gives way to another instance's. Each time one
 /// of theirs was done.
 const BUMPS_MAX: usize = 32;
-/// How often one refused change is tried again because the chain stood elsewhere.
-const RESYNCS_MAX: usize = 3;
+/// How often what was refused is tried again because the chain stood elsewhere, or because another
+/// instance may have been faster.
+const TRIES_MAX: usize = 3;
 /// Rows that one sweep deletes per table, so that it holds nobody up.
 const SWEEP_ROWS: i64 = 1_000;
 
@@ -85,6 +89,16 @@ enum Failure {
     Down(Error),
     /// It was sent, and nobody knows whether it was done. The connection is gone.
     Lost(Error),
+}
+
+/// How far a batch came.
+enum Attempt {
+    /// All of it is committed.
+    Done,
+    /// All but the delegations, because the revision is this by now.
+    Moved(Result<u64, Error>),
+    /// Nothing of it, because of this.
+    InTheWay(Found),
 }
 
 /// What raises the revision.
@@ -205,12 +219,18 @@ impl Task {
     async fn append(&mut self, work: Work) {
         let mut todo = vec![work];
         while let Some(mut work) = todo.pop() {
+            if work.has_effects() && !work.sifted {
+                todo.extend(Some(work.sift(None)).filter(|later| later.len() > 0));
+            }
             match self.attempt(&work).await {
-                Ok(moved) => work.done(moved.as_ref()),
+                Ok(Attempt::Done) => work.done(None),
+                Ok(Attempt::Moved(now)) => work.done(Some(&now)),
+                Ok(Attempt::InTheWay(found)) => todo.extend(self.make_way(work, &found).await),
                 Err(Failure::Refused(error)) => {
-                    let elsewhere = self.resync().await;
-                    work.resyncs = work.resyncs.saturating_add(usize::from(elsewhere));
-                    if elsewhere && work.resyncs <= RESYNCS_MAX {
+                    // Another instance may have been faster with what may happen once.
+                    let again = self.resync().await || work.has_effects();
+                    work.tries = work.tries.saturating_add(usize::from(again));
+                    if again && work.tries <= TRIES_MAX {
                         todo.push(work);
                     } else if work.len() > 1 {
                         todo.extend(work.part());
@@ -232,23 +252,31 @@ impl Task {
         }
     }
 
-    /// Commits one work; `Some` with the present revision if its delegations were not recorded.
-    async fn attempt(&mut self, work: &Work) -> Result<Option<Result<u64, Error>>, Failure> {
+    /// Commits one work, or as much of it as the revision lets.
+    async fn attempt(&mut self, work: &Work) -> Result<Attempt, Failure> {
         self.connect().await.map_err(Failure::Down)?;
         let drafted = work.draft(Draft::new(self.chain.clone(), &mut self.sealer));
         let (sent, free) = drafted.map_err(|error| {
             self.sealer.settle(false);
             Failure::Refused(error)
         })?;
+        if work.has_effects() {
+            let (written, found) = self.commit_with_effects(&sent, work.revision()).await?;
+            if !written {
+                return Ok(Attempt::InTheWay(found));
+            }
+            self.chain = sent.chain;
+            return Ok(Attempt::Done);
+        }
         let place = (work.revision(), free.seq().saturating_add(1));
         let held = self.commit(&twin::APPEND, &sent, place).await?;
         let moved = !held && !work.mints.is_empty();
         self.chain = if moved { free } else { sent.chain };
         if !moved {
-            return Ok(None);
+            return Ok(Attempt::Done);
         }
         let now = self.head().await;
-        Ok(Some(now.and_then(|row| Head::try_from(row).map(|head| head.revision))))
+        Ok(Attempt::Moved(now.and_then(|row| Head::try_from(row).map(|head| head.revision))))
     }
 
     /// Raises the revision for a revocation or a configuration change: reads it, and commits if it
@@ -281,7 +309,7 @@ impl Task {
                 Ok(false) => {}
                 Err(Failure::Refused(error)) => {
                     resyncs = resyncs.saturating_add(1);
-                    if !self.resync().await || resyncs > RESYNCS_MAX {
+                    if !self.resync().await || resyncs > TRIES_MAX {
                         return Err(error);
                     }
                 }
@@ -316,11 +344,13 @@ impl Task {
     }
 
     async fn sweep(&mut self, until: SweepUntil) -> Result<Swept, Error> {
-        let mut swept = [0_u64; 3];
+        let mut swept = [0_u64; 5];
         let texts = [
             (sql::SWEEP_DELEGATIONS, until.delegations),
             (sql::SWEEP_REVOCATIONS, until.revocations),
             (sql::SWEEP_VERSIONS, until.versions),
+            (sql::SWEEP_ONCE, until.effects),
+            (sql::SWEEP_BUDGETS, until.effects),
         ];
         for ((text, until), rows) in texts.into_iter().zip(&mut swept) {
             self.connect().await?;
@@ -328,9 +358,10 @@ impl Task {
             let deleted = in_time(COMMIT_MAX, db.sweep(text, until, SWEEP_ROWS)).await;
             *rows = deleted.map_err(|error| self.broken(error))?;
         }
-        let [delegations, revocations, versions] = swept;
+        let [delegations, revocations, versions, once, budgets] = swept;
         let more = swept.iter().any(|rows| number(*rows) >= SWEEP_ROWS);
-        Ok(Swept { delegations, revocations, versions, more })
+        let effects = once.saturating_add(budgets);
+        Ok(Swept { delegations, revocations, versions, effects, more })
     }
 
     /// Writes every event that was journalled before now.
@@ -373,10 +404,14 @@ impl Task {
         let held = in_time(COMMIT_MAX, db.batch(twin, &sent.tables, place)).await;
         let stored = held.as_ref().is_ok_and(|held| *held || !twin.or_nothing);
         self.sealer.settle(stored);
-        held.map_err(|error| match Error::from(error) {
+        held.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&mut self, error: sqlx::Error) -> Failure {
+        match Error::from(error) {
             error @ Error::Refused { .. } => Failure::Refused(error),
             error => Failure::Lost(self.disconnect(error)),
-        })
+        }
     }
 
     async fn head(&mut self) -> Result<HeadRow, Error> {

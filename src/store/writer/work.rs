@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{
-    delegation::Receipt,
-    event::{Committed, Event},
+use crate::{
+    base::id::DecisionId,
+    model::{
+        delegation::Receipt,
+        effect::{Conflict, OnceKind},
+        event::{Committed, Event},
+    },
 };
 
 use super::{
     super::{
         chain::Chain,
         commit::{Draft, Sent},
+        effects::{Admission, Door, Found},
         error::Error,
         rows::number,
     },
-    Change, Configure, Decided, Delegated, Mint, Reply, Revoke, SweepUntil, Swept, answer,
+    Change, Configure, Decide, Decided, Delegated, Mint, Reply, Revoke, SweepUntil, Swept, answer,
 };
 
 /// A batch, sorted. Order does not matter: all of it was asked for at the same time.
@@ -33,10 +38,14 @@ pub(super) struct Sorted {
 #[derive(Default)]
 pub(super) struct Work {
     pub mints: Vec<Mint>,
-    pub decided: Vec<Decided>,
+    pub decided: Vec<Decide>,
     pub journal: Vec<Event>,
-    /// How often it was tried again because the chain stood elsewhere.
-    pub resyncs: usize,
+    /// How often it was tried again because the chain stood elsewhere, or another instance was
+    /// faster.
+    pub tries: usize,
+    /// Whether no two of its changes want the same thing that may happen once, or the database is
+    /// to say who gets it.
+    pub sifted: bool,
 }
 
 impl Sorted {
@@ -86,13 +95,59 @@ impl Work {
     pub fn draft(&self, mut draft: Draft<'_>) -> Result<(Sent, Chain), Error> {
         draft.journal(self.journal.iter())?;
         for decided in &self.decided {
-            draft.event(&decided.event)?;
+            draft.effects(&decided.effects);
+            if let Some(event) = &decided.event {
+                draft.event(event)?;
+            }
         }
         let free = draft.chain().clone();
         for mint in &self.mints {
+            draft.effects(&mint.effects);
             draft.delegation(&mint.delegation, &mint.event)?;
         }
         Ok((draft.finish()?, free))
+    }
+
+    /// Whether anything is used up.
+    pub fn has_effects(&self) -> bool {
+        self.mints.iter().any(|mint| !mint.effects.is_empty())
+            || self.decided.iter().any(|decided| !decided.effects.is_empty())
+    }
+
+    /// Keeps what can be committed together, with the journal; answers those who cannot have what
+    /// they want; gives back those who must see first what the others leave.
+    pub fn sift(&mut self, found: Option<&Found>) -> Work {
+        let mut door = Door::new(found);
+        let mut later = Work { sifted: true, ..Work::default() };
+        self.sifted = true;
+        for decide in std::mem::take(&mut self.decided) {
+            match door.admit(&decide.effects) {
+                Admission::Fits => self.decided.push(decide),
+                Admission::Later => later.decided.push(decide),
+                Admission::Repeats(decision) => decide.repeat(decision, &mut later),
+                Admission::Refused(why) => answer(decide.reply, Ok(Decided::Refused(why))),
+            }
+        }
+        for mint in std::mem::take(&mut self.mints) {
+            match door.admit(&mint.effects) {
+                Admission::Fits => self.mints.push(mint),
+                Admission::Later => later.mints.push(mint),
+                Admission::Refused(why) => answer(mint.reply, Ok(Delegated::Refused(why))),
+                // No delegation is a repetition of anything.
+                Admission::Repeats(_) => {
+                    let why = Conflict::Replayed(OnceKind::Call);
+                    answer(mint.reply, Ok(Delegated::Refused(why)));
+                }
+            }
+        }
+        later
+    }
+
+    /// Tells the delegations that they must be judged again.
+    pub fn moved(&mut self, now: &Result<u64, Error>) {
+        for mint in std::mem::take(&mut self.mints) {
+            answer(mint.reply, now.clone().map(|revision| Delegated::Moved { revision }));
+        }
     }
 
     /// Each change and event on its own.
@@ -109,7 +164,9 @@ impl Work {
     /// is `moved` now.
     pub fn done(self, moved: Option<&Result<u64, Error>>) {
         for decided in self.decided {
-            answer(decided.reply, Ok(Committed::by_store()));
+            let committed =
+                decided.repeats.map_or_else(Committed::by_store, Committed::before_by_store);
+            answer(decided.reply, Ok(Decided::Recorded(committed)));
         }
         for mint in self.mints {
             let delegated = match moved {
@@ -133,5 +190,20 @@ impl Work {
             answer(mint.reply, Err(error.clone()));
         }
         self.journal
+    }
+}
+
+impl Decide {
+    /// Nothing is recorded again or used up twice; what is left to be used up is, with `later`.
+    fn repeat(mut self, decision: DecisionId, later: &mut Work) {
+        self.event = None;
+        self.repeats = Some(decision);
+        self.effects = self.effects.of_repetition();
+        if self.effects.is_empty() {
+            let committed = Committed::before_by_store(decision);
+            answer(self.reply, Ok(Decided::Recorded(committed)));
+        } else {
+            later.decided.push(self);
+        }
     }
 }

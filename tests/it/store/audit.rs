@@ -12,7 +12,7 @@ use deputy::{
     store::{Cursor, EventFilter, Page, Store, StoredEvent, Why},
 };
 
-use super::{Db, alice, at, event, page, read};
+use super::{Db, alice, at, event, none, page, read};
 
 super::on_both! {
     events_are_found_by_every_filter
@@ -57,7 +57,7 @@ async fn filled(db: &Db) -> Store {
     let store = db.open(1).await;
     store.writer().journal(refusal());
     store.writer().flush().await.unwrap();
-    store.writer().decide(written()).await.unwrap();
+    store.writer().decide(written(), none()).await.unwrap();
     store.writer().journal(allowed_read());
     store.writer().flush().await.unwrap();
     store
@@ -108,7 +108,11 @@ async fn pages_of_events_neither_lose_nor_repeat(db: Db) {
     let store = db.open(1).await;
     for n in 0..40 {
         if n % 4 == 0 {
-            store.writer().decide(event(n / 3, Kind::Decision, Outcome::Refused)).await.unwrap();
+            store
+                .writer()
+                .decide(event(n / 3, Kind::Decision, Outcome::Refused), none())
+                .await
+                .unwrap();
         } else {
             store.writer().journal(read(n / 3));
         }

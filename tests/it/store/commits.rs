@@ -23,7 +23,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Db, Hand, agent, alice, at, event, granted, id, page, read, root};
+use super::{Db, Hand, agent, alice, at, event, granted, id, none, page, read, root};
 
 super::on_both! {
     concurrent_exchanges_share_commits_and_all_are_recorded
@@ -44,14 +44,14 @@ async fn concurrent_exchanges_share_commits_and_all_are_recorded(db: Db) {
     for n in 0..300_u16 {
         let minting = Arc::clone(&store);
         tasks.spawn(async move {
-            let done = minting.writer().delegate(root(n, 0), granted(n)).await.unwrap();
+            let done = minting.writer().delegate(root(n, 0), granted(n), none()).await.unwrap();
             assert!(matches!(done, Delegated::Recorded(_)));
         });
         let store = Arc::clone(&store);
         if n % 3 == 0 {
             let event = event(0, Kind::Decision, Outcome::Granted);
             tasks.spawn(async move {
-                store.writer().decide(event).await.unwrap();
+                store.writer().decide(event, none()).await.unwrap();
             });
         }
     }
@@ -79,9 +79,9 @@ async fn what_was_judged_earlier_has_moved(db: Db) {
     // All of these are in one batch.
     let decision = event(2, Kind::Decision, Outcome::Granted);
     let (old, new, decided) = tokio::join!(
-        writer.delegate(root(1, 0), granted(1)),
-        writer.delegate(root(2, 1), granted(2)),
-        writer.decide(decision),
+        writer.delegate(root(1, 0), granted(1), none()),
+        writer.delegate(root(2, 1), granted(2), none()),
+        writer.decide(decision, none()),
     );
     assert_eq!(old.unwrap(), Delegated::Moved { revision: 1 });
     assert!(matches!(new.unwrap(), Delegated::Recorded(_)));
@@ -102,10 +102,10 @@ async fn one_refused_change_does_not_fail_its_batch(db: Db) {
     let writer = store.writer();
     writer.journal(read(0));
     let (first, twice, other, decided) = tokio::join!(
-        writer.delegate(root(1, 0), granted(1)),
-        writer.delegate(root(1, 0), granted(1)),
-        writer.delegate(root(2, 0), granted(2)),
-        writer.decide(event(2, Kind::Decision, Outcome::Granted)),
+        writer.delegate(root(1, 0), granted(1), none()),
+        writer.delegate(root(1, 0), granted(1), none()),
+        writer.delegate(root(2, 0), granted(2), none()),
+        writer.decide(event(2, Kind::Decision, Outcome::Granted), none()),
     );
     assert!(matches!(
         (&first, &twice),
@@ -190,12 +190,12 @@ async fn revocations_come_back_in_order_of_number(db: Db) {
 async fn delegations_are_listed_by_filter_and_cursor(db: Db) {
     let store = db.open(1).await;
     for n in 0..7 {
-        store.writer().delegate(root(n, 0), granted(n)).await.unwrap();
+        store.writer().delegate(root(n, 0), granted(n), none()).await.unwrap();
     }
     let mut child = root(7, 0);
     child.claims.path = vec![id(3), id(7)];
     child.source = Source::Delegation(id(3));
-    store.writer().delegate(child, granted(7)).await.unwrap();
+    store.writer().delegate(child, granted(7), none()).await.unwrap();
 
     let mut seen = Vec::new();
     let mut after = None;
@@ -231,15 +231,15 @@ async fn delegations_are_listed_by_filter_and_cursor(db: Db) {
 
 async fn a_restart_keeps_everything(db: Db) {
     let first = db.open(1).await;
-    first.writer().delegate(root(1, 0), granted(1)).await.unwrap();
+    first.writer().delegate(root(1, 0), granted(1), none()).await.unwrap();
     first.writer().journal(read(2));
     // Closing writes what was only journalled.
     first.close().await.unwrap();
-    let refused = first.writer().decide(read(3)).await;
+    let refused = first.writer().decide(read(3), none()).await;
     assert!(matches!(refused, Err(Error::Closed)));
 
     let second = db.open(2).await;
-    second.writer().decide(event(3, Kind::Decision, Outcome::Granted)).await.unwrap();
+    second.writer().decide(event(3, Kind::Decision, Outcome::Granted), none()).await.unwrap();
     assert!(second.delegation(id(1)).await.unwrap().is_some());
     let events = second.events(&EventFilter::default(), &page(10)).await.unwrap().items;
     assert_eq!(events.len(), 3);
@@ -261,7 +261,7 @@ async fn a_full_queue_refuses_at_once(db: Db) {
     // The writer's task cannot run before we wait: this runtime has one thread.
     let taken = (0..10).filter(|n| writer.journal(read(*n))).count();
     assert_eq!((taken, writer.lost()), (4, 6));
-    let decide = || writer.decide(event(1, Kind::Decision, Outcome::Granted));
+    let decide = || writer.decide(event(1, Kind::Decision, Outcome::Granted), none());
     let (one, two, three) = tokio::join!(decide(), decide(), decide());
     one.unwrap();
     two.unwrap();
@@ -276,7 +276,7 @@ async fn a_full_queue_refuses_at_once(db: Db) {
 async fn a_sweep_deletes_only_what_is_old(db: Db) {
     let store = db.open(1).await;
     for n in 0..3 {
-        store.writer().delegate(root(n, 0), granted(n)).await.unwrap();
+        store.writer().delegate(root(n, 0), granted(n), none()).await.unwrap();
     }
     for n in [0, 9_000] {
         let revoked = event(n, Kind::Revocation, Outcome::Granted);
@@ -302,17 +302,17 @@ async fn a_sweep_deletes_only_what_is_old(db: Db) {
 async fn a_database_held_up_answers_unavailable_and_recovers(db: Db) {
     let store = db.open(1).await;
     let writer = store.writer();
-    writer.delegate(root(1, 0), granted(1)).await.unwrap();
+    writer.delegate(root(1, 0), granted(1), none()).await.unwrap();
     let mut hand = db.hand().await;
     hand.begin().await;
     if let Hand::Postgres(_) = hand {
         hand.run("LOCK TABLE journal").await;
     }
     writer.journal(read(2));
-    let held_up = writer.decide(event(3, Kind::Decision, Outcome::Granted)).await;
+    let held_up = writer.decide(event(3, Kind::Decision, Outcome::Granted), none()).await;
     assert!(matches!(held_up, Err(Error::Unavailable(_))), "{held_up:?}");
     hand.run("ROLLBACK").await;
-    writer.delegate(root(2, 0), granted(2)).await.unwrap();
+    writer.delegate(root(2, 0), granted(2), none()).await.unwrap();
     writer.flush().await.unwrap();
     // What was told to be unavailable was not done; what was journalled is there once.
     let report = store.verify_chain().await.unwrap();
@@ -325,13 +325,13 @@ async fn a_writer_whose_connection_was_cut_connects_again() {
     let db = Db::postgres("cut");
     let store = db.open(1).await;
     let writer = store.writer();
-    writer.delegate(root(1, 0), granted(1)).await.unwrap();
+    writer.delegate(root(1, 0), granted(1), none()).await.unwrap();
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
     assert!(db.hand().await.number(cut).await >= 1);
-    let first = writer.delegate(root(2, 0), granted(2)).await;
+    let first = writer.delegate(root(2, 0), granted(2), none()).await;
     assert!(matches!(first, Err(Error::Unavailable(_))), "{first:?}");
-    let again = writer.delegate(root(2, 0), granted(2)).await.unwrap();
+    let again = writer.delegate(root(2, 0), granted(2), none()).await.unwrap();
     assert!(matches!(again, Delegated::Recorded(_)));
     let report = store.verify_chain().await.unwrap();
     assert_eq!((report.events, report.broken), (2, None));
@@ -383,16 +383,16 @@ async fn what_was_committed_without_an_answer_is_written_once() {
     let far = Db { url: road.url.clone(), dir: None };
     let store = far.open(1).await;
     let writer = store.writer();
-    writer.delegate(root(1, 0), granted(1)).await.unwrap();
+    writer.delegate(root(1, 0), granted(1), none()).await.unwrap();
 
     road.lost.store(true, Ordering::SeqCst);
     writer.journal(read(2));
-    let decided = writer.decide(event(3, Kind::Decision, Outcome::Granted)).await;
+    let decided = writer.decide(event(3, Kind::Decision, Outcome::Granted), none()).await;
     assert!(matches!(decided, Err(Error::Unavailable(_))), "{decided:?}");
     road.lost.store(false, Ordering::SeqCst);
 
     writer.flush().await.unwrap();
-    writer.delegate(root(4, 0), granted(4)).await.unwrap();
+    writer.delegate(root(4, 0), granted(4), none()).await.unwrap();
     // Both were committed although nobody heard of it; neither is there twice.
     let near = db.open(2).await;
     let found = near.events(&EventFilter::default(), &page(10)).await.unwrap().items;

@@ -12,7 +12,7 @@ use deputy::{
 };
 use tokio::task::JoinSet;
 
-use super::{Db, agent, alice, at, event, granted, id, root};
+use super::{Db, agent, alice, at, event, granted, id, none, root};
 
 super::on_both! {
     a_mint_that_waits_for_a_revocation_has_moved
@@ -36,7 +36,10 @@ async fn a_mint_that_waits_for_a_revocation_has_moved(db: Db) {
     revoker.run(RAISE).await;
     revoker.run(REVOKE_ALICE).await;
     let minting = Arc::clone(&store);
-    let mint = tokio::spawn(async move { minting.writer().delegate(root(1, 0), granted(1)).await });
+    let mint =
+        tokio::spawn(
+            async move { minting.writer().delegate(root(1, 0), granted(1), none()).await },
+        );
     db.hand().await.see_somebody_wait().await;
     revoker.run("COMMIT").await;
     assert_eq!(mint.await.unwrap().unwrap(), Delegated::Moved { revision: 1 });
