@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use self::{
     documents::{
-        ClientArgs, ClientVerb, EdgeArgs, EdgeVerb, ImportArgs, IssuerArgs, IssuerVerb,
+        ChangeArgs, ClientArgs, ClientVerb, EdgeArgs, EdgeVerb, ImportArgs, IssuerArgs, IssuerVerb,
         ResourceArgs, ResourceVerb, SecretVerb, ToolVerb,
     },
     lookups::{

@@ -1,6 +1,7 @@
 //! What an administrative command asks the server, and how its answer is shown.
 
 mod inquiries;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -8,8 +9,7 @@ use super::{
     api::{Api, Request, Trouble},
     args::{
         AdminCommand, AuditArgs, AuditVerb, ClientVerb, Connection, DelegationArgs, DelegationVerb,
-        EdgeVerb, IssuerVerb, KeyVerb, ResourceVerb, RevokeNoun, RevokeVerb, SecretVerb, ToolVerb,
-        Whole,
+        EdgeVerb, IssuerVerb, KeyVerb, ResourceVerb, RevokeNoun, RevokeVerb, SecretVerb, Whole,
     },
     compose,
     out::Out,
@@ -160,35 +160,6 @@ impl Session<'_> {
             ResourceVerb::Put { id, whole } => self.put(&["resources", &id], &whole).await,
             ResourceVerb::Enable { id } => self.switch(&["resources", &id], true).await,
             ResourceVerb::Disable { id } => self.switch(&["resources", &id], false).await,
-        }
-    }
-
-    async fn tool(&mut self, verb: ToolVerb) -> Result<(), Trouble> {
-        match verb {
-            ToolVerb::List { resource } => {
-                self.list(&["resources", &resource, "tools"], show::tools).await
-            }
-            ToolVerb::Show { resource, name } => {
-                self.show(&["resources", &resource, "tools", &name]).await
-            }
-            ToolVerb::Import(args) => {
-                let body = compose::import(&args)?;
-                let path = ["resources", &args.resource, "tools", "import"];
-                let answer = self.ask(Request::post(&path, Some(body))).await?;
-                if !self.shown_as_json(&answer) {
-                    show::imported(object(&answer)?, self.out);
-                }
-                Ok(())
-            }
-            ToolVerb::Put { resource, name, whole } => {
-                self.put(&["resources", &resource, "tools", &name], &whole).await
-            }
-            ToolVerb::Enable { resource, name } => {
-                self.switch(&["resources", &resource, "tools", &name], true).await
-            }
-            ToolVerb::Disable { resource, name } => {
-                self.switch(&["resources", &resource, "tools", &name], false).await
-            }
         }
     }
 

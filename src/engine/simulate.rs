@@ -242,6 +242,7 @@ fn user_token(supposed: &Hypothesis<'_>, now: Timestamp) -> Result<ForeignClaims
         scope: foreign::scope(claims)?,
         asserted: ActorChain::default(),
         may_act: None,
+        bound: None,
         issued_at: now,
         expires_at: now.plus(LIFE),
         authentication: foreign::authentication(claims)?,

@@ -17,7 +17,7 @@ use super::{
         Argument, Arguments, ClaimFault, ClaimName, Clauses, Constraint, Moment, Never,
         PointerError, Root, Shape, SubjectClaims, Values, ViolationKind,
     },
-    resource::{DpopUse, Effect, Enforces, Resource, ResourceId, Tool},
+    resource::{About, DpopUse, Effect, Enforces, Resource, ResourceId, Tool},
     revocation::{Bar, Revocation, Revocations, Target},
     scope::{NotAScope, Scope, ScopeToken},
     signing::SigningAlgorithm,

@@ -6,6 +6,7 @@
 //! documents.
 
 pub mod ceiling;
+pub mod change;
 pub mod client;
 pub mod credential;
 pub mod edge;

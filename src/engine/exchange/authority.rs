@@ -257,7 +257,12 @@ fn known_scopes(
 
 fn enabled_tool<'a>(resource: &'a Resource, name: &ToolName) -> Result<&'a Tool, Refusal> {
     let unknown = || Refusal::Details(DetailsFault::UnknownTool(name.clone()));
-    resource.tools.get(name).filter(|tool| tool.enabled).ok_or_else(unknown)
+    let tool = resource.tools.get(name).filter(|tool| tool.enabled).ok_or_else(unknown)?;
+    // Nobody has looked at what the tool is now, so nobody gets it.
+    if tool.pending.is_some() {
+        return Err(Refusal::Details(DetailsFault::ToolChanged(name.clone())));
+    }
+    Ok(tool)
 }
 
 fn tools_fit_scope(
@@ -391,7 +396,7 @@ fn within_parent(
     for (name, arguments) in tools {
         let tool = enabled_tool(resource, name)?;
         // The parent's authority was over the tool as it was then.
-        if tool.changed_at > claims.root_revision {
+        if !tool.is_what_it_was(claims.root_revision) {
             return Err(Refusal::Details(DetailsFault::ToolChanged(name.clone())));
         }
         let fits = match &wider.tools {

@@ -98,6 +98,14 @@ pub const ROUTES: &[Route] = &[
     change(Method::PUT, "/resources/{id}/tools/{name}", "replaceTool", DOCUMENT, |d, a| {
         Box::pin(tools::replace(d, a))
     }),
+    change(
+        Method::POST,
+        "/resources/{id}/tools/{name}/change",
+        "settleToolChange",
+        DOCUMENT,
+        |d, a| Box::pin(tools::settle(d, a)),
+    ),
+    read("/tool-changes", "listToolChanges", PAGE, |d, a| Box::pin(tools::changes(d, a))),
     read("/issuers", "listIssuers", PAGE, |d, a| Box::pin(documents::list(d, a, Kind::Issuer))),
     change(Method::POST, "/issuers", "createIssuer", DOCUMENT, |d, a| {
         Box::pin(documents::create(d, a, Whole::Issuer, "issuers"))

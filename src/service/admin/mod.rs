@@ -23,7 +23,7 @@ pub use self::{
     records::DelegationView,
     revocations::Order,
     simulate::Simulation,
-    tools::Imported,
+    tools::{Imported, ToolChange},
 };
 use super::{Deputy, Fault};
 use crate::{
