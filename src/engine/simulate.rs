@@ -246,7 +246,6 @@ fn user_token(supposed: &Hypothesis<'_>, now: Timestamp) -> Result<ForeignClaims
         issued_at: now,
         expires_at: now.plus(LIFE),
         authentication: foreign::authentication(claims)?,
-        bound: None,
         claims: claims.clone(),
     })
 }
