@@ -118,32 +118,26 @@ impl Walk {
         body: Option<&Value>,
         status: u16,
     ) -> Answer {
-        self.change_if(method, path, body, None, status).await
-    }
-
-    async fn change_if(
-        &mut self,
-        method: &str,
-        path: &str,
-        body: Option<&Value>,
-        version: Option<&str>,
-        status: u16,
-    ) -> Answer {
-        let before = self.events().await;
         let mut request = self.world.operates(method, &format!("/admin/v1{path}"));
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        if let Some(version) = version {
-            request = request.header("if-match", version);
-        }
+        self.recorded(request, status).await
+    }
+
+    /// An operator's replacement of one version of a document.
+    async fn replace_version(&mut self, path: &str, version: &str, body: &Value, status: u16) {
+        let request = self.world.operates("PUT", &format!("/admin/v1{path}"));
+        let request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+        self.recorded(request.header("if-match", version), status).await;
+    }
+
+    async fn recorded(&mut self, request: RequestBuilder, status: u16) -> Answer {
+        let before = self.events().await;
         let answer = self.send(request, status).await;
         let made = (200..300).contains(&status);
-        assert_eq!(
-            self.events().await - before,
-            u64::from(made),
-            "one event for one change: {method} {path}"
-        );
+        let events = self.events().await - before;
+        assert_eq!(events, u64::from(made), "one event for one change: {answer:?}");
         if let (true, Some(operation)) = (made, &answer.operation) {
             self.on_record.insert(operation.clone());
         }
@@ -221,16 +215,16 @@ impl Walk {
     }
 
     /// Sends a head as it stands, and no body.
-    async fn raw(&mut self, head: &str, status: u16) {
+    async fn raw(&mut self, bytes: &str, status: u16) {
         let address = self.world.url.strip_prefix("http://").unwrap();
         let mut socket = TcpStream::connect(address).await.unwrap();
         // It may hang up as soon as it has had enough.
-        _ = socket.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await;
+        _ = socket.write_all(format!("{bytes}connection: close\r\n\r\n").as_bytes()).await;
         let mut answer = Vec::new();
         _ = socket.read_to_end(&mut answer).await;
         let answer = String::from_utf8(answer).unwrap();
         let (told, body) = answer.split_once("\r\n\r\n").unwrap();
-        let mut request = head.split(' ');
+        let mut request = bytes.split(' ');
         let heard = Heard {
             method: request.next().unwrap(),
             path: request.next().unwrap(),
@@ -268,8 +262,8 @@ impl Walk {
             self.change("POST", path, Some(&json!([])), 400).await;
             let mut changed = self.ask("GET", named, 200).await.json;
             changed["enabled"] = json!(false);
-            self.change_if("PUT", named, Some(&changed), Some("\"99\""), 412).await;
-            self.change_if("PUT", named, Some(&changed), Some("\"1\""), 200).await;
+            self.replace_version(named, "\"99\"", &changed, 412).await;
+            self.replace_version(named, "\"1\"", &changed, 200).await;
         }
         let edge = json!({ "ceiling": [{ "resource": "tickets", "scope": "tickets:read" }] });
         self.replace("/edges/cl_billing/cl_refunds", &edge, ("effects", json!(["write"]))).await;
@@ -328,8 +322,8 @@ impl Walk {
         self.change("PUT", path, Some(document), 201).await;
         let mut changed = document.clone();
         changed[member] = value;
-        self.change_if("PUT", path, Some(&changed), Some("\"99\""), 412).await;
-        self.change_if("PUT", path, Some(&changed), Some("\"1\""), 200).await;
+        self.replace_version(path, "\"99\"", &changed, 412).await;
+        self.replace_version(path, "\"1\"", &changed, 200).await;
     }
 
     async fn secrets(&mut self) {
