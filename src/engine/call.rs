@@ -138,10 +138,12 @@ pub fn judge<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> J
     };
     let decision = decide::decide(snapshot, held.claims, held.resource, &question);
     let event = event(snapshot, asked, held, &decision, now);
-    let first = decision.allow && decision.effect.is_none_or(Effect::is_committed_first);
+    let here = &held.resource.uri;
+    let first = decision.effect.is_none_or(Effect::is_committed_first)
+        || spend::is_counted(held.claims, here);
     let decided = Decided { held, decision };
-    if first {
-        let effects = spend::effects(held.claims, &question, call.call_id.as_deref());
+    if decided.decision.allow && first {
+        let effects = spend::effects(held.claims, here, &question, call.call_id.as_deref());
         Judged::Tentative(Box::new(Tentative { decided, event, effects }))
     } else {
         Judged::Decided(Box::new(decided), Box::new(event))

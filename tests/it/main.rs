@@ -30,6 +30,7 @@ mod revocation;
 mod revoke;
 mod serve_process;
 mod signed;
+mod spending;
 mod store;
 mod tidy;
 mod world;

@@ -20,6 +20,7 @@ use crate::{
         client::Edge,
         constraint::{Arguments, ClaimFault, Never, SubjectClaims},
         issuer::{ForeignKind, ForeignScope, TrustedIssuer},
+        max_calls::MaxCalls,
         resource::{Enforces, Resource, Tool},
         scope::Scope,
         token::{ForeignClaims, OurClaims},
@@ -138,7 +139,7 @@ fn held(config: &Config, claims: &OurClaims, keep: impl Fn(&Uri) -> bool) -> Aut
                 .unwrap_or_default(),
             Tools::Named(_) | Tools::Undetailed => entry.scope.clone(),
         };
-        (location.clone(), Entry { scope, tools: entry.tools.clone() })
+        (location.clone(), Entry { scope, ..entry.clone() })
     };
     let kept = claims.authority.iter().filter(|(location, _)| keep(location));
     Authority::new(kept.map(|(l, e)| entry(l, e)).collect())
@@ -202,10 +203,10 @@ fn at_target(
                     scope.clone()
                 }
             };
-            Entry { scope, tools: Tools::Named(tools.clone()) }
+            uncounted(scope, Tools::Named(tools.clone()))
         }
         (Some(scope), None, Some(parent)) => narrowed_by_scope(resource, parent, scope),
-        (Some(scope), None, None) => Entry { scope: scope.clone(), tools: Tools::Undetailed },
+        (Some(scope), None, None) => uncounted(scope.clone(), Tools::Undetailed),
         (None, None, Some(parent)) => parent.clone(),
         (None, None, None) => return Err(Refusal::Scope(ScopeFault::Missing)),
     };
@@ -219,6 +220,11 @@ fn at_target(
         return Err(Refusal::Scope(ScopeFault::Empty));
     }
     Ok(entry)
+}
+
+/// An entry as it is asked for; its limits are put on it by `max_calls`, which sees every entry.
+fn uncounted(scope: Scope, tools: Tools) -> Entry {
+    Entry { scope, tools, max_calls: MaxCalls::default() }
 }
 
 fn details_at<'a>(
@@ -240,7 +246,7 @@ fn narrowed_by_scope(resource: &Resource, parent: &Entry, scope: &Scope) -> Entr
             Tools::Named(kept.map(|(n, a)| (n.clone(), a.clone())).collect())
         }
     };
-    Entry { scope: scope.clone(), tools }
+    Entry { scope: scope.clone(), tools, max_calls: parent.max_calls.clone() }
 }
 
 fn known_scopes(
@@ -302,7 +308,7 @@ fn named_entries(
         let resource = enabled_resource(config, &entry.location)?;
         let scope = known_scopes(resource, &entry.tools)?;
         let tools = Tools::Named(entry.tools.clone());
-        entries.insert(entry.location.clone(), Entry { scope, tools });
+        entries.insert(entry.location.clone(), uncounted(scope, tools));
     }
     Ok(entries)
 }

@@ -6,9 +6,11 @@
 //! 3. presenter: why may *this* client present *this* token? (`presenter`);
 //! 4. target: exactly one resource or agent (`target`);
 //! 5. authority: under every ceiling, error beyond any of them (`authority`);
-//! 6. lifetime, chain and claims (`mint`).
+//! 6. how many calls: never more than what was presented (`max_calls`);
+//! 7. lifetime, chain and claims (`mint`).
 
 pub mod authority;
+pub mod max_calls;
 pub mod mint;
 pub mod presenter;
 pub mod subject;
@@ -120,6 +122,7 @@ pub fn judge(
     presenter::not_barred_at(snapshot, &standing, &target)?;
     let granted = authority::judge(snapshot, exchange.client, &standing, &target, exchange.wanted)?;
     presenter::not_barred_within(snapshot, &standing, &granted.authority)?;
+    let granted = max_calls::judge(granted, &standing, exchange.wanted, exchange.id)?;
     mint::child(snapshot, exchange, (&standing, &target), granted, now)
 }
 
@@ -138,6 +141,7 @@ pub fn judge_own(
     let standing = presenter::Standing::Own;
     let target = target::judge(snapshot, own.wanted, own.client, &standing)?;
     let granted = authority::judge(snapshot, own.client, &standing, &target, own.wanted)?;
+    let granted = max_calls::judge(granted, &standing, own.wanted, own.id)?;
     mint::own_root(snapshot, own, &target, granted, now)
 }
 
