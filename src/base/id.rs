@@ -7,6 +7,8 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use super::time::Timestamp;
+
 /// Why a text is not an identifier of the wanted kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}")]
@@ -106,6 +108,29 @@ named_ids! {
     ResourceId, "", 48, "a resource id: 1 to 48 of a-z, 0-9 and inner hyphens";
     /// The short name of a trusted issuer, which prefixes its subjects when it is not primary.
     Alias, "", 32, "an alias: 1 to 32 of a-z, 0-9 and inner hyphens";
+}
+
+impl DecisionId {
+    /// The random bytes of an id.
+    pub const RANDOM_BYTES: usize = 11;
+
+    /// An id that begins with its moment: a decision without an index row is looked for where the
+    /// log was written then, and nowhere else. The random rest makes it one of its kind.
+    pub fn at(now: Timestamp, random: [u8; Self::RANDOM_BYTES]) -> DecisionId {
+        let mut bytes = [0_u8; 16];
+        let moment = now.epoch_s().to_be_bytes();
+        let parts = moment.iter().skip(3).chain(&random);
+        for (to, from) in bytes.iter_mut().zip(parts) {
+            *to = *from;
+        }
+        DecisionId(bytes)
+    }
+
+    /// The moment that the id begins with, if it is one.
+    pub fn moment(&self) -> Option<Timestamp> {
+        let seconds = self.0.iter().take(5).fold(0_i64, |all, byte| (all << 8) | i64::from(*byte));
+        Timestamp::from_epoch_s(seconds)
+    }
 }
 
 drawn_ids! {

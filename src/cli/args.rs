@@ -12,7 +12,9 @@ pub use self::{
         ClientArgs, ClientVerb, EdgeArgs, EdgeVerb, ImportArgs, IssuerArgs, IssuerVerb,
         ResourceArgs, ResourceVerb, SecretVerb, ToolVerb,
     },
-    lookups::{AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, KeyVerb, RevokeVerb},
+    lookups::{
+        AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, ExplainArgs, KeyVerb, RevokeVerb,
+    },
 };
 use crate::config::Overrides;
 
@@ -120,7 +122,9 @@ pub enum AdminCommand {
     /// Delegations: the tokens that were issued
     Delegation(Noun<DelegationVerb>),
     /// End delegations and bar their sources, before this command returns
-    Revoke(Noun<RevokeVerb>),
+    Revoke(RevokeNoun),
+    /// Why a call was decided as it was: every step, and what would have been enough
+    Explain(ExplainArgs),
     /// The audit log
     Audit(Noun<AuditVerb>),
     /// Our signing keys
@@ -136,6 +140,17 @@ pub struct Noun<V: Subcommand> {
     /// What to do.
     #[command(subcommand)]
     pub verb: V,
+}
+
+/// What to revoke, or only to look at.
+#[derive(Args, Debug)]
+pub struct RevokeNoun {
+    /// End nothing: show which live delegations, users, agents and servers it would hit
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Where, and what.
+    #[command(flatten)]
+    pub noun: Noun<RevokeVerb>,
 }
 
 /// A whole document instead of flags.

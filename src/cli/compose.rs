@@ -53,6 +53,15 @@ pub fn client(args: &ClientArgs) -> Result<Object, Trouble> {
     if let Some(method) = &args.auth_method {
         client.insert("token_endpoint_auth_method", method.as_str());
     }
+    if let Some(path) = &args.jwks {
+        client.insert("jwks", file(path)?);
+    }
+    if let Some(uri) = &args.jwks_uri {
+        client.insert("jwks_uri", uri.as_str());
+    }
+    if args.dpop_bound {
+        client.insert("dpop_bound_access_tokens", true);
+    }
     if let Some(alg) = &args.introspection_alg {
         client.insert("introspection_signed_response_alg", alg.as_str());
     }
@@ -83,6 +92,9 @@ pub fn resource(args: &ResourceArgs) -> Result<Object, Trouble> {
     }
     if let Some(ttl) = args.ttl {
         resource.insert("token_ttl_s", ttl);
+    }
+    if let Some(who) = &args.dpop {
+        resource.insert("dpop", who.as_str());
     }
     if let Some(alg) = &args.token_alg {
         resource.insert("token_signing_alg", alg.as_str());

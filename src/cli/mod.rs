@@ -5,6 +5,7 @@
 mod api;
 mod args;
 mod compose;
+mod explained;
 mod out;
 mod run;
 pub mod server;

@@ -6,9 +6,10 @@ use super::{
     api::{Api, Request, Trouble},
     args::{
         AdminCommand, AuditArgs, AuditVerb, ClientVerb, Connection, DelegationArgs, DelegationVerb,
-        EdgeVerb, IssuerVerb, KeyVerb, ResourceVerb, RevokeVerb, SecretVerb, ToolVerb, Whole,
+        EdgeVerb, IssuerVerb, KeyVerb, ResourceVerb, RevokeNoun, RevokeVerb, SecretVerb, ToolVerb,
+        Whole,
     },
-    compose,
+    compose, explained,
     out::Out,
     show,
 };
@@ -75,7 +76,14 @@ async fn dispatch(
         AdminCommand::Delegation(noun) => {
             open(&noun.connection, env, out)?.delegation(noun.verb).await
         }
-        AdminCommand::Revoke(noun) => open(&noun.connection, env, out)?.revoke(noun.verb).await,
+        AdminCommand::Revoke(RevokeNoun { dry_run, noun }) => {
+            let mut session = open(&noun.connection, env, out)?;
+            let order = session.order(noun.verb).await?;
+            if dry_run { session.rehearse(order).await } else { session.end(order).await }
+        }
+        AdminCommand::Explain(args) => {
+            open(&args.connection, env, out)?.explain(&args.decision).await
+        }
         AdminCommand::Key(noun) => open(&noun.connection, env, out)?.key(noun.verb).await,
         AdminCommand::Audit(noun) => {
             return open(&noun.connection, env, out)?.audit(noun.verb).await;
@@ -209,7 +217,10 @@ impl Session<'_> {
         match verb {
             DelegationVerb::List(args) => self.delegations(args).await,
             DelegationVerb::Show { id } => self.show(&["delegations", &id]).await,
-            DelegationVerb::Revoke { id } => self.order("delegation", Value::from(id)).await,
+            DelegationVerb::Revoke { id } => {
+                let order = self.order(RevokeVerb::Delegation { id }).await?;
+                self.end(order).await
+            }
         }
     }
 
@@ -225,29 +236,37 @@ impl Session<'_> {
         self.newest(request, args.limit, show::delegations).await
     }
 
-    async fn revoke(&mut self, verb: RevokeVerb) -> Result<(), Trouble> {
-        match verb {
-            RevokeVerb::Delegation { id } => self.order("delegation", Value::from(id)).await,
-            RevokeVerb::Transaction { id } => self.order("transaction", Value::from(id)).await,
-            RevokeVerb::Agent { id } => self.order("agent", Value::from(id)).await,
-            RevokeVerb::Resource { id } => self.order("resource", Value::from(id)).await,
-            RevokeVerb::Issuer { issuer } => self.order("issuer", Value::from(issuer)).await,
+    async fn order(&mut self, verb: RevokeVerb) -> Result<Object, Trouble> {
+        let (name, what) = match verb {
+            RevokeVerb::Delegation { id } => ("delegation", Value::from(id)),
+            RevokeVerb::Transaction { id } => ("transaction", Value::from(id)),
+            RevokeVerb::Agent { id } => ("agent", Value::from(id)),
+            RevokeVerb::Resource { id } => ("resource", Value::from(id)),
+            RevokeVerb::Issuer { issuer } => ("issuer", Value::from(issuer)),
             RevokeVerb::Tool { resource, name } => {
-                self.order("tool", pair([("resource", resource), ("name", name)])).await
+                ("tool", pair([("resource", resource), ("name", name)]))
             }
             RevokeVerb::User { sub, issuer } => {
                 let iss = self.issuer_of_user(issuer).await?;
-                self.order("subject", pair([("iss", iss), ("sub", sub)])).await
+                ("subject", pair([("iss", iss), ("sub", sub)]))
             }
-        }
+        };
+        Ok([(name, what)].into_iter().collect())
     }
 
-    async fn order(&mut self, name: &'static str, what: Value) -> Result<(), Trouble> {
-        let order: Object = [(name, what)].into_iter().collect();
+    async fn end(&mut self, order: Object) -> Result<(), Trouble> {
         let answer = self.ask(Request::post(&["revocations"], Some(order.clone()))).await?;
         if !self.shown_as_json(&answer) {
             let number = object(&answer)?.get("revision").map(Value::to_json).unwrap_or_default();
             self.out.line(&format!("revoked {} (revocation {number})", order.to_json()));
+        }
+        Ok(())
+    }
+
+    async fn rehearse(&mut self, order: Object) -> Result<(), Trouble> {
+        let answer = self.ask(Request::post(&["revocations", "preview"], Some(order))).await?;
+        if !self.shown_as_json(&answer) {
+            show::radius(object(&answer)?, self.out);
         }
         Ok(())
     }
@@ -278,6 +297,15 @@ impl Session<'_> {
                 Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
         }
+    }
+
+    async fn explain(&mut self, decision: &str) -> Result<(), Trouble> {
+        let answer = self.ask(Request::get(&["decisions", decision])).await?;
+        let explained = object(&answer)?;
+        if !self.shown_as_json(&answer) {
+            explained::decision(explained, self.out);
+        }
+        Ok(())
     }
 
     async fn events(&mut self, args: AuditArgs) -> Result<(), Trouble> {
@@ -411,8 +439,13 @@ impl Session<'_> {
             let object = made.as_object().and_then(|made| made.get(name));
             object.and_then(Value::as_str).unwrap_or_default().to_owned()
         };
+        let secret = text("client_secret");
+        if secret.is_empty() {
+            self.out.line(&format!("created {}; it authenticates by its keys", text(name)));
+            return;
+        }
         self.out.trouble(&format!("created {}; its secret is shown this once:", text(name)));
-        self.out.line(&text("client_secret"));
+        self.out.line(&secret);
     }
 
     fn page(&mut self, answer: &Value, table: Table) {

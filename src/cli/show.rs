@@ -115,6 +115,29 @@ pub fn imported(answer: &Object, out: &mut Out) {
     }
 }
 
+/// What a revocation would end.
+pub fn radius(answer: &Object, out: &mut Out) {
+    let counts = answer.get("counts").and_then(Value::as_object).unwrap_or(NOTHING);
+    let sure = answer.get("complete").and_then(Value::as_bool) == Some(true);
+    let count = |name: &str| text(counts, name);
+    out.line(&format!(
+        "would end {}{} live delegations of {} users, in the hands of {} agents, at {} places",
+        if sure { "" } else { "at least " },
+        count("delegations"),
+        count("users"),
+        count("agents"),
+        count("audiences"),
+    ));
+    let users = answer.get("users").and_then(Value::as_array).unwrap_or_default();
+    let users = users.iter().filter_map(Value::as_object).map(|user| text(user, "sub"));
+    let users: Vec<String> = users.collect();
+    out.line(&format!("users: {}", if users.is_empty() { "-".into() } else { users.join(" ") }));
+    out.line(&format!("agents: {}", texts(answer, "agents")));
+    out.line(&format!("places: {}", texts(answer, "audiences")));
+    delegations(answer.get("delegations").and_then(Value::as_array).unwrap_or_default(), out);
+    out.line("nothing was revoked: run it again without --dry-run");
+}
+
 /// Whether the audit log is whole.
 pub fn verified(answer: &Object, out: &mut Out) {
     let (chains, links, events) =
@@ -164,7 +187,8 @@ fn rows(headings: &[&str], items: &[Value], row: impl Fn(&Object) -> Vec<String>
     out.table(headings, &rows);
 }
 
-fn text(object: &Object, name: &str) -> String {
+/// A member, as it reads.
+pub fn text(object: &Object, name: &str) -> String {
     match object.get(name) {
         None => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),
@@ -183,7 +207,8 @@ fn state(object: &Object) -> String {
     if enabled { "enabled".to_owned() } else { "disabled".to_owned() }
 }
 
-fn moment(object: &Object, name: &str) -> String {
+/// A moment, in UTC.
+pub fn moment(object: &Object, name: &str) -> String {
     object.get(name).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), civil)
 }
 

@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::snapshot::{Config, Snapshot};
+use super::{
+    assertion::AssertionFault,
+    snapshot::{Config, Snapshot},
+};
 use crate::{
     base::{
         id::{ClientId, CredentialId},
@@ -21,7 +24,25 @@ use crate::{
 
 /// Credentials as they were presented: nothing is proved.
 #[derive(Debug)]
-pub struct PresentedClient {
+pub enum PresentedClient {
+    /// A secret.
+    Secret(PresentedSecret),
+    /// An assertion that it signed.
+    Assertion(PresentedAssertion),
+}
+
+/// An assertion as it was presented.
+#[derive(Debug)]
+pub struct PresentedAssertion {
+    /// The JWT.
+    pub jwt: Secret<String>,
+    /// The client id beside it, if there is one.
+    pub id: Option<String>,
+}
+
+/// A secret as it was presented.
+#[derive(Debug)]
+pub struct PresentedSecret {
     /// The client id it claims.
     pub id: String,
     /// The secret.
@@ -39,8 +60,10 @@ pub enum ClientRefusal {
     TwoMethods,
     /// `client_id` in the body contradicts the authenticated client.
     Contradiction,
-    /// No such client, or another secret, or another method than the registered one.
+    /// No such client, or another secret or key, or another method than the registered one.
     Wrong,
+    /// The client signed it, and it is no good all the same.
+    Assertion(AssertionFault),
     /// The client was disabled.
     Disabled,
     /// Too many wrong secrets from this source; says nothing about the client.
@@ -52,11 +75,12 @@ impl ClientRefusal {
     pub const fn description(self) -> &'static str {
         match self {
             ClientRefusal::Absent => {
-                "authenticate the client: HTTP Basic, or client_id and client_secret in the body, \
-                 whichever it is registered for"
+                "authenticate the client: HTTP Basic, client_id and client_secret in the body, or \
+                 a client_assertion, whichever it is registered for"
             }
             ClientRefusal::TwoMethods => "use one client authentication method, not two",
             ClientRefusal::Contradiction => "client_id contradicts the authenticated client",
+            ClientRefusal::Assertion(fault) => fault.description(),
             ClientRefusal::Wrong | ClientRefusal::Disabled | ClientRefusal::Throttled => {
                 "client authentication failed"
             }
@@ -70,6 +94,7 @@ impl ClientRefusal {
             ClientRefusal::TwoMethods => "client_two_methods",
             ClientRefusal::Contradiction => "client_id_contradiction",
             ClientRefusal::Wrong => "client_authentication_failed",
+            ClientRefusal::Assertion(fault) => fault.reason(),
             ClientRefusal::Disabled => "client_disabled",
             ClientRefusal::Throttled => "client_authentication_throttled",
         }
@@ -85,12 +110,21 @@ pub struct Needs {
     pub hashes: Vec<(CredentialId, String)>,
 }
 
-/// A client that proved who it is, at one snapshot. Only [`judge`] makes one.
+/// A client that proved who it is, at one snapshot. Only [`judge`] makes one, and
+/// [`Claimed::judge`](super::assertion::Claimed::judge).
 #[derive(Clone, Debug)]
 pub struct Authenticated {
     client: Arc<Client>,
-    method: AuthMethod,
-    credential: CredentialId,
+    proof: Proof,
+}
+
+/// What proved a client.
+#[derive(Clone, Copy, Debug)]
+enum Proof {
+    /// This secret, sent this way.
+    Secret(AuthMethod, CredentialId),
+    /// A key of its own.
+    Key,
 }
 
 impl Authenticated {
@@ -106,12 +140,38 @@ impl Authenticated {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Result<Authenticated, ClientRefusal> {
-        accepted(snapshot, &self.client.id, self.method, self.credential, now)
+        match self.proof {
+            Proof::Secret(method, credential) => {
+                accepted(snapshot, &self.client.id, method, credential, now)
+            }
+            Proof::Key => {
+                let client = snapshot.config.client(&self.client.id).ok_or(ClientRefusal::Wrong)?;
+                // Other keys may have been registered meanwhile: then this one proves nothing.
+                if client.assertions != self.client.assertions {
+                    return Err(ClientRefusal::Wrong);
+                }
+                Authenticated::by_assertion(Arc::clone(client))
+            }
+        }
+    }
+
+    /// A client whose assertion was verified.
+    pub(super) fn by_assertion(client: Arc<Client>) -> Result<Authenticated, ClientRefusal> {
+        if client.auth_method != AuthMethod::PrivateKeyJwt {
+            return Err(ClientRefusal::Wrong);
+        }
+        if !client.enabled {
+            return Err(ClientRefusal::Disabled);
+        }
+        Ok(Authenticated { client, proof: Proof::Key })
     }
 
     /// What proved it: goes to the record as `via`.
     pub fn via(&self) -> &'static str {
-        self.method.as_str()
+        match self.proof {
+            Proof::Secret(method, _) => method.as_str(),
+            Proof::Key => AuthMethod::PrivateKeyJwt.as_str(),
+        }
     }
 }
 
@@ -135,7 +195,7 @@ fn tag_of(key: &MacKey, client: &ClientId, random: &str) -> [u8; TAG_BYTES] {
 /// What must be checked before the client can be judged; refused at once where nothing could help.
 pub fn needs(
     config: &Config,
-    presented: &PresentedClient,
+    presented: &PresentedSecret,
     now: Timestamp,
 ) -> Result<Needs, ClientRefusal> {
     let id = ClientId::parse(&presented.id).map_err(|_| ClientRefusal::Wrong)?;
@@ -162,7 +222,7 @@ fn has_good_tag(key: &MacKey, client: &ClientId, secret: &str) -> bool {
 /// Accepts the client if the credential that its secret matched is live in this snapshot.
 pub fn judge(
     snapshot: &Snapshot,
-    presented: &PresentedClient,
+    presented: &PresentedSecret,
     matched: CredentialId,
     now: Timestamp,
 ) -> Result<Authenticated, ClientRefusal> {
@@ -187,5 +247,6 @@ fn accepted(
     if !client.enabled {
         return Err(ClientRefusal::Disabled);
     }
-    Ok(Authenticated { client: Arc::clone(client), method, credential })
+    let proof = Proof::Secret(method, credential);
+    Ok(Authenticated { client: Arc::clone(client), proof })
 }

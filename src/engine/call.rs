@@ -6,19 +6,19 @@
 //! Whoever renders a decision needs a [`Decided`], and only this file makes one: an allow that must
 //! be on record first cannot be told before it is.
 
-use std::sync::Arc;
-
 use super::{
     authenticate::Authenticated,
-    decide,
+    decide::{self, Unproved},
+    dpop::{self, Holder, ProofFault, Shown},
     exchange::mint,
+    kept,
     refusal::Refusal,
     snapshot::{Config, Snapshot},
     spend,
     verify::Verified,
 };
 use crate::{
-    base::{id::DecisionId, json, time::Timestamp},
+    base::{id::DecisionId, time::Timestamp},
     model::{
         call::{Call, Decision},
         effect::{Conflict, Effects},
@@ -130,24 +130,40 @@ impl<'a> Tentative<'a> {
 pub fn judge<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> Judged<'a> {
     let Some(held) = held(snapshot, asked, now) else { return Judged::Inactive };
     let Some(call) = asked.call else { return Judged::Live(held) };
+    let holder = holder(call, now);
     let question = decide::Question {
         id: asked.id,
         subject: asked.subject,
         tool: &call.tool,
         arguments: call.arguments.as_deref(),
+        holder: holder.as_ref().map(|h| h.as_ref().map(Holder::key)).map_err(|_| Unproved),
     };
-    let decision = decide::decide(snapshot, held.claims, held.resource, &question);
+    let decision =
+        decide::decide(snapshot, held.claims, held.resource, &question, &mut decide::Untraced);
     let event = event(snapshot, asked, held, &decision, now);
+    // What is used up is committed first, like what changes the world.
     let here = &held.resource.uri;
-    let first = decision.effect.is_none_or(Effect::is_committed_first)
-        || spend::is_counted(held.claims, here);
+    let proved = holder.as_ref().ok().and_then(Option::as_ref);
+    let committed_first = decision.effect.is_none_or(Effect::is_committed_first);
+    let uses_up = proved.is_some() || spend::is_counted(held.claims, here);
+    let first = decision.allow && (committed_first || uses_up);
     let decided = Decided { held, decision };
-    if decided.decision.allow && first {
-        let effects = spend::effects(held.claims, here, &question, call.call_id.as_deref());
+    if first {
+        let mut effects = spend::effects(held.claims, here, &question, call.call_id.as_deref());
+        effects.once.extend(proved.map(|holder| holder.once().clone()));
         Judged::Tentative(Box::new(Tentative { decided, event, effects }))
     } else {
         Judged::Decided(Box::new(decided), Box::new(event))
     }
+}
+
+/// Who made the request to the server, by the proof that it sent along.
+fn holder(call: &Call, now: Timestamp) -> Result<Option<Holder>, ProofFault> {
+    let proof = call.proof.as_ref().map(|shown| {
+        let request = Shown { method: &shown.method, uri: &shown.uri, token: Some(&shown.token) };
+        dpop::verify(&shown.jwt, request, now)
+    });
+    proof.transpose()
 }
 
 fn held<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> Option<Held<'a>> {
@@ -178,6 +194,7 @@ fn event(
     now: Timestamp,
 ) -> Event {
     let Held { claims, resource } = held;
+    let kept = kept::keep(asked, resource, decision);
     Event {
         at: now,
         kind: Kind::Decision,
@@ -195,34 +212,7 @@ fn event(
         decision: Some(decision.id),
         error: None,
         revision: snapshot.revision,
-        detail: kept(asked.call, resource, decision),
+        arguments: kept.how_much,
+        detail: kept.detail,
     }
-}
-
-/// What an operator may read about the call later: the argument it failed on, and the values that
-/// the tool's registration says may be kept.
-fn kept(call: Option<&Call>, resource: &Resource, decision: &Decision) -> Vec<(Arc<str>, String)> {
-    let mut detail: Vec<(Arc<str>, String)> = Vec::new();
-    if let Some(argument) = &decision.argument {
-        detail.push(("argument".into(), argument.clone()));
-    }
-    let tool = decision.tool.as_ref().and_then(|name| resource.tools.get(name));
-    let arguments = call
-        .and_then(|call| call.arguments.as_deref())
-        .and_then(|text| json::parse(text.as_bytes(), &json::Limits::DEFAULT).ok());
-    let arguments = arguments.as_ref().and_then(json::Value::as_object);
-    for pointer in tool.iter().flat_map(|tool| &tool.keep_arguments) {
-        if let Some(value) = arguments.and_then(|object| at_pointer(object, pointer)) {
-            detail.push((format!("arguments{pointer}").into(), value.to_json()));
-        }
-    }
-    detail
-}
-
-/// The value at a JSON Pointer (RFC 6901) that leads through objects only.
-fn at_pointer<'a>(object: &'a json::Object, pointer: &str) -> Option<&'a json::Value> {
-    let segments = pointer.strip_prefix('/')?.split('/');
-    let mut segments = segments.map(|segment| segment.replace("~1", "/").replace("~0", "~"));
-    let first = object.get(&segments.next()?)?;
-    segments.try_fold(first, |value, segment| value.as_object()?.get(&segment))
 }

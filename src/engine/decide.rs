@@ -1,8 +1,11 @@
 //! The one decision function: may this token's holder make this call, now?
 //!
 //! Order (design section 6): token live and meant for the caller (checked before, in `call`) →
-//! subject, if one is named → tool registered, enabled, the one it was at mint → scopes → constraints → allow. Any doubt is a
-//! deny.
+//! subject, if one is named → tool registered, enabled, the one it was at mint → scopes →
+//! constraints → the holder of a bound token → allow. Any doubt is a deny.
+//!
+//! Every step goes through a [`Trace`]. The doors take [`Untraced`], which is nothing at all once
+//! compiled; `explain` takes one that remembers. So what is explained is what was decided.
 
 use super::{exchange::authority::covers, snapshot::Snapshot};
 use crate::{
@@ -12,27 +15,29 @@ use crate::{
     },
     model::{
         authority::{Entry, Tools},
-        call::{Decision, Reason},
+        call::{Decision, Reason, Step},
         constraint::{Arguments, ViolationKind},
-        resource::{Resource, Tool},
-        token::OurClaims,
+        resource::{DpopUse, Resource, Tool},
+        token::{KeyThumbprint, OurClaims},
     },
 };
 
 /// Decides one call at `resource`, which is the audience of `claims`. Total: every input has an
 /// answer, and only [`Reason::Permitted`] allows.
-pub fn decide(
+pub fn decide<T: Trace>(
     snapshot: &Snapshot,
     claims: &OurClaims,
     resource: &Resource,
     call: &Question<'_>,
+    trace: &mut T,
 ) -> Decision {
     let tool = resource.tools.get(call.tool);
-    let verdict = match tool {
-        _ if !is_about(call, claims) => Err(denial(Reason::SubjectMismatch)),
-        None => Err(denial(Reason::ToolUnknown)),
-        Some(tool) => permits(snapshot, claims, resource, tool, call.arguments),
-    };
+    let about = holds(is_about(call, claims), Reason::SubjectMismatch);
+    let verdict = trace
+        .sees(Step::SubjectMatches, about)
+        .and_then(|()| trace.sees(Step::ToolRegistered, tool.ok_or(denial(Reason::ToolUnknown))))
+        .and_then(|tool| permits(snapshot, claims, (resource, tool), call.arguments, trace))
+        .and_then(|()| trace.sees(Step::HolderProved, is_held(claims, resource, call)));
     let (reason, argument) = match verdict {
         Ok(()) => (Reason::Permitted, None),
         Err(Denial { reason, argument }) => (reason, argument),
@@ -58,15 +63,54 @@ pub struct Question<'a> {
     pub tool: &'a str,
     /// The arguments as JSON text; `None` when there are none.
     pub arguments: Option<&'a str>,
+    /// The key of who made the request to the server, where a proof that was sent along shows one.
+    pub holder: Result<Option<&'a KeyThumbprint>, Unproved>,
 }
 
-struct Denial {
-    reason: Reason,
-    argument: Option<String>,
+/// A proof was sent along, and it proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unproved;
+
+/// Why a step says no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The reason.
+    pub reason: Reason,
+    /// The argument it failed on, as a JSON Pointer.
+    pub argument: Option<String>,
 }
+
+/// Watches a decision being made, and can change nothing about it.
+pub trait Trace {
+    /// A step was taken; it comes out as it went in.
+    fn sees<V>(&mut self, _step: Step, outcome: Result<V, Denial>) -> Result<V, Denial> {
+        outcome
+    }
+}
+
+/// Nobody watches.
+#[derive(Debug)]
+pub struct Untraced;
+
+impl Trace for Untraced {}
 
 const fn denial(reason: Reason) -> Denial {
     Denial { reason, argument: None }
+}
+
+/// A bound token is used by the holder of its key. Where we are asked to see to that, a proof is
+/// needed; where one was sent along, it is never ignored.
+fn is_held(claims: &OurClaims, resource: &Resource, call: &Question<'_>) -> Result<(), Denial> {
+    let needed = match resource.dpop {
+        DpopUse::No | DpopUse::Itself => None,
+        DpopUse::Deputy => claims.bound.as_ref(),
+    };
+    match call.holder {
+        Ok(None) if needed.is_some() => Err(denial(Reason::DpopProofMissing)),
+        Ok(None) => Ok(()),
+        Ok(Some(key)) if claims.bound.as_ref() == Some(key) => Ok(()),
+        Ok(Some(_)) | Err(Unproved) => Err(denial(Reason::DpopProofInvalid)),
+    }
 }
 
 /// CZ-3: a door that names a subject names the token's.
@@ -74,28 +118,53 @@ fn is_about(call: &Question<'_>, claims: &OurClaims) -> bool {
     call.subject.is_none_or(|subject| *subject == *claims.sub)
 }
 
-fn permits(
+fn permits<T: Trace>(
     snapshot: &Snapshot,
     claims: &OurClaims,
-    resource: &Resource,
-    tool: &Tool,
+    (resource, tool): (&Resource, &Tool),
     arguments: Option<&str>,
+    trace: &mut T,
 ) -> Result<(), Denial> {
-    if !tool.enabled {
-        return Err(denial(Reason::ToolDisabled));
-    }
-    if tool.changed_at > claims.root_revision {
-        return Err(denial(Reason::ToolChanged));
-    }
+    trace.sees(Step::ToolEnabled, holds(tool.enabled, Reason::ToolDisabled))?;
+    let unchanged = tool.changed_at <= claims.root_revision;
+    trace.sees(Step::ToolUnchanged, holds(unchanged, Reason::ToolChanged))?;
     let cut = snapshot.revocations.tool_cut(&resource.id, &tool.name);
     // By the root: an older hand-over that is exchanged after the cut does not bring it back.
-    if cut.is_some_and(|cut| claims.root_revision < cut.revision) {
-        return Err(denial(Reason::ToolRevoked));
-    }
-    let entry = claims.authority.at(&resource.uri).ok_or(denial(Reason::ToolNotDelegated))?;
-    let permitted = delegated(entry, tool)?;
-    let arguments = object(arguments)?;
-    permitted.check(&arguments).map_err(|violation| Denial {
+    let newer = cut.is_none_or(|cut| cut.revision <= claims.root_revision);
+    trace.sees(Step::ToolNotRevoked, holds(newer, Reason::ToolRevoked))?;
+    let entry = claims.authority.at(&resource.uri).ok_or(denial(Reason::ToolNotDelegated));
+    let permitted = delegated(trace.sees(Step::ResourceDelegated, entry)?, tool, trace)?;
+    let arguments = trace.sees(Step::ArgumentsReadable, object(arguments))?;
+    trace.sees(Step::Constraints, within(permitted, &arguments))
+}
+
+fn holds(fact: bool, otherwise: Reason) -> Result<(), Denial> {
+    if fact { Ok(()) } else { Err(denial(otherwise)) }
+}
+
+/// What may be passed to the tool, if the entry covers it at all.
+fn delegated<'a, T: Trace>(
+    entry: &'a Entry,
+    tool: &Tool,
+    trace: &mut T,
+) -> Result<&'a Arguments, Denial> {
+    let named = match &entry.tools {
+        Tools::Named(tools) => {
+            tools.get(&tool.name).map(Some).ok_or(denial(Reason::ToolNotDelegated))
+        }
+        Tools::Undetailed => Ok(None),
+    };
+    let named = trace.sees(Step::ToolNamed, named)?;
+    let held = tool.scopes.is_subset(&entry.scope);
+    trace.sees(Step::ScopesHeld, holds(held, Reason::ScopeMissing))?;
+    // Scopes alone never cover what cannot be undone.
+    let covered = named.is_some() || covers(&entry.scope, tool);
+    trace.sees(Step::EffectCovered, holds(covered, Reason::ToolNotDelegated))?;
+    Ok(named.unwrap_or(&Arguments::Any))
+}
+
+fn within(permitted: &Arguments, arguments: &Object) -> Result<(), Denial> {
+    permitted.check(arguments).map_err(|violation| Denial {
         reason: match violation.kind {
             ViolationKind::NotPermitted => Reason::ArgumentNotPermitted,
             ViolationKind::Missing => Reason::ArgumentMissing,
@@ -103,22 +172,6 @@ fn permits(
         },
         argument: Some(violation.pointer),
     })
-}
-
-/// What may be passed to the tool, if the entry covers it at all.
-fn delegated<'a>(entry: &'a Entry, tool: &Tool) -> Result<&'a Arguments, Denial> {
-    let named = match &entry.tools {
-        Tools::Named(tools) => Some(tools.get(&tool.name).ok_or(denial(Reason::ToolNotDelegated))?),
-        Tools::Undetailed => None,
-    };
-    if !tool.scopes.is_subset(&entry.scope) {
-        return Err(denial(Reason::ScopeMissing));
-    }
-    match named {
-        Some(arguments) => Ok(arguments),
-        None if covers(&entry.scope, tool) => Ok(&Arguments::Any),
-        None => Err(denial(Reason::ToolNotDelegated)),
-    }
 }
 
 /// The arguments, read strictly: what another parser might read differently is refused.

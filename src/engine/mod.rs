@@ -5,11 +5,15 @@
 //! only when the store has confirmed it (`settle`).
 
 pub mod admin;
+pub mod assertion;
 pub mod authenticate;
 pub mod call;
 pub mod decide;
 pub mod denial;
+pub mod dpop;
 pub mod exchange;
+pub mod explain;
+pub mod kept;
 pub mod refusal;
 pub mod revoke;
 pub mod snapshot;

@@ -12,7 +12,7 @@ use crate::{
     oauth::{code::Code, token_request::RequestError},
 };
 
-use super::{authenticate::ClientRefusal, snapshot::Dead, verify::TokenFault};
+use super::{authenticate::ClientRefusal, dpop::ProofFault, snapshot::Dead, verify::TokenFault};
 
 /// A refused token request. Nothing in it is secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub enum Refusal {
     RequestedType,
     /// What may happen once has happened, or a budget is used up.
     UsedUp(Conflict),
+    /// The request's DPoP proof proves nothing, or is missing.
+    Proof(ProofFault),
 }
 
 /// What is wrong with the target. RFC 8693 section 2.2.2 `invalid_target`.
@@ -66,6 +68,8 @@ pub enum TargetFault {
     Unknown,
     /// The subject token carries nothing for it.
     NotCovered,
+    /// It looks at no key, so no bound token is made for it.
+    Bearer,
 }
 
 /// What is wrong with the scope.
@@ -163,6 +167,11 @@ impl Refusal {
             Refusal::Client(_) | Refusal::UsedUp(Conflict::Replayed(OnceKind::Assertion)) => {
                 Code::InvalidClient
             }
+            Refusal::Proof(ProofFault::Nonce { .. }) => Code::UseDpopNonce,
+            // RFC 9449 section 5; a proof that was used before is none.
+            Refusal::Proof(_) | Refusal::UsedUp(Conflict::Replayed(OnceKind::Proof)) => {
+                Code::InvalidDpopProof
+            }
             Refusal::UsedUp(_) => Code::InvalidRequest,
             Refusal::GrantNotAllowed => Code::UnauthorizedClient,
             Refusal::Target(_) => Code::InvalidTarget,
@@ -183,6 +192,7 @@ impl Refusal {
             | Refusal::ActorToken(_)
             | Refusal::Presenter(_)
             | Refusal::Barred(_) => TOKEN_UNACCEPTABLE.to_owned(),
+            Refusal::Proof(fault) => fault.description().to_owned(),
             Refusal::TooDeep => {
                 "the actor chain would be longer than this server allows".to_owned()
             }
@@ -216,6 +226,7 @@ impl Refusal {
             Refusal::SubjectDead(dead) => format!("subject_{}", dead.as_str()),
             Refusal::ActorToken(fault) => format!("actor_token_{}", fault.as_str()),
             Refusal::Presenter(why) | Refusal::Barred(why) => (*why).to_owned(),
+            Refusal::Proof(fault) => fault.reason().to_owned(),
             Refusal::TooDeep => "chain_too_deep".to_owned(),
             Refusal::Target(fault) => format!("target_{}", fault.as_str()),
             Refusal::NoEdge => "no_edge".to_owned(),
@@ -251,6 +262,7 @@ impl TargetFault {
             TargetFault::Several => "several",
             TargetFault::Unknown => "unknown",
             TargetFault::NotCovered => "not_covered",
+            TargetFault::Bearer => "bearer_only",
         }
     }
 
@@ -264,6 +276,9 @@ impl TargetFault {
                 "the target is not the URI of a registered, enabled server or agent"
             }
             TargetFault::NotCovered => "the subject token carries nothing for this target",
+            TargetFault::Bearer => {
+                "the target takes bearer tokens only, so no DPoP-bound token is made for it"
+            }
         }
     }
 }

@@ -1,15 +1,23 @@
-//! Revocation by a token's holder (RFC 7009), and what an administrator's revocation bars.
+//! Revocation by a token's holder (RFC 7009); what an administrator's revocation bars, and what it
+//! would end.
 
-use super::{authenticate::Authenticated, exchange::mint, snapshot::Snapshot, verify::Verified};
+use super::{
+    authenticate::Authenticated,
+    exchange::{authority::covers, mint},
+    snapshot::Snapshot,
+    verify::Verified,
+};
 use crate::{
     base::{
         id::{ClientId, TransactionId},
         time::Timestamp,
     },
     model::{
+        authority::{ToolName, Tools},
         delegation::Source,
         event::{Event, Kind},
-        revocation::{Bar, Target},
+        resource::Resource,
+        revocation::{Bar, Revocation, Revocations, Target},
         token::OurClaims,
     },
 };
@@ -60,5 +68,52 @@ pub fn bar_of(source: &Source, txn: TransactionId, holder: &ClientId) -> Option<
         Source::Foreign => Some(Bar::Root(txn)),
         Source::Delegation(parent) => Some(Bar::Child(*parent, holder.clone())),
         Source::Own => None,
+    }
+}
+
+/// A revocation that is only tried out: what it would end, by the rules that a real one ends by.
+#[derive(Debug)]
+pub struct Rehearsal {
+    target: Target,
+    alone: Revocations,
+}
+
+impl Rehearsal {
+    /// A revocation of `target`, alone and later than everything that was judged.
+    pub fn of(target: Target, now: Timestamp) -> Rehearsal {
+        let mut alone = Revocations::default();
+        let revocation =
+            Revocation { revision: u64::MAX, target: target.clone(), bar: None, at: now };
+        alone.apply(&revocation);
+        Rehearsal { target, alone }
+    }
+
+    /// Whether it would end this token, or, for a tool, calls of that tool under it.
+    pub fn ends(&self, snapshot: &Snapshot, claims: &OurClaims) -> bool {
+        match &self.target {
+            Target::Tool(id, name) => {
+                let resource = snapshot.config.resource(id);
+                resource.is_some_and(|resource| reaches(claims, resource, name))
+            }
+            Target::Delegation(_)
+            | Target::Transaction(_)
+            | Target::Subject(_)
+            | Target::Agent(_)
+            | Target::Resource(_)
+            | Target::Issuer(_) => {
+                self.alone.ends(claims, snapshot.resource_of(claims).map(|r| &r.id))
+            }
+        }
+    }
+}
+
+/// Whether a token's authority covers a tool, here or onward.
+fn reaches(claims: &OurClaims, resource: &Resource, name: &ToolName) -> bool {
+    let Some(entry) = claims.authority.at(&resource.uri) else { return false };
+    match &entry.tools {
+        Tools::Named(tools) => tools.contains_key(name),
+        Tools::Undetailed => {
+            resource.tools.get(name).is_some_and(|tool| covers(&entry.scope, tool))
+        }
     }
 }

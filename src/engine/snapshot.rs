@@ -60,6 +60,8 @@ pub struct Macs {
     pub transaction: MacKey,
     /// Ends every client secret, so that a wrong one is refused in microseconds.
     pub secret_tag: MacKey,
+    /// Makes the nonces that DPoP proofs are made with.
+    pub nonce: MacKey,
 }
 
 /// What a configuration is built from.

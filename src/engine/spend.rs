@@ -61,7 +61,8 @@ pub const fn reason(conflict: Conflict) -> Option<Reason> {
     match conflict {
         Conflict::Exhausted(_) => Some(Reason::CallsExhausted),
         Conflict::Replayed(OnceKind::Call) => Some(Reason::CallIdReused),
-        Conflict::Replayed(OnceKind::Assertion | OnceKind::Proof) => None,
+        Conflict::Replayed(OnceKind::Proof) => Some(Reason::DpopProofUsed),
+        Conflict::Replayed(OnceKind::Assertion) => None,
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     base::secret::Secret,
-    engine::authenticate::{ClientRefusal, PresentedClient},
+    engine::authenticate::{ClientRefusal, PresentedAssertion, PresentedClient, PresentedSecret},
     model::client::AuthMethod,
     service::{Deputy, Failure, token::Caller},
 };
@@ -70,6 +70,9 @@ fn is_form(headers: &HeaderMap) -> Result<bool, Rejected> {
     Ok(head::content_type(headers)?.is_some_and(|content_type| content_type.is_form()))
 }
 
+/// RFC 7523 section 2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// Finds the one set of credentials. RFC 6749 section 2.3: not more than one method.
 fn presented(
     authorization: Authorization,
@@ -77,22 +80,33 @@ fn presented(
 ) -> Result<PresentedClient, ClientRefusal> {
     let id = form.get("client_id");
     let secret = form.get("client_secret");
-    let asserts = ["client_assertion", "client_assertion_type"];
-    let asserts = asserts.into_iter().any(|name| form.get(name).is_some());
+    let assertion = form.get("client_assertion");
+    let kind = form.get("client_assertion_type");
+    let asserts = assertion.is_some() || kind.is_some();
     match (authorization, id, secret, asserts) {
-        (Authorization::None, _, None, true) => Err(ClientRefusal::Wrong),
-        (Authorization::None, Some(id), Some(secret), false) => Ok(PresentedClient {
-            id: id.to_owned(),
-            secret: Secret::new(secret.to_owned()),
-            method: AuthMethod::ClientSecretPost,
-        }),
+        (Authorization::None, id, None, true) => match (assertion, kind) {
+            (Some(jwt), Some(ASSERTION_TYPE)) => {
+                let jwt = Secret::new(jwt.to_owned());
+                let id = id.map(str::to_owned);
+                Ok(PresentedClient::Assertion(PresentedAssertion { jwt, id }))
+            }
+            (Some(_) | None, Some(_) | None) => Err(ClientRefusal::Wrong),
+        },
+        (Authorization::None, Some(id), Some(secret), false) => {
+            Ok(PresentedClient::Secret(PresentedSecret {
+                id: id.to_owned(),
+                secret: Secret::new(secret.to_owned()),
+                method: AuthMethod::ClientSecretPost,
+            }))
+        }
         (Authorization::None, _, _, false) => Err(ClientRefusal::Absent),
         (_, _, Some(_), _) | (_, _, _, true) => Err(ClientRefusal::TwoMethods),
         (Authorization::Basic { id, secret }, beside, None, false) => {
             if beside.is_some_and(|beside| beside != id) {
                 return Err(ClientRefusal::Contradiction);
             }
-            Ok(PresentedClient { id, secret, method: AuthMethod::ClientSecretBasic })
+            let method = AuthMethod::ClientSecretBasic;
+            Ok(PresentedClient::Secret(PresentedSecret { id, secret, method }))
         }
         (Authorization::Bearer(_) | Authorization::Other, _, None, false) => {
             Err(ClientRefusal::Wrong)

@@ -18,9 +18,10 @@ use axum::{
     response::Response,
 };
 
-use super::{around::RequestId, form::FormError, head::HeadError, serve::body::BodyError};
+use super::{around::RequestId, form::FormError, head::HeadError, reply, serve::body::BodyError};
 use crate::{
     base::{compose::ObjectWriter, text::rfc6749_description},
+    engine::{dpop::ProofFault, refusal::Refusal},
     oauth::code::Code,
     service::{Failure, Fault, RETRY_AFTER_S},
 };
@@ -86,6 +87,8 @@ const fn status(code: Code) -> StatusCode {
         | Code::InvalidTarget
         | Code::InvalidAuthorizationDetails
         | Code::ActorUnauthorized
+        | Code::InvalidDpopProof
+        | Code::UseDpopNonce
         | Code::UnsupportedResponseType => StatusCode::BAD_REQUEST,
         Code::InvalidClient => StatusCode::UNAUTHORIZED,
         Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -103,6 +106,9 @@ pub fn failure(failure: &Failure, challenged: bool, id: &RequestId) -> Response 
             let mut response = json(status(code), body);
             if code == Code::InvalidClient && challenged {
                 response.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
+            }
+            if let Refusal::Proof(ProofFault::Nonce { give }) = refusal {
+                reply::give_nonce(&mut response, give);
             }
             response
         }

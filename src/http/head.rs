@@ -95,6 +95,11 @@ pub fn content_type(headers: &HeaderMap) -> Result<Option<ContentType<'_>>, Head
     Ok(Some(ContentType { essence, utf8 }))
 }
 
+/// A DPoP proof, as it was sent; there is at most one field. What is no text proves nothing.
+pub fn proof(headers: &HeaderMap) -> Option<&str> {
+    headers.get(DPOP).map(|proof| proof.to_str().unwrap_or_default())
+}
+
 /// Whether `Accept` names `media`, not by a wildcard, and `other` no more urgently (RFC 9110 section
 /// 12.5.1). What cannot be read asks for nothing.
 pub fn prefers(headers: &HeaderMap, media: &str, other: &str) -> bool {

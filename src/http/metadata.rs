@@ -16,12 +16,13 @@ use super::{error, reply, routes::Asked};
 use crate::{
     base::{id::ResourceId, secret::Fingerprint},
     oauth::metadata,
+    registry::issuer::ALGORITHMS,
 };
 
 /// RFC 8414, under all three names. MD-1.
 pub fn authorization_server(asked: &Asked<'_>) -> Response {
     let snapshot = asked.deputy.snapshot();
-    reply::public(metadata::authorization_server(&snapshot.config.issuer))
+    reply::public(metadata::authorization_server(&snapshot.config.issuer, &ALGORITHMS))
 }
 
 /// The keys that verify our tokens. RFC 7517 section 5.

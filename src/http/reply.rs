@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     http::{
-        HeaderValue,
+        HeaderName, HeaderValue,
         header::{CACHE_CONTROL, CONTENT_TYPE},
     },
     response::Response,
@@ -29,6 +29,15 @@ fn typed(media_type: &'static str, body: impl Into<Body>) -> Response {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }
+
+/// Tells the nonce that the next proof must be made with. RFC 9449 section 8.
+pub fn give_nonce(response: &mut Response, nonce: &str) {
+    if let Ok(nonce) = HeaderValue::from_str(nonce) {
+        response.headers_mut().insert(DPOP_NONCE, nonce);
+    }
+}
+
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// A JSON text for everybody: web pages may read it, and it may be kept for five minutes.
 pub fn public(body: impl Into<Body>) -> Response {

@@ -1,6 +1,6 @@
 //! The question about one call, and the closed set of answers.
 
-use crate::base::id::DecisionId;
+use crate::base::{id::DecisionId, secret::Fingerprint};
 
 use super::{authority::ToolName, resource::Effect};
 
@@ -13,6 +13,21 @@ pub struct Call {
     pub arguments: Option<String>,
     /// Made by the server for this execution, so that a question may be asked twice.
     pub call_id: Option<String>,
+    /// The DPoP proof that came with the request.
+    pub proof: Option<ShownProof>,
+}
+
+/// A DPoP proof that a server was shown, and the request that it came with, in the server's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownProof {
+    /// The proof.
+    pub jwt: String,
+    /// The method of the request.
+    pub method: String,
+    /// The URI of the request.
+    pub uri: String,
+    /// The access token that came with it.
+    pub token: Fingerprint,
 }
 
 impl Call {
@@ -51,11 +66,17 @@ pub enum Reason {
     CallsExhausted,
     /// The `call_id` named another call before.
     CallIdReused,
+    /// The token is bound to a key, and no proof was sent along.
+    DpopProofMissing,
+    /// The proof is not one of the token's key for this request.
+    DpopProofInvalid,
+    /// The proof was used before.
+    DpopProofUsed,
 }
 
 impl Reason {
     /// Every reason, for the documentation and its test.
-    pub const ALL: [Reason; 14] = [
+    pub const ALL: [Reason; 17] = [
         Reason::Permitted,
         Reason::SubjectMismatch,
         Reason::ToolUnknown,
@@ -70,6 +91,9 @@ impl Reason {
         Reason::ArgumentsMalformed,
         Reason::CallsExhausted,
         Reason::CallIdReused,
+        Reason::DpopProofMissing,
+        Reason::DpopProofInvalid,
+        Reason::DpopProofUsed,
     ];
 
     /// The machine code.
@@ -89,6 +113,178 @@ impl Reason {
             Reason::ArgumentsMalformed => "arguments_malformed",
             Reason::CallsExhausted => "calls_exhausted",
             Reason::CallIdReused => "call_id_reused",
+            Reason::DpopProofMissing => "dpop_proof_missing",
+            Reason::DpopProofInvalid => "dpop_proof_invalid",
+            Reason::DpopProofUsed => "dpop_proof_used",
+        }
+    }
+}
+
+impl Reason {
+    /// The reason with this machine code.
+    pub fn of(code: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|known| known.as_str() == code)
+    }
+
+    /// Whether only the store could say so: everything held, and what the call uses up was gone.
+    pub const fn is_of_the_store(self) -> bool {
+        matches!(self, Reason::CallsExhausted | Reason::CallIdReused | Reason::DpopProofUsed)
+    }
+
+    /// Whether the grant is what is missing: another one would have allowed the call.
+    pub const fn is_of_the_grant(self) -> bool {
+        match self {
+            Reason::ScopeMissing
+            | Reason::ToolNotDelegated
+            | Reason::ArgumentNotPermitted
+            | Reason::ArgumentMissing
+            | Reason::ArgumentUnexpected => true,
+            Reason::Permitted
+            | Reason::SubjectMismatch
+            | Reason::ToolUnknown
+            | Reason::ToolDisabled
+            | Reason::ToolChanged
+            | Reason::ToolRevoked
+            | Reason::ArgumentsMalformed
+            | Reason::CallsExhausted
+            | Reason::CallIdReused
+            | Reason::DpopProofMissing
+            | Reason::DpopProofInvalid
+            | Reason::DpopProofUsed => false,
+        }
+    }
+
+    /// What an administrator can do about a denial.
+    pub const fn remedy(self) -> Option<&'static str> {
+        match self {
+            Reason::Permitted => None,
+            Reason::SubjectMismatch => {
+                Some("the server that asks must name the subject of the token, or none")
+            }
+            Reason::ToolUnknown => Some("import the tools of the resource, or mend the name"),
+            Reason::ToolDisabled => Some("enable the tool"),
+            Reason::ToolChanged => {
+                Some("look at how the tool changed; a delegation made since then may call it")
+            }
+            Reason::ToolRevoked => {
+                Some("a delegation from a user token that is newer than the revocation may call it")
+            }
+            Reason::ScopeMissing
+            | Reason::ToolNotDelegated
+            | Reason::ArgumentNotPermitted
+            | Reason::ArgumentMissing
+            | Reason::ArgumentUnexpected => Some(
+                "if the agent should make this call, it must ask for the grant; `deputy simulate` \
+                 tells whether every ceiling would let it",
+            ),
+            Reason::ArgumentsMalformed => {
+                Some("the server must send the arguments as one JSON object, no name twice")
+            }
+            Reason::CallsExhausted => {
+                Some("a new delegation from the user's token has calls of its own")
+            }
+            Reason::CallIdReused => Some("the server must draw a new `call_id` for each execution"),
+            Reason::DpopProofMissing | Reason::DpopProofInvalid | Reason::DpopProofUsed => Some(
+                "the agent must make a new proof, with the key of its token, for each request, and \
+                 the server must send it along",
+            ),
+        }
+    }
+}
+
+/// The steps by which a call is decided, in their order. The first that fails decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// The token is live: not expired, not revoked, nobody in its chain disabled.
+    TokenLive,
+    /// The token is for a resource of the client that asks.
+    MeantForCaller,
+    /// The subject that the asking client names, if it names one, is the token's.
+    SubjectMatches,
+    /// The resource has a tool of this name.
+    ToolRegistered,
+    /// The tool is enabled.
+    ToolEnabled,
+    /// The tool is the one it was when the authority was given.
+    ToolUnchanged,
+    /// Authority over the tool was not revoked since.
+    ToolNotRevoked,
+    /// The delegation has an entry for this resource.
+    ResourceDelegated,
+    /// The entry names the tool, or names none.
+    ToolNamed,
+    /// The entry holds every scope that the tool needs.
+    ScopesHeld,
+    /// The tool is named, or its effect is one that scopes alone cover.
+    EffectCovered,
+    /// The arguments are an object in strict JSON.
+    ArgumentsReadable,
+    /// The arguments are what the entry permits.
+    Constraints,
+    /// Who called the server holds the key of the token, where it is bound and we are to look.
+    HolderProved,
+    /// What the call uses up was not used up: its `call_id`, and the calls that were left.
+    NotUsedUp,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Step; 15] = [
+        Step::TokenLive,
+        Step::MeantForCaller,
+        Step::SubjectMatches,
+        Step::ToolRegistered,
+        Step::ToolEnabled,
+        Step::ToolUnchanged,
+        Step::ToolNotRevoked,
+        Step::ResourceDelegated,
+        Step::ToolNamed,
+        Step::ScopesHeld,
+        Step::EffectCovered,
+        Step::ArgumentsReadable,
+        Step::Constraints,
+        Step::HolderProved,
+        Step::NotUsedUp,
+    ];
+
+    /// Whether it cannot be told without the values of the arguments.
+    pub const fn looks_at_arguments(self) -> bool {
+        match self {
+            Step::ArgumentsReadable | Step::Constraints => true,
+            Step::TokenLive
+            | Step::MeantForCaller
+            | Step::SubjectMatches
+            | Step::ToolRegistered
+            | Step::ToolEnabled
+            | Step::ToolUnchanged
+            | Step::ToolNotRevoked
+            | Step::ResourceDelegated
+            | Step::ToolNamed
+            | Step::ScopesHeld
+            | Step::EffectCovered
+            | Step::HolderProved
+            | Step::NotUsedUp => false,
+        }
+    }
+
+    /// The machine code.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Step::TokenLive => "token_live",
+            Step::MeantForCaller => "meant_for_caller",
+            Step::SubjectMatches => "subject_matches",
+            Step::ToolRegistered => "tool_registered",
+            Step::ToolEnabled => "tool_enabled",
+            Step::ToolUnchanged => "tool_unchanged",
+            Step::ToolNotRevoked => "tool_not_revoked",
+            Step::ResourceDelegated => "resource_delegated",
+            Step::ToolNamed => "tool_named",
+            Step::ScopesHeld => "scopes_held",
+            Step::EffectCovered => "effect_covered",
+            Step::ArgumentsReadable => "arguments_readable",
+            Step::Constraints => "constraints",
+            Step::HolderProved => "holder_proved",
+            Step::NotUsedUp => "not_used_up",
         }
     }
 }

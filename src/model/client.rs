@@ -1,13 +1,15 @@
 //! Clients: whatever authenticates to Deputy. An agent, a resource server, or both.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::base::{
     id::{ClientId, CredentialId},
     time::Timestamp,
 };
 
-use super::{ceiling::Ceiling, resource::Effect, signing::SigningAlgorithm, uri::Uri};
+use super::{
+    ceiling::Ceiling, issuer::KeySource, resource::Effect, signing::SigningAlgorithm, uri::Uri,
+};
 
 /// A registered client. Clients are never deleted, so an id is never reassigned.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,10 +20,14 @@ pub struct Client {
     pub name: String,
     /// How it authenticates: exactly one way.
     pub auth_method: AuthMethod,
+    /// Whether it gets tokens that are bound to its key, and no others (RFC 9449 section 5.2).
+    pub dpop_bound: bool,
     /// What its introspection answers are signed with, when it asks for signed ones (RFC 9701).
     pub introspection_signing: SigningAlgorithm,
     /// Present when the client may act for people.
     pub agent: Option<Agent>,
+    /// Present when it authenticates by assertions that it signs, and only then.
+    pub assertions: Option<Arc<AssertionRules>>,
     /// Its live secrets: two while one is being replaced.
     pub credentials: Vec<Credential>,
     /// A disabled client can do nothing, and every chain it stands in is dead.
@@ -35,19 +41,33 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// RFC 6749 section 2.3.1, in the request body.
     ClientSecretPost,
+    /// RFC 7523 section 2.2: an assertion signed by a key of its own.
+    PrivateKeyJwt,
 }
 
 impl AuthMethod {
     /// Every method, as metadata lists them.
-    pub const ALL: [AuthMethod; 2] = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+    pub const ALL: [AuthMethod; 3] =
+        [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::PrivateKeyJwt];
 
     /// The registered name (RFC 7591 section 2).
     pub const fn as_str(self) -> &'static str {
         match self {
             AuthMethod::ClientSecretBasic => "client_secret_basic",
             AuthMethod::ClientSecretPost => "client_secret_post",
+            AuthMethod::PrivateKeyJwt => "private_key_jwt",
         }
     }
+}
+
+/// How a client's own assertions are checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssertionRules {
+    /// Its keys: two while one is being replaced. Never by discovery.
+    pub keys: KeySource,
+    /// Whether it may send what older clients send: the token endpoint as audience, and an hour's
+    /// life.
+    pub legacy: bool,
 }
 
 /// What makes a client an agent.

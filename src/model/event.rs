@@ -44,11 +44,41 @@ pub struct Event {
     pub error: Option<ErrorId>,
     /// The revision it was judged at.
     pub revision: u64,
+    /// How much of the call's arguments stands in `detail`; `None` where there was no call, or its
+    /// arguments could not be read.
+    pub arguments: Option<Kept>,
     /// Free text and kept argument values. Personal.
     pub detail: Vec<(Arc<str>, String)>,
 }
 
+/// How much of a call's arguments an event keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kept {
+    /// All: the call can be judged again.
+    Whole,
+    /// Some, or none.
+    Partly,
+}
+
+impl Kept {
+    /// Both.
+    pub const ALL: [Kept; 2] = [Kept::Whole, Kept::Partly];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kept::Whole => "whole",
+            Kept::Partly => "partly",
+        }
+    }
+}
+
 impl Event {
+    /// The most details of one event; those behind it are not kept.
+    pub const DETAILS_MAX: usize = 32;
+    /// The longest detail, in characters; a longer one is cut.
+    pub const DETAIL_MAX: usize = 4_096;
+
     /// An event that came out well, with nothing else filled in.
     pub fn new(kind: Kind, reason: &str, at: Timestamp, revision: u64) -> Event {
         Event {
@@ -68,6 +98,7 @@ impl Event {
             decision: None,
             error: None,
             revision,
+            arguments: None,
             detail: Vec::new(),
         }
     }

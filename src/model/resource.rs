@@ -27,6 +27,8 @@ pub struct Resource {
     pub enforces: Enforces,
     /// Whether it also accepts tokens without asking; then they live at most 60 s.
     pub verifies_offline: bool,
+    /// Who checks that a bound token is used by the holder of its key.
+    pub dpop: DpopUse,
     /// The longest life of a call token for it.
     pub ttl: Seconds,
     /// What its call tokens are signed with.
@@ -48,6 +50,31 @@ pub enum Enforces {
     Call,
     /// It only looks at scopes: no constraint is ever minted for it.
     Scope,
+}
+
+/// Who checks the DPoP proofs that are sent to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DpopUse {
+    /// Nobody: no bound token is made for it.
+    No,
+    /// The server itself, by the `cnf` that it is told (RFC 9449 section 7).
+    Itself,
+    /// We do, when it asks about a call: it sends the proof along.
+    Deputy,
+}
+
+impl DpopUse {
+    /// Every choice.
+    pub const ALL: [DpopUse; 3] = [DpopUse::No, DpopUse::Itself, DpopUse::Deputy];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DpopUse::No => "no",
+            DpopUse::Itself => "itself",
+            DpopUse::Deputy => "deputy",
+        }
+    }
 }
 
 /// What a call does to the world: an administrator's word, never a server's annotation.

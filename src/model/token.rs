@@ -69,6 +69,33 @@ pub struct OurClaims {
     pub revision: u64,
     /// How and when the person was authenticated; carried, never raised (SU-2, SU-3).
     pub authentication: Authentication,
+    /// The key that its holder must prove; `None` for a bearer token.
+    pub bound: Option<KeyThumbprint>,
+}
+
+/// The name of a key that a token is bound to: the `jkt` of RFC 9449 section 6.1.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyThumbprint(Arc<str>);
+
+impl KeyThumbprint {
+    /// SHA-256 in base64url without padding.
+    pub const CHARS: usize = 43;
+
+    /// The thumbprint of a key that was read.
+    pub fn of(thumbprint: &str) -> KeyThumbprint {
+        KeyThumbprint(thumbprint.into())
+    }
+
+    /// A thumbprint as a token says it.
+    pub fn parse(text: &str) -> Option<KeyThumbprint> {
+        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        (text.len() == KeyThumbprint::CHARS && plain).then(|| KeyThumbprint(text.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl OurClaims {
@@ -117,6 +144,8 @@ pub struct ForeignClaims {
     pub expires_at: Timestamp,
     /// How the person was authenticated.
     pub authentication: Authentication,
+    /// The key that whoever presents it must prove.
+    pub bound: Option<KeyThumbprint>,
     /// All claims, for grant rules.
     pub claims: Object,
 }

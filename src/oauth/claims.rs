@@ -21,7 +21,7 @@ use crate::{
         max_calls::{Limit, MaxCalls},
         scope::Scope,
         subject::Subject,
-        token::{Authentication, OurClaims, OurKind},
+        token::{Authentication, KeyThumbprint, OurClaims, OurKind},
         uri::Uri,
     },
 };
@@ -70,6 +70,7 @@ pub fn write(issuer: &str, claims: &OurClaims) -> String {
         .maybe_raw("auth_time", claims.authentication.auth_time.map(|t| t.to_string()).as_deref())
         .maybe_text("acr", claims.authentication.acr.as_deref())
         .maybe_raw("amr", amr(&claims.authentication).as_deref())
+        .maybe_raw("cnf", claims.bound.as_ref().map(cnf).as_deref())
         .finish()
 }
 
@@ -147,7 +148,20 @@ pub fn read(
         root_revision,
         revision,
         authentication: authentication(object)?,
+        bound: bound(object)?,
     })
+}
+
+/// RFC 9449 section 6.1. Strict verifiers take no other member beside `jkt`.
+pub fn cnf(key: &KeyThumbprint) -> String {
+    ObjectWriter::new().text("jkt", key.as_str()).finish()
+}
+
+fn bound(object: &Object) -> Result<Option<KeyThumbprint>, OurClaimsError> {
+    let Some(cnf) = object.get("cnf") else { return Ok(None) };
+    let jkt = cnf.as_object().and_then(|cnf| cnf.get("jkt")?.as_str());
+    let key = jkt.and_then(KeyThumbprint::parse);
+    key.map(Some).ok_or(OurClaimsError::NotOurs("cnf"))
 }
 
 fn path(object: &Object) -> Result<Vec<DelegationId>, OurClaimsError> {

@@ -19,6 +19,10 @@ pub enum Code {
     InvalidAuthorizationDetails,
     /// OAuth Actor Profile: the actor may not act here.
     ActorUnauthorized,
+    /// RFC 9449 section 5.
+    InvalidDpopProof,
+    /// RFC 9449 section 8.
+    UseDpopNonce,
     /// RFC 6749 section 4.1.2.1, used where something we need cannot be reached.
     TemporarilyUnavailable,
     /// RFC 6749 section 4.1.2.1.
@@ -39,6 +43,8 @@ impl Code {
             Code::InvalidTarget => "invalid_target",
             Code::InvalidAuthorizationDetails => "invalid_authorization_details",
             Code::ActorUnauthorized => "actor_unauthorized",
+            Code::InvalidDpopProof => "invalid_dpop_proof",
+            Code::UseDpopNonce => "use_dpop_nonce",
             Code::TemporarilyUnavailable => "temporarily_unavailable",
             Code::ServerError => "server_error",
             Code::UnsupportedResponseType => "unsupported_response_type",

@@ -95,6 +95,13 @@ fn message(decision: &Decision) -> String {
             "`arguments` must be one JSON object without repeated members".to_owned()
         }
         Reason::CallsExhausted => "every call that this delegation allows was made".to_owned(),
+        Reason::DpopProofMissing => {
+            "the token is bound to a key: send the DPoP proof of the request along".to_owned()
+        }
+        Reason::DpopProofInvalid => {
+            "the DPoP proof is not one of the token's key for this request".to_owned()
+        }
+        Reason::DpopProofUsed => "the DPoP proof was used before".to_owned(),
         Reason::CallIdReused => {
             "this `call_id` named another call before: make a new one for each execution".to_owned()
         }

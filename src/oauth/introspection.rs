@@ -2,15 +2,20 @@
 //! question, and the only three shapes of answer.
 
 use super::{
-    claims::sub_id,
+    claims::{cnf, sub_id},
     decision::{self, Hint},
     details,
     params::{ParamError, Params, required},
 };
 use crate::{
-    base::{compose::ObjectWriter, id::ClientId, secret::Secret, time::Timestamp},
+    base::{
+        compose::ObjectWriter,
+        id::ClientId,
+        secret::{Fingerprint, Secret},
+        time::Timestamp,
+    },
     model::{
-        call::{Call, Decision},
+        call::{Call, Decision, ShownProof},
         token::OurClaims,
     },
 };
@@ -48,13 +53,14 @@ impl Question {
                 problem: "must be sent once here",
             });
         }
-        Ok(Question { token, resource, call: call(params)? })
+        let call = call(params, &token)?;
+        Ok(Question { token, resource, call })
     }
 }
 
-fn call(params: &impl Params) -> Result<Option<Call>, ParamError> {
+fn call(params: &impl Params, token: &Secret<String>) -> Result<Option<Call>, ParamError> {
     let Some(tool) = params.one("tool") else {
-        for name in ["arguments", "call_id"] {
+        for name in ["arguments", "call_id", "dpop_proof", "htm", "htu"] {
             if params.one(name).is_some() {
                 return Err(ParamError::Unacceptable { name, problem: "needs `tool` beside it" });
             }
@@ -72,6 +78,23 @@ fn call(params: &impl Params) -> Result<Option<Call>, ParamError> {
         tool: tool.to_owned(),
         arguments: params.one("arguments").map(str::to_owned),
         call_id,
+        proof: proof(params, token)?,
+    }))
+}
+
+/// RFC 9449 section 7: a proof is for one request, so the server says which one it came with.
+fn proof(params: &impl Params, token: &Secret<String>) -> Result<Option<ShownProof>, ParamError> {
+    let Some(jwt) = params.one("dpop_proof") else {
+        let alone = ["htm", "htu"].into_iter().find(|name| params.one(name).is_some());
+        return alone.map_or(Ok(None), |name| {
+            Err(ParamError::Unacceptable { name, problem: "needs `dpop_proof` beside it" })
+        });
+    };
+    Ok(Some(ShownProof {
+        jwt: jwt.to_owned(),
+        method: required(params, "htm")?.to_owned(),
+        uri: required(params, "htu")?.to_owned(),
+        token: Fingerprint::of(token.expose().as_bytes()),
     }))
 }
 
@@ -109,7 +132,8 @@ pub fn active(issuer: &str, claims: &OurClaims, decision: Option<&Decision>) -> 
         .maybe_raw("act", claims.chain.act())
         .text("scope", &scope)
         .maybe_raw("authorization_details", details.as_deref())
-        .text("token_type", "Bearer")
+        .text("token_type", if claims.bound.is_some() { "DPoP" } else { "Bearer" })
+        .maybe_raw("cnf", claims.bound.as_ref().map(cnf).as_deref())
         .number("iat", claims.issued_at.epoch_s())
         .number("exp", claims.expires_at.epoch_s())
         .maybe_text("jti", claims.id().map(|id| id.to_string()).as_deref())

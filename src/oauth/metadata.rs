@@ -10,7 +10,9 @@ use crate::{
 };
 
 /// The authorization server metadata of `issuer`. MD-1 … MD-3.
-pub fn authorization_server(issuer: &str) -> String {
+///
+/// `verified` are the names of the algorithms with which clients may sign.
+pub fn authorization_server(issuer: &str, verified: &[&str]) -> String {
     let at = |path: &str| format!("{issuer}{path}");
     let signing = || SigningAlgorithm::ALL.into_iter().map(SigningAlgorithm::as_str);
     let methods = || AuthMethod::ALL.into_iter().map(AuthMethod::as_str);
@@ -31,6 +33,12 @@ pub fn authorization_server(issuer: &str) -> String {
         .texts("revocation_endpoint_auth_methods_supported", methods())
         // RFC 9701 section 7.
         .texts("introspection_signing_alg_values_supported", signing())
+        // RFC 8414 section 2: required where `private_key_jwt` is listed, and never symmetric.
+        .texts("token_endpoint_auth_signing_alg_values_supported", verified.iter().copied())
+        .texts("introspection_endpoint_auth_signing_alg_values_supported", verified.iter().copied())
+        .texts("revocation_endpoint_auth_signing_alg_values_supported", verified.iter().copied())
+        // RFC 9449 section 5.1.
+        .texts("dpop_signing_alg_values_supported", verified.iter().copied())
         .texts("authorization_details_types_supported", ["mcp_tool_call"])
         .raw("actor_profile_token_exchange", &actor_profile())
         .raw("entity_profiles_supported", ENTITY_PROFILES)

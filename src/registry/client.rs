@@ -1,9 +1,12 @@
 //! `client`: whatever authenticates to Deputy. Its secrets are documents of their own, so that
 //! reading or writing a client never touches one.
 
+use std::sync::Arc;
+
 use super::{
     ceiling,
     form::{self, Form, Read},
+    issuer::keys,
 };
 use crate::{
     base::{
@@ -12,7 +15,8 @@ use crate::{
     },
     model::{
         ceiling::Ceiling,
-        client::{Agent, AuthMethod, Client},
+        client::{Agent, AssertionRules, AuthMethod, Client},
+        issuer::KeySource,
         signing::SigningAlgorithm,
         uri::Uri,
     },
@@ -30,6 +34,8 @@ pub fn parse(text: &str) -> Read<Client> {
             AuthMethod::ClientSecretBasic,
             form::word(&methods),
         );
+        let assertions = assertions(form, auth_method);
+        let dpop_bound = form.or("dpop_bound_access_tokens", false, form::flag);
         let introspection_signing = form.or(
             "introspection_signed_response_alg",
             SigningAlgorithm::default(),
@@ -41,12 +47,49 @@ pub fn parse(text: &str) -> Read<Client> {
             id: id?,
             name: name?,
             auth_method: auth_method?,
+            dpop_bound: dpop_bound?,
             introspection_signing: introspection_signing?,
             agent: agent?,
+            assertions: assertions.ok()?,
             credentials: Vec::new(),
             enabled: enabled?,
         })
     })
+}
+
+/// What is wrong was said in the form.
+struct Refused;
+
+/// RFC 7591 section 2: `jwks` or `jwks_uri`, one of them, exactly where keys are the method.
+fn assertions(
+    form: &mut Form<'_>,
+    method: Option<AuthMethod>,
+) -> Result<Option<Arc<AssertionRules>>, Refused> {
+    let uri = form.maybe("jwks_uri", keys::jwks_uri);
+    let inline = form.maybe("jwks", keys::jwks);
+    let legacy = form.or("legacy_assertions", false, form::flag);
+    let (Some(method), Some(uri), Some(inline), Some(legacy)) = (method, uri, inline, legacy)
+    else {
+        return Err(Refused);
+    };
+    let keys = match (method, uri, inline) {
+        (AuthMethod::PrivateKeyJwt, Some(uri), None) => KeySource::JwksUri(uri),
+        (AuthMethod::PrivateKeyJwt, None, Some(text)) => KeySource::Inline(text),
+        (AuthMethod::PrivateKeyJwt, _, _) => {
+            form.problem_here("needs its public keys: either `jwks` or `jwks_uri`");
+            return Err(Refused);
+        }
+        (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, None, None) if !legacy => {
+            return Ok(None);
+        }
+        (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, _, _) => {
+            let message = "must be `private_key_jwt` beside `jwks`, `jwks_uri` or \
+                           `legacy_assertions`: a client has one method";
+            form.problem("token_endpoint_auth_method", message);
+            return Err(Refused);
+        }
+    };
+    Ok(Some(Arc::new(AssertionRules { keys, legacy })))
 }
 
 fn agent(form: &mut Form<'_>) -> Option<Agent> {
@@ -62,6 +105,13 @@ pub fn write(client: &Client) -> String {
     document.insert("client_id", client.id.as_str());
     document.insert("name", client.name.as_str());
     document.insert("token_endpoint_auth_method", client.auth_method.as_str());
+    if let Some(rules) = &client.assertions {
+        for (name, value) in keys::to_json(&rules.keys).iter() {
+            document.insert(name, value.clone());
+        }
+        document.insert("legacy_assertions", rules.legacy);
+    }
+    document.insert("dpop_bound_access_tokens", client.dpop_bound);
     let signing = client.introspection_signing.as_str();
     document.insert("introspection_signed_response_alg", signing);
     if let Some(agent) = &client.agent {

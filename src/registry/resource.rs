@@ -10,7 +10,7 @@ use crate::{
         time::Seconds,
     },
     model::{
-        resource::{Enforces, Resource, ResourceId},
+        resource::{DpopUse, Enforces, Resource, ResourceId},
         scope::{Scope, ScopeToken},
         signing::SigningAlgorithm,
         uri::Uri,
@@ -28,6 +28,8 @@ pub fn parse(text: &str) -> Read<Resource> {
         let name = form.required("name", form::label);
         let enforces = form.or("enforces", Enforces::Call, form::word(&ENFORCES));
         let verifies_offline = form.or("verifies_offline", false, form::flag);
+        let uses = DpopUse::ALL.map(|dpop| (dpop.as_str(), dpop));
+        let dpop = form.or("dpop", DpopUse::No, form::word(&uses));
         let ttl = ttl(form, verifies_offline.unwrap_or(false));
         let signing = SigningAlgorithm::default();
         let token_signing = form.or("token_signing_alg", signing, form::signing_algorithm);
@@ -41,6 +43,7 @@ pub fn parse(text: &str) -> Read<Resource> {
             name: name?,
             enforces: enforces?,
             verifies_offline: verifies_offline?,
+            dpop: dpop?,
             ttl: ttl?,
             token_signing: token_signing?,
             step_up_hints: step_up_hints?,
@@ -90,6 +93,7 @@ pub fn write(resource: &Resource) -> String {
     document.insert("name", resource.name.as_str());
     document.insert("enforces", enforces);
     document.insert("verifies_offline", resource.verifies_offline);
+    document.insert("dpop", resource.dpop.as_str());
     document.insert("token_ttl_s", resource.ttl.get());
     document.insert("token_signing_alg", resource.token_signing.as_str());
     document.insert("step_up_hints", resource.step_up_hints);

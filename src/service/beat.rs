@@ -14,10 +14,10 @@ const EVERY: Duration = Duration::from_secs(1);
 const SUMMARY_S: i64 = 60;
 /// How often old rows are swept.
 const SWEEP_S: i64 = 300;
-/// How long a dead delegation's row is kept for the admin API; its events are kept longer.
-const KEEP_DELEGATIONS: Seconds = Seconds::new(86_400);
-/// How long a revocation is kept: longer than any foreign token is accepted, and its leeway.
-const KEEP_REVOCATIONS: Seconds = Seconds::new(2 * 86_400);
+/// How long dead delegations, revocations and replaced documents are kept: so long can a decision
+/// be judged again. Events are kept longer. Never less than any foreign token is accepted, because
+/// a revocation bars it.
+const KEEP_HISTORY: Seconds = Seconds::new(7 * 86_400);
 
 impl Deputy {
     /// Beats until `stop` is done.
@@ -45,7 +45,11 @@ impl Deputy {
             self.sum_up_refusals();
         }
         if now.epoch_s().rem_euclid(SWEEP_S) == 0 {
-            let keep = Keep { delegations: KEEP_DELEGATIONS, revocations: KEEP_REVOCATIONS };
+            let keep = Keep {
+                delegations: KEEP_HISTORY,
+                revocations: KEEP_HISTORY,
+                versions: KEEP_HISTORY,
+            };
             self.store().sweep(now, keep).await?;
         }
         Ok(())

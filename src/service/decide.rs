@@ -60,6 +60,6 @@ impl Deputy {
 
     /// A name for the next decision.
     pub(super) fn decision_id(&self) -> Result<DecisionId, Fault> {
-        Ok(DecisionId::from_bytes(self.random().bytes()?))
+        Ok(DecisionId::at(self.now(), self.random().bytes()?))
     }
 }

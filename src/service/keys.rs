@@ -207,6 +207,7 @@ pub fn macs(documents: &[Document], kek: &Kek) -> Result<Macs, Fault> {
     Ok(Macs {
         transaction: MacKey::derive(&master, "transaction"),
         secret_tag: MacKey::derive(&master, "client secret tag"),
+        nonce: MacKey::derive(&master, "dpop nonce"),
     })
 }
 

@@ -3,8 +3,10 @@
 
 pub mod admin;
 pub mod audit;
+pub mod authenticate;
 pub mod beat;
 pub mod decide;
+mod history;
 pub mod introspect;
 pub mod keys;
 pub mod memo;
@@ -12,6 +14,7 @@ pub mod remote;
 pub mod revoke;
 pub mod secrets;
 pub mod state;
+pub mod throttle;
 pub mod token;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -25,6 +28,7 @@ use self::{
         keys::{Ages, IssuerKeys},
     },
     secrets::VerifiedSecrets,
+    throttle::Throttle,
 };
 use crate::{
     base::{
@@ -86,9 +90,12 @@ struct Inner {
     catching_up: tokio::sync::Mutex<()>,
     configuring: tokio::sync::Mutex<()>,
     issuer_keys: IssuerKeys,
+    client_keys: IssuerKeys,
     secrets: VerifiedSecrets,
+    wrong_assertions: Throttle,
     memo: TokenMemo,
     refused: audit::Counters,
+    past: history::Past,
 }
 
 /// Something of ours failed. The source chain is for the log; callers learn that it was us.
@@ -165,15 +172,18 @@ impl Deputy {
         let store = Store::open(&options.database, &opened, writer).await?;
         keys::first_start(&store, &options, &kek, &ambient).await?;
         let snapshot = state::load(&store, &options, &kek, ambient.clock.wall()).await?;
-        let fetcher = Fetcher::new(fetch::Options {
+        let fetcher = Arc::new(Fetcher::new(fetch::Options {
             allow_loopback_http: options.allow_loopback_issuers,
             ..fetch::Options::default()
-        });
+        }));
         Ok(Deputy(Arc::new(Inner {
-            issuer_keys: IssuerKeys::new(Arc::new(fetcher), Ages::default()),
+            issuer_keys: IssuerKeys::new(Arc::clone(&fetcher), Ages::default()),
+            client_keys: IssuerKeys::new(fetcher, Ages::default()),
             secrets: VerifiedSecrets::new(&ambient.random)?,
+            wrong_assertions: Throttle::new(authenticate::WRONG_ASSERTIONS),
             memo: TokenMemo::default(),
             refused: audit::Counters::default(),
+            past: history::Past::default(),
             catching_up: tokio::sync::Mutex::new(()),
             configuring: tokio::sync::Mutex::new(()),
             snapshot: ArcSwap::from_pointee(snapshot),

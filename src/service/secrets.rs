@@ -4,12 +4,12 @@
 //! good tag; argon2id takes about 20 ms and 19 MiB, so only [`AT_ONCE`] run at a time, and a source
 //! whose secrets fail is held to [`WRONG_PER_WINDOW`]. Nothing is remembered on failure.
 
-use std::{collections::HashMap, net::IpAddr, sync::Mutex};
+use std::net::IpAddr;
 
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
-use super::{Deputy, Failure, Fault, token::Caller};
+use super::{Deputy, Fault, throttle::Throttle};
 use crate::{
     base::{
         id::CredentialId,
@@ -17,7 +17,7 @@ use crate::{
         secret::Secret,
         time::{Seconds, Timestamp},
     },
-    engine::authenticate::{self, Authenticated, ClientRefusal, Needs, PresentedClient},
+    engine::authenticate::{self, Authenticated, ClientRefusal, Needs, PresentedSecret},
     jose::{MacKey, password},
 };
 
@@ -31,9 +31,6 @@ const REMEMBERED: Seconds = Seconds::new(600);
 const CAPACITY: usize = 16_384;
 /// Wrong secrets of one source in one window (1 s), beyond which it is refused unchecked.
 const WRONG_PER_WINDOW: u8 = 2;
-/// Sources remembered; beyond it the table starts anew, which only forgets failures.
-const SOURCES: usize = 4_096;
-
 /// The pool, the memory and the throttle.
 #[derive(Debug)]
 pub struct VerifiedSecrets {
@@ -41,7 +38,7 @@ pub struct VerifiedSecrets {
     remembered: Cache<[u8; 32], (CredentialId, Timestamp)>,
     at_once: Semaphore,
     waiting: Semaphore,
-    wrong: Mutex<HashMap<IpAddr, (Timestamp, u8)>>,
+    wrong: Throttle,
 }
 
 impl VerifiedSecrets {
@@ -53,26 +50,12 @@ impl VerifiedSecrets {
             remembered: Cache::new(CAPACITY),
             at_once: Semaphore::new(AT_ONCE),
             waiting: Semaphore::new(WAITING),
-            wrong: Mutex::new(HashMap::new()),
+            wrong: Throttle::new(WRONG_PER_WINDOW),
         })
     }
 
-    fn name(&self, presented: &PresentedClient) -> [u8; 32] {
+    fn name(&self, presented: &PresentedSecret) -> [u8; 32] {
         self.key.tag(&[presented.id.as_bytes(), presented.secret.expose().as_bytes()])
-    }
-
-    fn is_throttled(&self, source: IpAddr, now: Timestamp) -> bool {
-        let Ok(wrong) = self.wrong.lock() else { return true };
-        wrong.get(&source).is_some_and(|(at, n)| *at == now && *n >= WRONG_PER_WINDOW)
-    }
-
-    fn note_wrong(&self, source: IpAddr, now: Timestamp) {
-        let Ok(mut wrong) = self.wrong.lock() else { return };
-        if wrong.len() >= SOURCES {
-            wrong.clear();
-        }
-        let entry = wrong.entry(source).or_insert((now, 0));
-        *entry = if entry.0 == now { (now, entry.1.saturating_add(1)) } else { (now, 1) };
     }
 
     /// The credential that this secret was found to match, not long ago.
@@ -83,7 +66,7 @@ impl VerifiedSecrets {
     /// Which of the stored hashes the secret matches, at the price of one argon2id each.
     async fn matched(
         &self,
-        presented: &PresentedClient,
+        presented: &PresentedSecret,
         name: &[u8; 32],
         needs: Needs,
         now: Timestamp,
@@ -109,31 +92,13 @@ impl VerifiedSecrets {
 }
 
 impl Deputy {
-    /// Proves the client. Failures before this point belong to nobody: they are counted by source
-    /// and reason, and never fill the audit log.
-    pub(super) async fn authenticate(
+    /// Proves a client by its secret.
+    pub(super) async fn by_secret(
         &self,
-        caller: &Caller,
-        now: Timestamp,
-    ) -> Result<Authenticated, Failure> {
-        match self.proved(caller, now).await? {
-            Ok(client) => Ok(client),
-            Err(refusal) => {
-                self.count_refused(caller.source, refusal);
-                Err(Failure::client(refusal, self.error_id()?))
-            }
-        }
-    }
-
-    async fn proved(
-        &self,
-        caller: &Caller,
+        presented: &PresentedSecret,
+        source: IpAddr,
         now: Timestamp,
     ) -> Result<Result<Authenticated, ClientRefusal>, Fault> {
-        let presented = match &caller.presented {
-            Ok(presented) => presented,
-            Err(refusal) => return Ok(Err(*refusal)),
-        };
         let snapshot = self.snapshot();
         let secrets = &self.0.secrets;
         let name = secrets.name(presented);
@@ -145,11 +110,11 @@ impl Deputy {
             Ok(needs) => needs,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if secrets.is_throttled(caller.source, now) {
+        if secrets.wrong.is_throttled(source, now) {
             return Ok(Err(ClientRefusal::Throttled));
         }
         let Some(credential) = secrets.matched(presented, &name, needs, now).await? else {
-            secrets.note_wrong(caller.source, now);
+            secrets.wrong.note(source, now);
             return Ok(Err(ClientRefusal::Wrong));
         };
         Ok(authenticate::judge(&snapshot, presented, credential, now))

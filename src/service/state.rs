@@ -87,7 +87,8 @@ impl Deputy {
     }
 }
 
-fn config(
+/// The configuration that documents make.
+pub(super) fn config(
     documents: &[Document],
     revision: u64,
     options: &Options,

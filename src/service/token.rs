@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{Deputy, Failure, Fault, keys, memo::Basis};
+use super::{Deputy, Failure, Fault, authenticate::Proved, keys, memo::Basis};
 use crate::{
     base::{
         id::{DelegationId, TransactionId},
@@ -11,6 +11,7 @@ use crate::{
     },
     engine::{
         authenticate::{Authenticated, ClientRefusal, PresentedClient},
+        dpop::{self, Holder, ProofFault, Shown},
         exchange::{self, Exchange, Minted, OwnRequest, SubjectToken, Tentative},
         refusal::Refusal,
         snapshot::Snapshot,
@@ -47,30 +48,73 @@ struct Evidence {
 }
 
 impl Deputy {
-    /// Answers a token request.
+    /// The nonce that the next DPoP proof must be made with.
+    pub fn nonce(&self) -> String {
+        dpop::nonce(&self.snapshot().config.macs.nonce, self.now())
+    }
+
+    /// Answers a token request; `proof` is its DPoP proof.
     pub async fn token(
         &self,
         caller: Caller,
+        proof: Option<&str>,
         request: Result<TokenRequest, RequestError>,
     ) -> Result<Minted, Failure> {
         let now = self.now();
-        let client = self.authenticate(&caller, now).await?;
+        let mut proved = self.prove(&caller, now).await?;
+        let holder = match self.holder(proof, now) {
+            Ok(holder) => holder,
+            Err(fault) => {
+                let stopped = Stopped::Refused(Refusal::Proof(fault));
+                return Err(self.stopped(&proved, stopped, now).await);
+            }
+        };
+        if let Some(holder) = &holder {
+            proved = proved.and(holder.once().clone());
+        }
+        let holder = holder.as_ref();
         let result = match request {
             Err(error) => Err(Stopped::Refused(Refusal::Request(error))),
-            Ok(TokenRequest::Exchange(request)) => self.exchange(&client, &request, now).await,
-            Ok(TokenRequest::ClientCredentials(wanted)) => self.own(&client, &wanted, now).await,
-        };
-        result.map_err(|stopped| match stopped {
-            Stopped::Fault(fault) => Failure::Fault(fault),
-            Stopped::Refused(refusal) => self.refused(&client, refusal, None, now),
-            Stopped::Judged(refusal, subject) => {
-                self.refused(&client, refusal, Some(&subject), now)
+            Ok(TokenRequest::Exchange(request)) => {
+                self.exchange((&proved, holder), &request, now).await
             }
-        })
+            Ok(TokenRequest::ClientCredentials(wanted)) => {
+                self.own((&proved, holder), &wanted, now).await
+            }
+        };
+        match result {
+            Ok(minted) => Ok(minted),
+            Err(stopped) => Err(self.stopped(&proved, stopped, now).await),
+        }
+    }
+
+    /// Who sent the request, by the key that its proof was made with. DP-5: always with our nonce,
+    /// so that none can be left out.
+    fn holder(&self, proof: Option<&str>, now: Timestamp) -> Result<Option<Holder>, ProofFault> {
+        let Some(proof) = proof else { return Ok(None) };
+        let config = &self.snapshot().config;
+        // The URL that we publish: never what `Host` says.
+        let uri = format!("{}/token", config.issuer);
+        let shown = Shown { method: "POST", uri: &uri, token: None };
+        dpop::verify(proof, shown, now)?.made_with(&config.macs.nonce, now).map(Some)
+    }
+
+    /// A refusal uses up what proved the client, as a token does. What was used before proves
+    /// nobody, and then that is the refusal.
+    async fn stopped(&self, proved: &Proved, stopped: Stopped, now: Timestamp) -> Failure {
+        let (refusal, subject) = match stopped {
+            Stopped::Fault(fault) => return Failure::Fault(fault),
+            Stopped::Refused(refusal) => (refusal, None),
+            Stopped::Judged(refusal, subject) => (refusal, Some(subject)),
+        };
+        match self.use_up(proved, now).await {
+            Ok(()) => self.refused(proved.client(), refusal, subject.as_ref(), now),
+            Err(failure) => failure,
+        }
     }
 
     /// Records a refusal of an authenticated client; with the subject, once that was proved.
-    fn refused(
+    pub(super) fn refused(
         &self,
         client: &Authenticated,
         refusal: Refusal,
@@ -92,23 +136,24 @@ impl Deputy {
 
     async fn exchange(
         &self,
-        client: &Authenticated,
+        (proved, holder): (&Proved, Option<&Holder>),
         request: &ExchangeRequest,
         now: Timestamp,
     ) -> Result<Minted, Stopped> {
-        if client.client().agent.is_none() {
+        if proved.client().client().agent.is_none() {
             return Err(Stopped::Refused(Refusal::GrantNotAllowed));
         }
         for _ in 0..ATTEMPTS {
             let snapshot = self.snapshot();
             // What was true of the client when it authenticated may have changed since.
-            let client = &client.again(&snapshot, now).map_err(Refusal::Client)?;
+            let proved = &proved.again(&snapshot, now).map_err(Refusal::Client)?;
             let evidence = self.evidence(&snapshot, request, now).await?;
             let id = DelegationId::from_bytes(self.random().bytes().map_err(Fault::from)?);
             let exchange = Exchange {
-                client,
+                client: proved.client(),
                 subject: &evidence.subject,
                 actor: evidence.actor.as_deref(),
+                holder,
                 wanted: &request.wanted,
                 id,
             };
@@ -116,7 +161,7 @@ impl Deputy {
                 Ok(tentative) => tentative,
                 Err(refusal) => return Err(Stopped::Judged(refusal, evidence.subject)),
             };
-            if let Some(minted) = self.commit(&snapshot, tentative, now).await? {
+            if let Some(minted) = self.commit(&snapshot, tentative, proved, now).await? {
                 return Ok(minted);
             }
         }
@@ -125,18 +170,19 @@ impl Deputy {
 
     async fn own(
         &self,
-        client: &Authenticated,
+        (proved, holder): (&Proved, Option<&Holder>),
         wanted: &Wanted,
         now: Timestamp,
     ) -> Result<Minted, Stopped> {
         for _ in 0..ATTEMPTS {
             let snapshot = self.snapshot();
-            let client = &client.again(&snapshot, now).map_err(Refusal::Client)?;
+            let proved = &proved.again(&snapshot, now).map_err(Refusal::Client)?;
+            let client = proved.client();
             let id = DelegationId::from_bytes(self.random().bytes().map_err(Fault::from)?);
             let txn = TransactionId::from_bytes(self.random().bytes().map_err(Fault::from)?);
-            let own = OwnRequest { client, wanted, id, txn };
+            let own = OwnRequest { client, holder, wanted, id, txn };
             let tentative = exchange::judge_own(&snapshot, &own, now)?;
-            if let Some(minted) = self.commit(&snapshot, tentative, now).await? {
+            if let Some(minted) = self.commit(&snapshot, tentative, proved, now).await? {
                 return Ok(minted);
             }
         }
@@ -149,6 +195,7 @@ impl Deputy {
         &self,
         snapshot: &Snapshot,
         tentative: Tentative,
+        proved: &Proved,
         now: Timestamp,
     ) -> Result<Option<Minted>, Stopped> {
         let signed = keys::signed(
@@ -160,7 +207,7 @@ impl Deputy {
         let writer = self.store().writer();
         let delegation = tentative.delegation().clone();
         let event = tentative.event().clone();
-        let effects = tentative.effects().clone();
+        let effects = proved.effects(tentative.effects().clone());
         match writer.delegate(delegation, event, effects).await.map_err(Fault::from)? {
             Delegated::Recorded(receipt) => {
                 let mismatch = || Fault::Internal("receipt for another delegation", None);

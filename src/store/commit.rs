@@ -12,6 +12,7 @@ use crate::model::{
 };
 
 use super::{
+    KINDS_WITH_HISTORY,
     chain::{Chain, NewLink, hex},
     effects::{BudgetRow, OnceRow, spend_rows},
     error::Error,
@@ -30,6 +31,7 @@ struct Rows<'a> {
     delegations: Vec<DelegationRow>,
     revocations: Vec<RevocationRow>,
     documents: Vec<DocumentRow<'a>>,
+    versions: Vec<DocumentRow<'a>>,
     keys: Vec<KeyRow>,
     once: Vec<OnceRow>,
     spend: BTreeMap<Spend, u32>,
@@ -90,7 +92,7 @@ pub(super) struct Sent {
 }
 
 /// The rows of one commit as JSON, table by table.
-pub(super) struct Tables([(&'static str, String); 10]);
+pub(super) struct Tables([(&'static str, String); 11]);
 
 impl Tables {
     fn of(rows: &Rows<'_>) -> serde_json::Result<Tables> {
@@ -98,6 +100,7 @@ impl Tables {
             ("delegations", serde_json::to_string(&rows.delegations)?),
             ("revocations", serde_json::to_string(&rows.revocations)?),
             ("documents", serde_json::to_string(&rows.documents)?),
+            ("versions", serde_json::to_string(&rows.versions)?),
             ("keys", serde_json::to_string(&rows.keys)?),
             ("once", serde_json::to_string(&rows.once)?),
             ("spend", serde_json::to_string(&spend_rows(&rows.spend))?),
@@ -183,8 +186,11 @@ impl<'a> Draft<'a> {
         self.rows.revocations.push(row);
     }
 
-    /// Adds a document.
+    /// Adds a document, and the version that it makes if its kind has a history.
     pub fn document(&mut self, row: DocumentRow<'a>) {
+        if KINDS_WITH_HISTORY.contains(&row.kind) {
+            self.rows.versions.push(row);
+        }
         self.rows.documents.push(row);
     }
 

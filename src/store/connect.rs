@@ -53,6 +53,9 @@ macro_rules! on {
     };
 }
 
+// Below the macro, which it uses.
+mod history;
+
 /// Where a database is.
 #[derive(Clone)]
 pub(super) enum Address {

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     base::{
         id::{DecisionId, ErrorId, TransactionId},
-        time::Timestamp,
+        time::{Seconds, Timestamp},
     },
     model::{
         event::{Event, Kind, Outcome},
@@ -36,6 +36,10 @@ const INDEX_PAGES: usize = 8;
 /// Links read at a time, and the most events looked at per call: 16 MiB and some milliseconds.
 const LINKS_PAGE: i64 = 64;
 const SCANNED_MAX: usize = 16_384;
+/// How much later than it was made a decision may stand in the log: usually, and after an outage.
+const WRITTEN_LATER: [Seconds; 2] = [Seconds::new(2), Seconds::new(600)];
+/// How often [`SCANNED_MAX`] events are looked at for one decision.
+const SCANS_MAX: usize = 8;
 /// The most keys of one subject that are looked for: one for each run of a writer that met it.
 const KEYS_MAX: i64 = 4_096;
 
@@ -117,6 +121,31 @@ pub(super) async fn list(
         }
     }
     search.by_time(pool, page.before()).await
+}
+
+/// The event of one decision. Where no index row leads to it, the log is read where it was written
+/// at the moment that the id begins with.
+pub(super) async fn of_decision(pool: &Pool, id: DecisionId) -> Result<Option<StoredEvent>, Error> {
+    let filter = EventFilter { decision: Some(id), since: id.moment(), ..EventFilter::default() };
+    let search = Search { filter: &filter, keys: None, limit: 1 };
+    let first = Page::default().before();
+    if let Some(found) = search.by_index(pool, first).await?.items.pop() {
+        return Ok(Some(found));
+    }
+    let Some(moment) = id.moment() else { return Ok(None) };
+    for later in WRITTEN_LATER {
+        let at = moment.plus(later).epoch_s().saturating_add(1);
+        let mut from = Some(Cursor { at, id: String::new(), seq: 0, n: 0 });
+        for _ in 0..SCANS_MAX {
+            let Some(cursor) = from else { break };
+            let mut listing = search.by_time(pool, cursor).await?;
+            if let Some(found) = listing.items.pop() {
+                return Ok(Some(found));
+            }
+            from = listing.next;
+        }
+    }
+    Ok(None)
 }
 
 impl Search<'_> {

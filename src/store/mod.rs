@@ -32,7 +32,7 @@ use self::{
 };
 use crate::{
     base::{
-        id::{ClientId, DelegationId, TransactionId, WriterId},
+        id::{ClientId, DecisionId, DelegationId, TransactionId, WriterId},
         random::Random,
         time::{Seconds, Timestamp},
     },
@@ -48,6 +48,12 @@ const REVOCATIONS_KEPT_MIN: Seconds = Seconds::new(4_500);
 /// How much later than it expired an effect is forgotten: an instance whose clock is slow may still
 /// accept what another, whose clock is fast, would sweep.
 const CLOCKS_DIFFER: Seconds = Seconds::new(300);
+
+/// The kinds of document of which every version is kept, so that what was decided under it can be
+/// judged again. Only these: a sealed key or the hash of a secret must not outlive its replacement,
+/// and no decision rests on one. A kind that is added here begins its history with its next change,
+/// unless a migration begins it.
+pub const KINDS_WITH_HISTORY: [&str; 5] = ["client", "resource", "tool", "issuer", "edge"];
 
 /// The database.
 pub struct Store {
@@ -76,6 +82,8 @@ pub struct Keep {
     /// Revocations after they were made: the longest accepted age of a foreign token. Never less
     /// than an hour and a quarter.
     pub revocations: Seconds,
+    /// Versions of documents after they were replaced.
+    pub versions: Seconds,
 }
 
 /// Which delegations are listed; `None` means any.
@@ -199,6 +207,18 @@ impl Store {
         self.pool.documents().await?.into_iter().map(TryInto::try_into).collect()
     }
 
+    /// The documents of [`KINDS_WITH_HISTORY`] as they stood at a revision, in order of kind and id;
+    /// `None` if the history does not reach back so far.
+    pub async fn documents_at(&self, revision: u64) -> Result<Option<Vec<Document>>, Error> {
+        let revision = number(revision);
+        let rows = self.pool.documents_at(revision).await?;
+        // Asked afterwards, so that what a sweep took meanwhile is noticed.
+        if self.pool.documents_lost_at(revision).await? > 0 {
+            return Ok(None);
+        }
+        rows.into_iter().map(TryInto::try_into).collect::<Result<_, Error>>().map(Some)
+    }
+
     /// Every kept revocation with a greater number, in order of number.
     pub async fn revocations_after(&self, revision: u64) -> Result<Vec<Revocation>, Error> {
         let mut after = number(revision);
@@ -263,12 +283,18 @@ impl Store {
         events::list(&self.pool, filter, page).await
     }
 
+    /// The event of one decision, if the log still has it. Reads a bounded amount.
+    pub async fn decision(&self, id: DecisionId) -> Result<Option<StoredEvent>, Error> {
+        events::of_decision(&self.pool, id).await
+    }
+
     /// Deletes what need not be kept any longer, a bounded amount per call.
     pub async fn sweep(&self, now: Timestamp, keep: Keep) -> Result<Swept, Error> {
         let revocations = keep.revocations.max(REVOCATIONS_KEPT_MIN);
         let until = SweepUntil {
             delegations: now.minus(keep.delegations),
             revocations: now.minus(revocations),
+            versions: now.minus(keep.versions),
             effects: now.minus(CLOCKS_DIFFER),
         };
         self.writer.sweep(until).await

@@ -17,7 +17,7 @@ use crate::{
     },
     model::{
         actor::Provenance,
-        event::{Event, Hop, Kind, Outcome},
+        event::{Event, Hop, Kept, Kind, Outcome},
         resource::Effect,
         subject::Subject,
     },
@@ -32,10 +32,6 @@ use super::{
 /// The longest tool name, reason or actor that is kept, in characters: twice a legal tool name, so
 /// that a caller's nonsense is recognised and does not fill the disk.
 const TEXT_MAX: usize = 256;
-/// The most private details of one event; more than any event of ours has.
-const DETAILS_MAX: usize = 32;
-/// The longest private detail, in characters.
-const DETAIL_MAX: usize = 4_096;
 /// Subjects whose key the writer remembers; a subject met again later gets one key more.
 const KEYS_MAX: usize = 4_096;
 /// What parts actors in an index row; no id and no printable `sub` has it.
@@ -101,6 +97,8 @@ pub(super) struct EventRecord<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     revision: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    arguments: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private: Option<Commitment>,
 }
@@ -279,6 +277,10 @@ impl EventRecord<'_> {
             decision: parsed(self.decision.as_deref(), DecisionId::parse).ok()?,
             error: parsed(self.error.as_deref(), ErrorId::parse).ok()?,
             revision: count(self.revision)?,
+            arguments: match self.arguments {
+                Some(word) => Some(Kept::ALL.into_iter().find(|kept| kept.as_str() == word)?),
+                None => None,
+            },
             detail: detail.into_iter().map(|(k, v)| (k.into(), v.into_owned())).collect(),
         })
     }
@@ -321,6 +323,7 @@ fn record(event: &Event, private: Option<Commitment>) -> EventRecord<'_> {
         decision: event.decision.map(|id| id.to_string()),
         error: event.error.map(|id| id.to_string()),
         revision: number(event.revision),
+        arguments: event.arguments.map(|kept| kept.as_str().into()),
         private,
     }
 }
@@ -338,11 +341,11 @@ fn private_body(event: &Event) -> Option<String> {
     if event.subject.is_none() && event.detail.is_empty() {
         return None;
     }
-    let detail = event.detail.iter().take(DETAILS_MAX);
+    let detail = event.detail.iter().take(Event::DETAILS_MAX);
     let body = PrivateBody {
         subject: event.subject.as_ref().map(|s| (s.issuer.as_ref().into(), s.sub.as_ref().into())),
         detail: detail
-            .map(|(name, value)| (cut(name, TEXT_MAX).into(), cut(value, DETAIL_MAX).into()))
+            .map(|(name, value)| (cut(name, TEXT_MAX).into(), cut(value, Event::DETAIL_MAX).into()))
             .collect(),
     };
     // Texts and lists of texts always are JSON.

@@ -93,11 +93,12 @@ pub(super) struct StoredDocumentRow {
 }
 
 /// One put of a configuration change, with the version that it makes.
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 pub(super) struct DocumentRow<'a> {
     pub kind: &'a str,
     pub id: &'a str,
     pub version: i64,
+    pub at: i64,
     pub body: &'a str,
 }
 

@@ -13,6 +13,34 @@ pub const DOCUMENTS: &str = "
     FROM document
     ORDER BY kind, id";
 
+/// Every document of which versions are kept, as it stood at revision $1.
+pub const DOCUMENTS_AT: &str = "
+    SELECT v.kind, v.id, v.version, v.revision, v.body
+    FROM document_version v
+    WHERE v.revision <= $1
+      AND NOT EXISTS (
+        SELECT 1
+        FROM document_version later
+        WHERE later.kind = v.kind
+          AND later.id = v.id
+          AND later.version > v.version
+          AND later.revision <= $1)
+    ORDER BY v.kind, v.id";
+
+/// How many documents have lost the version that stood at revision $1: the first one that is kept
+/// is younger, and not the first there was.
+pub const DOCUMENTS_LOST_AT: &str = "
+    SELECT count(*)
+    FROM document_version v
+    WHERE v.revision > $1
+      AND v.version > 1
+      AND NOT EXISTS (
+        SELECT 1
+        FROM document_version earlier
+        WHERE earlier.kind = v.kind
+          AND earlier.id = v.id
+          AND earlier.version < v.version)";
+
 /// The version of one document.
 pub const DOCUMENT_VERSION: &str = "
     SELECT version
@@ -98,6 +126,19 @@ pub const SWEEP_REVOCATIONS: &str = "
     DELETE FROM revocation
     WHERE revision IN (
       SELECT revision FROM revocation WHERE at <= $1 ORDER BY at LIMIT $2
+    )";
+
+/// Ends the versions of documents that were replaced at or before $1; at most $2 of them.
+pub const SWEEP_VERSIONS: &str = "
+    DELETE FROM document_version
+    WHERE (kind, id, version) IN (
+      SELECT v.kind, v.id, v.version
+      FROM document_version next
+      JOIN document_version v
+        ON v.kind = next.kind AND v.id = next.id AND v.version = next.version - 1
+      WHERE next.at <= $1
+      ORDER BY next.at, next.kind, next.id, next.version
+      LIMIT $2
     )";
 
 /// Ends the memory of what happened once and could no longer happen at $1; at most $2 of it.
@@ -205,6 +246,8 @@ pub const SUBJECT_KEYS: &str = "
 pub const ALL: &[&str] = &[
     HEAD,
     DOCUMENTS,
+    DOCUMENTS_AT,
+    DOCUMENTS_LOST_AT,
     DOCUMENT_VERSION,
     REVOCATIONS_AFTER,
     DELEGATION,
@@ -213,6 +256,7 @@ pub const ALL: &[&str] = &[
     DELEGATIONS_OF_SUBJECT,
     SWEEP_DELEGATIONS,
     SWEEP_REVOCATIONS,
+    SWEEP_VERSIONS,
     SWEEP_ONCE,
     SWEEP_BUDGETS,
     WRITER_INSERT,

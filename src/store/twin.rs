@@ -107,6 +107,12 @@ const SQLITE_DOCUMENTS: &str = "
     ON CONFLICT (kind, id) DO UPDATE
     SET version = excluded.version, revision = excluded.revision, body = excluded.body";
 
+const SQLITE_VERSIONS: &str = "
+    INSERT INTO document_version (kind, id, version, revision, at, body)
+    SELECT value ->> 'kind', value ->> 'id', value ->> 'version', $2 + 1, value ->> 'at',
+      value ->> 'body'
+    FROM json_each($1)";
+
 macro_rules! postgres_delegations {
     ($if:literal) => {
         concat!(
@@ -317,6 +323,7 @@ pub const BUMP: Twin = Twin {
         ("documents", SQLITE_BUMP),
         ("revocations", SQLITE_REVOCATIONS),
         ("documents", SQLITE_DOCUMENTS),
+        ("versions", SQLITE_VERSIONS),
         ("keys", SQLITE_KEYS),
         ("links", SQLITE_JOURNAL),
         ("private", SQLITE_PRIVATE),
@@ -348,6 +355,13 @@ pub const BUMP: Twin = Twin {
         AS x (kind text, id text, version bigint, body text)
       ON CONFLICT (kind, id) DO UPDATE
       SET version = excluded.version, revision = excluded.revision, body = excluded.body
+    ),
+    new_versions AS (
+      INSERT INTO document_version (kind, id, version, revision, at, body)
+      SELECT x.kind, x.id, x.version, b.revision, x.at, x.body
+      FROM bumped b
+      CROSS JOIN jsonb_to_recordset($1::text::jsonb -> 'versions')
+        AS x (kind text, id text, version bigint, at bigint, body text)
     )",
         "EXISTS (SELECT 1 FROM bumped)",
         "EXISTS (SELECT 1 FROM bumped) AND $3::bigint IS NOT NULL",

@@ -96,6 +96,8 @@ pub struct Swept {
     pub delegations: u64,
     /// Revocations.
     pub revocations: u64,
+    /// Versions of documents.
+    pub versions: u64,
     /// Rows that remember what happened once, and budgets.
     pub effects: u64,
     /// Whether there is probably more: call again.
@@ -107,6 +109,7 @@ pub struct Swept {
 pub(super) struct SweepUntil {
     pub delegations: Timestamp,
     pub revocations: Timestamp,
+    pub versions: Timestamp,
     pub effects: Timestamp,
 }
 

@@ -10,13 +10,16 @@
 
 mod algorithms;
 mod api;
+mod assertions;
 mod authority;
 mod bad_input;
 mod bad_tokens;
 mod chain;
 mod client_auth;
 mod decision;
+mod dpop;
 mod exchange;
+mod explain;
 mod introspect;
 mod keys;
 mod metadata;

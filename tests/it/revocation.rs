@@ -2,6 +2,7 @@
 //! nothing comes back by another door.
 
 mod race;
+mod radius;
 
 use serde_json::{Value, json};
 

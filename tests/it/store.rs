@@ -178,6 +178,7 @@ fn root(n: u16, revision: u64) -> Delegation {
         root_revision: revision,
         revision,
         authentication: Authentication::default(),
+        bound: None,
     };
     Delegation {
         claims,
@@ -214,6 +215,7 @@ fn event(seconds: i64, kind: Kind, outcome: Outcome) -> Event {
         decision: None,
         error: None,
         revision: 0,
+        arguments: None,
         detail: vec![("argument".into(), "A-17 \u{0} \"quoted\"".into())],
     }
 }

@@ -185,8 +185,13 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "postgres/0002_effects.sql",
         "09b2569d25bf28fca280585f2968b8c2828a79040f8be8331c51a60c21a1fc2b",
     ),
+    (
+        "postgres/0006_history.sql",
+        "5f0060bb13fed30cc765cc905f87ed47fcdea2daa72ea51fc8c8a3a0ad7fe8cf",
+    ),
     ("sqlite/0001_begin.sql", "635ed953933529ff823323c86c0343549b9125e22ba9a3ee2615dc4c5521537a"),
     ("sqlite/0002_effects.sql", "297f4de13556e785afe30685a18f949f1e65823767be11a104cd9322f6de54fc"),
+    ("sqlite/0006_history.sql", "4d33ba29f3209306c6451fd6bbc58e0bee3294580488a86703edf505a91026b5"),
 ];
 
 #[test]

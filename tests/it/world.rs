@@ -2,6 +2,7 @@
 //! OpenID issuer, and a clock that only the test moves. Who is in it stands in `story`, how it is
 //! spoken to in `wire`. No test here.
 
+pub mod operator;
 pub mod story;
 pub mod wire;
 

@@ -51,9 +51,18 @@ pub struct ClientArgs {
     /// A name for people
     #[arg(long)]
     pub name: Option<String>,
-    /// `client_secret_basic` or `client_secret_post`
+    /// `client_secret_basic`, `client_secret_post` or `private_key_jwt`
     #[arg(long, value_name = "METHOD")]
     pub auth_method: Option<String>,
+    /// The file with its public keys, a JWK Set, for `private_key_jwt`
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks_uri")]
+    pub jwks: Option<PathBuf>,
+    /// Where it publishes its public keys, for `private_key_jwt`
+    #[arg(long, value_name = "URL")]
+    pub jwks_uri: Option<String>,
+    /// It gets tokens that are bound to its key (DPoP), and no others
+    #[arg(long)]
+    pub dpop_bound: bool,
     /// What signed introspection answers to it are signed with: `ES256`, `RS256` or `Ed25519`
     #[arg(long, value_name = "ALG")]
     pub introspection_alg: Option<String>,
@@ -149,6 +158,9 @@ pub struct ResourceArgs {
     /// The longest life of its tokens, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub ttl: Option<i64>,
+    /// Who checks the proofs of bound tokens: `no`, `itself` or `deputy`
+    #[arg(long, value_name = "WHO")]
+    pub dpop: Option<String>,
     /// What its tokens are signed with: `ES256`, `RS256` or `Ed25519`
     #[arg(long, value_name = "ALG")]
     pub token_alg: Option<String>,

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::Connection;
+
 /// What to do with delegations.
 #[derive(Debug, Subcommand)]
 pub enum DelegationVerb {
@@ -88,6 +90,16 @@ pub enum RevokeVerb {
         /// Its exact `iss`
         issuer: String,
     },
+}
+
+/// Which decision.
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArgs {
+    /// Where the admin API is.
+    #[command(flatten)]
+    pub connection: Connection,
+    /// The decision's id: `decision.id` of the answer, or of `deputy audit list`
+    pub decision: String,
 }
 
 /// What to do with our signing keys.

@@ -18,11 +18,12 @@ use crate::{
         text::pointer,
         time::Timestamp,
     },
+    jose::{Algorithm, KeySet},
     model::{
         ceiling::{Ceiling, CeilingEntry},
         client::{Client, Edge},
         event::{Event, Kind},
-        issuer::TrustedIssuer,
+        issuer::{KeySource, TrustedIssuer},
         resource::{Enforces, Resource},
         scope::{Scope, ScopeToken},
         uri::Uri,
@@ -38,11 +39,27 @@ pub const MAX_LIVE_SECRETS: usize = 2;
 
 /// What is wrong with a client among the others.
 pub fn client(config: &Config, client: &Client) -> Vec<Problem> {
-    let Some(agent) = &client.agent else { return Vec::new() };
-    let mut problems = agent_uri(config, &client.id, &agent.uri);
+    let mut problems = inline_keys(client);
+    let Some(agent) = &client.agent else { return problems };
+    problems.extend(agent_uri(config, &client.id, &agent.uri));
     problems.extend(ceiling(config, &agent.allowance, "/agent/allowance"));
     problems.extend(ceiling(config, &agent.own_allowance, "/agent/own_allowance"));
     problems
+}
+
+/// Keys with which nothing could ever be verified are refused where somebody can still read why.
+fn inline_keys(client: &Client) -> Vec<Problem> {
+    let Some(KeySource::Inline(text)) = client.assertions.as_ref().map(|rules| &rules.keys) else {
+        return Vec::new();
+    };
+    match KeySet::parse_jwks(text.as_bytes(), &Algorithm::ALL) {
+        Ok(keys) if keys.is_empty() => {
+            let message = "has no key for signatures by an algorithm that is accepted";
+            vec![problem("/jwks", message)]
+        }
+        Ok(_) => Vec::new(),
+        Err(error) => vec![problem("/jwks", error.to_string())],
+    }
 }
 
 /// An agent's URI names that agent and nothing else: a token for it must be usable nowhere.

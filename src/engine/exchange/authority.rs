@@ -9,7 +9,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{presenter::Standing, subject, target::Target};
 use crate::{
     engine::{
-        authenticate::Authenticated,
         refusal::{Ceiling, DetailsFault, Refusal, ScopeFault, TargetFault},
         snapshot::{Config, Snapshot},
         verify::foreign,
@@ -17,7 +16,7 @@ use crate::{
     model::{
         authority::{Authority, Entry, ToolName, Tools},
         ceiling::{Ceiling as Rules, CeilingEntry, Excess},
-        client::Edge,
+        client::{Client, Edge},
         constraint::{Arguments, ClaimFault, Never, SubjectClaims},
         issuer::{ForeignKind, ForeignScope, TrustedIssuer},
         max_calls::MaxCalls,
@@ -57,7 +56,7 @@ struct Asked<'a> {
 /// What every entry is judged by.
 struct Ground<'a> {
     config: &'a Config,
-    client: &'a Authenticated,
+    client: &'a Client,
     source: &'a SourceOf<'a>,
     claims: &'a SubjectClaims,
     target: &'a Target<'a>,
@@ -66,7 +65,7 @@ struct Ground<'a> {
 /// Works out the authority, or refuses.
 pub fn judge(
     snapshot: &Snapshot,
-    client: &Authenticated,
+    client: &Client,
     standing: &Standing<'_>,
     target: &Target<'_>,
     asked: &Wanted,
@@ -320,7 +319,7 @@ fn enabled_resource<'a>(config: &'a Config, at: &Uri) -> Result<&'a Arc<Resource
 
 /// Holds one entry against every ceiling.
 fn under(ground: &Ground<'_>, location: &Uri, entry: &Entry) -> Result<(), Refusal> {
-    let client = ground.client.client();
+    let client = ground.client;
     let resource = enabled_resource(ground.config, location)?;
     kept_by_resource(resource, entry)?;
     match ground.source {
@@ -421,7 +420,7 @@ fn edge<'a>(ground: &Ground<'a>, location: &Uri) -> Result<Option<&'a Edge>, Ref
         Target::Agent(_, _, edge) => Ok(Some(edge)),
         Target::Resource(resource) if resource.uri == *location => Ok(None),
         Target::Resource(resource) => {
-            let edge = ground.config.edge(&ground.client.client().id, &resource.owner);
+            let edge = ground.config.edge(&ground.client.id, &resource.owner);
             edge.map(Some).ok_or(Refusal::NoEdge)
         }
     }

@@ -4,7 +4,11 @@
 use std::sync::Arc;
 
 use super::{
-    Exchange, OwnRequest, Tentative, authority::Granted, presenter::Standing, target::Target,
+    Grown, OwnRequest, Tentative,
+    authority::Granted,
+    binding::{self, Binding},
+    presenter::Standing,
+    target::Target,
 };
 use crate::{
     base::{
@@ -27,7 +31,7 @@ use crate::{
         resource::Resource,
         scope::Scope,
         subject::Subject,
-        token::{Authentication, ForeignClaims, OurClaims, OurKind},
+        token::{Authentication, ForeignClaims, KeyThumbprint, OurClaims, OurKind},
     },
     oauth::{claims, token_type::TokenType},
 };
@@ -44,14 +48,16 @@ pub const MAX_HAND_OVER_BYTES: usize = 16_384;
 const JWS_OVERHEAD_BYTES: usize = 560;
 
 /// The token that an exchange yields.
-pub fn child(
+pub(super) fn child(
     snapshot: &Snapshot,
-    exchange: &Exchange<'_>,
-    (standing, target): (&Standing<'_>, &Target<'_>),
+    grown: &Grown<'_>,
+    target: &Target<'_>,
     granted: Granted,
     now: Timestamp,
 ) -> Result<Tentative, Refusal> {
-    let client = exchange.client.client();
+    let Grown { client, standing, holder, actor, .. } = grown;
+    let asked = Binding { client, holder: *holder, actor: *actor };
+    let bound = binding::judge(asked, standing, Some(target))?;
     let base = match standing {
         Standing::Root { claims, issuer, txn } => {
             root_claims(claims, sub_text(claims, issuer), *txn, (&client.id, snapshot.revision))
@@ -66,14 +72,14 @@ pub fn child(
     let us = Actor { issuer: Arc::clone(&snapshot.config.issuer), sub: client.id.as_str().into() };
     let chain = chain(&base, us, keeps_chain, target)?;
     let mut path = base.path.clone();
-    path.push(exchange.id);
+    path.push(grown.id);
     if path.len() > OurClaims::MAX_PATH {
         return Err(Refusal::TooDeep);
     }
     let (kind, audience, ttl) = addressed(target);
     let mut expires_at = now.plus(ttl).min(base.expires_at);
-    if let Some(actor) = exchange.actor {
-        expires_at = expires_at.min(actor.get().expires_at);
+    if let Some(actor) = actor {
+        expires_at = expires_at.min(actor.expires_at);
     }
     if expires_at <= now {
         // Within the leeway for its issuer's clock, but nothing can be made of it any more.
@@ -90,10 +96,11 @@ pub fn child(
         issued_at: now,
         expires_at,
         revision: snapshot.revision,
+        bound,
         ..base
     };
     let source = parent.map_or(Source::Foreign, Source::Delegation);
-    tentative(snapshot, claims, source, exchange.client.via(), now)
+    tentative(snapshot, claims, source, grown.via, now)
 }
 
 /// A root delegation under the agent's own allowance.
@@ -111,6 +118,7 @@ pub fn own_root(
         scope: granted.scope,
         authority: granted.authority,
         expires_at: now.plus(ttl),
+        bound: own_key(own, Some(target))?,
         ..own_claims(snapshot, own, now)
     };
     tentative(snapshot, claims, Source::Own, own.client.via(), now)
@@ -128,7 +136,17 @@ pub fn agent_token(
     if matches!(own.wanted.token_type, Some(TokenType::IdToken | TokenType::Jwt)) {
         return Err(Refusal::RequestedType);
     }
-    tentative(snapshot, own_claims(snapshot, own, now), Source::Own, own.client.via(), now)
+    let bound = own_key(own, None)?;
+    let claims = OurClaims { bound, ..own_claims(snapshot, own, now) };
+    tentative(snapshot, claims, Source::Own, own.client.via(), now)
+}
+
+fn own_key(
+    own: &OwnRequest<'_>,
+    target: Option<&Target<'_>>,
+) -> Result<Option<KeyThumbprint>, Refusal> {
+    let asked = Binding { client: own.client.client(), holder: own.holder, actor: None };
+    binding::judge(asked, &Standing::Own, target)
 }
 
 /// AT-5: the subject is an id that the client did not choose.
@@ -152,6 +170,7 @@ fn own_claims(snapshot: &Snapshot, own: &OwnRequest<'_>, now: Timestamp) -> OurC
         root_revision: snapshot.revision,
         revision: snapshot.revision,
         authentication: Authentication::default(),
+        bound: None,
     }
 }
 
@@ -179,6 +198,7 @@ fn root_claims(
         root_revision: revision,
         revision,
         authentication: foreign.authentication.clone(),
+        bound: None,
     }
 }
 
@@ -287,6 +307,7 @@ fn issued_event(
         decision: None,
         error: None,
         revision: claims.revision,
+        arguments: None,
         detail: Vec::new(),
     }
 }

@@ -7,9 +7,11 @@
 //! 4. target: exactly one resource or agent (`target`);
 //! 5. authority: under every ceiling, error beyond any of them (`authority`);
 //! 6. how many calls: never more than what was presented (`max_calls`);
-//! 7. lifetime, chain and claims (`mint`).
+//! 7. the key that the token is bound to (`binding`);
+//! 8. lifetime, chain and claims (`mint`).
 
 pub mod authority;
+pub mod binding;
 pub mod max_calls;
 pub mod mint;
 pub mod presenter;
@@ -18,8 +20,10 @@ pub mod target;
 
 use std::sync::Arc;
 
+use self::presenter::Standing;
 use super::{
     authenticate::Authenticated,
+    dpop::Holder,
     refusal::Refusal,
     snapshot::Snapshot,
     verify::{self, Verified},
@@ -30,6 +34,7 @@ use crate::{
         time::Timestamp,
     },
     model::{
+        client::Client,
         delegation::{Delegation, Receipt},
         effect::Effects,
         event::{Event, Kind, Outcome},
@@ -57,8 +62,29 @@ pub struct Exchange<'a> {
     pub subject: &'a SubjectToken,
     /// What confirms the client, if it sent it.
     pub actor: Option<&'a Verified<OurClaims>>,
+    /// Who sent the request, proved by a key.
+    pub holder: Option<&'a Holder>,
     /// What should come out.
     pub wanted: &'a Wanted,
+    /// A fresh id.
+    pub id: DelegationId,
+}
+
+/// An exchange whose proofs were looked at: who, on what ground, for what.
+#[derive(Debug)]
+pub(super) struct Grown<'a> {
+    /// Who asks.
+    pub client: &'a Client,
+    /// What proved it.
+    pub via: &'static str,
+    /// Why it may present what it presents.
+    pub standing: Standing<'a>,
+    /// What should come out.
+    pub wanted: &'a Wanted,
+    /// What confirms the client, if it sent it.
+    pub actor: Option<&'a OurClaims>,
+    /// Who sent the request, proved by a key.
+    pub holder: Option<&'a Holder>,
     /// A fresh id.
     pub id: DelegationId,
 }
@@ -68,6 +94,8 @@ pub struct Exchange<'a> {
 pub struct OwnRequest<'a> {
     /// Who asks.
     pub client: &'a Authenticated,
+    /// Who sent the request, proved by a key.
+    pub holder: Option<&'a Holder>,
     /// What should come out.
     pub wanted: &'a Wanted,
     /// A fresh id.
@@ -97,6 +125,8 @@ pub struct Minted {
     pub issued: TokenType,
     /// Whether it can be used at a server; if not, `token_type` is `N_A`.
     pub is_access_token: bool,
+    /// Whether its holder must prove a key: then `token_type` is `DPoP`.
+    pub is_bound: bool,
     /// Seconds left.
     pub expires_in: i64,
     /// Its scope.
@@ -117,13 +147,32 @@ pub fn judge(
     if let Some(actor) = exchange.actor {
         verify::actor::judge(snapshot, exchange.client, actor, now).map_err(Refusal::ActorToken)?;
     }
-    let standing = presenter::judge(snapshot, exchange, now)?;
-    let target = target::judge(snapshot, exchange.wanted, exchange.client, &standing)?;
-    presenter::not_barred_at(snapshot, &standing, &target)?;
-    let granted = authority::judge(snapshot, exchange.client, &standing, &target, exchange.wanted)?;
-    presenter::not_barred_within(snapshot, &standing, &granted.authority)?;
-    let granted = max_calls::judge(granted, &standing, exchange.wanted, exchange.id)?;
-    mint::child(snapshot, exchange, (&standing, &target), granted, now)
+    let grown = Grown {
+        client: exchange.client.client(),
+        via: exchange.client.via(),
+        standing: presenter::judge(snapshot, exchange, now)?,
+        wanted: exchange.wanted,
+        actor: exchange.actor.map(Verified::get),
+        holder: exchange.holder,
+        id: exchange.id,
+    };
+    grow(snapshot, &grown, now)
+}
+
+/// The rest of the path, once it is known on what ground who presents what. Proves nothing: what
+/// comes out is good for nothing until it was signed and committed.
+pub(super) fn grow(
+    snapshot: &Snapshot,
+    grown: &Grown<'_>,
+    now: Timestamp,
+) -> Result<Tentative, Refusal> {
+    let Grown { client, standing, wanted, .. } = grown;
+    let target = target::judge(snapshot, wanted, client, standing)?;
+    presenter::not_barred_at(snapshot, standing, &target)?;
+    let granted = authority::judge(snapshot, client, standing, &target, wanted)?;
+    presenter::not_barred_within(snapshot, standing, &granted.authority)?;
+    let granted = max_calls::judge(granted, standing, wanted, grown.id)?;
+    mint::child(snapshot, grown, &target, granted, now)
 }
 
 /// Judges `client_credentials`: `sub` is the client itself, and nobody acts for it.
@@ -138,9 +187,9 @@ pub fn judge_own(
     if own.wanted.targets.is_empty() {
         return mint::agent_token(snapshot, own, now);
     }
-    let standing = presenter::Standing::Own;
-    let target = target::judge(snapshot, own.wanted, own.client, &standing)?;
-    let granted = authority::judge(snapshot, own.client, &standing, &target, own.wanted)?;
+    let standing = Standing::Own;
+    let target = target::judge(snapshot, own.wanted, own.client.client(), &standing)?;
+    let granted = authority::judge(snapshot, own.client.client(), &standing, &target, own.wanted)?;
     let granted = max_calls::judge(granted, &standing, own.wanted, own.id)?;
     mint::own_root(snapshot, own, &target, granted, now)
 }
@@ -163,7 +212,7 @@ pub fn refused(
         Some(SubjectToken::Foreign(token)) => Event {
             subject: Some(token.get().subject.clone()),
             chain: mint::hops_through(&snapshot.config.issuer, client, &token.get().asserted),
-            txn: Some(presenter::transaction(&snapshot.config, client, token.get())),
+            txn: Some(presenter::transaction(&snapshot.config, client.client(), token.get())),
             ..event
         },
         Some(SubjectToken::Ours(token)) => {
@@ -218,6 +267,7 @@ impl Tentative {
             token: signed,
             issued: self.issued,
             is_access_token: self.issued == TokenType::AccessToken,
+            is_bound: claims.bound.is_some(),
             expires_in: self.now.until(claims.expires_at).get(),
             scope: claims.scope.to_string(),
             details: details::write(&claims.authority),

@@ -8,7 +8,6 @@ use super::{Exchange, SubjectToken, authority::covers, target::Target};
 use crate::{
     base::{id::TransactionId, time::Timestamp},
     engine::{
-        authenticate::Authenticated,
         refusal::Refusal,
         snapshot::{Config, Snapshot},
         verify::TokenFault,
@@ -16,6 +15,7 @@ use crate::{
     model::{
         actor::Actor,
         authority::{Authority, Tools},
+        client::Client,
         issuer::{ForeignKind, TrustedIssuer},
         resource::Tool,
         revocation::CutOff,
@@ -51,15 +51,17 @@ pub fn judge<'a>(
     exchange: &Exchange<'a>,
     now: Timestamp,
 ) -> Result<Standing<'a>, Refusal> {
+    let client = exchange.client.client();
     match exchange.subject {
-        SubjectToken::Foreign(verified) => foreign(snapshot, exchange.client, verified.get(), now),
-        SubjectToken::Ours(verified) => ours(snapshot, exchange.client, verified.get(), now),
+        SubjectToken::Foreign(verified) => foreign(snapshot, client, verified.get(), now),
+        SubjectToken::Ours(verified) => ours(snapshot, client, verified.get(), now),
     }
 }
 
-fn foreign<'a>(
+/// The standing of a client that presents a foreign token which says this.
+pub fn foreign<'a>(
     snapshot: &'a Snapshot,
-    client: &Authenticated,
+    client: &Client,
     claims: &'a ForeignClaims,
     now: Timestamp,
 ) -> Result<Standing<'a>, Refusal> {
@@ -90,7 +92,7 @@ fn foreign<'a>(
     }
     let authenticated_at = claims.authentication.auth_time.unwrap_or(claims.issued_at);
     refuse_older(authenticated_at, snapshot.revocations.subject_cut(&claims.subject))?;
-    refuse_older(claims.issued_at, snapshot.revocations.agent_cut(&client.client().id))?;
+    refuse_older(claims.issued_at, snapshot.revocations.agent_cut(&client.id))?;
     Ok(Standing::Root { claims, issuer, txn })
 }
 
@@ -110,8 +112,8 @@ fn refuse_older(at: Timestamp, cut: Option<CutOff>) -> Result<(), Refusal> {
 
 /// An access token: its client is registered for this agent at the issuer, unless any agent may.
 /// An ID token: it was issued *to* this agent (OpenID Connect Core section 3.1.3.7).
-fn was_issued_to(issuer: &TrustedIssuer, client: &Authenticated, claims: &ForeignClaims) -> bool {
-    let registered = issuer.agents.get(&client.client().id);
+fn was_issued_to(issuer: &TrustedIssuer, client: &Client, claims: &ForeignClaims) -> bool {
+    let registered = issuer.agents.get(&client.id);
     let is_ours = |id: &str| registered.is_some_and(|ids| ids.contains(id));
     match claims.kind {
         ForeignKind::AccessToken => {
@@ -130,12 +132,12 @@ fn was_issued_to(issuer: &TrustedIssuer, client: &Authenticated, claims: &Foreig
 fn may_act(
     config: &Config,
     issuer: &TrustedIssuer,
-    client: &Authenticated,
+    client: &Client,
     claims: &ForeignClaims,
 ) -> Result<(), Refusal> {
     let Some((named_issuer, sub)) = &claims.may_act else { return Ok(()) };
     let named_issuer = named_issuer.as_deref().unwrap_or(&issuer.url);
-    let id = &client.client().id;
+    let id = &client.id;
     let here = named_issuer == &*config.issuer && *sub == *id.as_str();
     let there =
         named_issuer == &*issuer.url && issuer.agents.get(id).is_some_and(|ids| ids.contains(sub));
@@ -144,26 +146,23 @@ fn may_act(
 
 /// Every exchange of one foreign token by one agent is one transaction: a keyed hash, so that the
 /// name says nothing about the token.
-pub fn transaction(
-    config: &Config,
-    client: &Authenticated,
-    claims: &ForeignClaims,
-) -> TransactionId {
+pub fn transaction(config: &Config, client: &Client, claims: &ForeignClaims) -> TransactionId {
     TransactionId::from_bytes(config.macs.transaction.tag16(&[
         claims.subject.issuer.as_bytes(),
         claims.token_id.as_bytes(),
-        client.client().id.as_str().as_bytes(),
+        client.id.as_str().as_bytes(),
     ]))
 }
 
-fn ours<'a>(
+/// The standing of a client that presents a token of ours which says this.
+pub fn ours<'a>(
     snapshot: &'a Snapshot,
-    client: &Authenticated,
+    client: &Client,
     claims: &'a OurClaims,
     now: Timestamp,
 ) -> Result<Standing<'a>, Refusal> {
     snapshot.is_live(claims, now).map_err(Refusal::SubjectDead)?;
-    let id = &client.client().id;
+    let id = &client.id;
     let standing = match claims.kind {
         OurKind::Agent => Err(Refusal::SubjectToken(TokenFault::Kind)),
         OurKind::HandOver => receiver(client, claims),
@@ -175,8 +174,8 @@ fn ours<'a>(
 }
 
 /// A hand-over is for the agent in its `aud` and nobody else, edge or no edge.
-fn receiver<'a>(client: &Authenticated, claims: &'a OurClaims) -> Result<Standing<'a>, Refusal> {
-    let uri = client.client().agent.as_ref().map(|agent| agent.uri.as_str());
+fn receiver<'a>(client: &Client, claims: &'a OurClaims) -> Result<Standing<'a>, Refusal> {
+    let uri = client.agent.as_ref().map(|agent| agent.uri.as_str());
     if uri == Some(&claims.audience) {
         Ok(Standing::Receiver(claims))
     } else {
@@ -186,10 +185,10 @@ fn receiver<'a>(client: &Authenticated, claims: &'a OurClaims) -> Result<Standin
 
 fn holder_or_owner<'a>(
     snapshot: &Snapshot,
-    client: &Authenticated,
+    client: &Client,
     claims: &'a OurClaims,
 ) -> Result<Standing<'a>, Refusal> {
-    let id = &client.client().id;
+    let id = &client.id;
     let us = || Actor { issuer: snapshot.config.issuer.clone(), sub: id.as_str().into() };
     let holds = match claims.chain.current() {
         Some(current) => *current == us(),

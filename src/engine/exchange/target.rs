@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::presenter::Standing;
 use crate::{
     engine::{
-        authenticate::Authenticated,
         refusal::{Refusal, TargetFault},
         snapshot::Snapshot,
     },
@@ -30,7 +29,7 @@ pub enum Target<'a> {
 pub fn judge<'a>(
     snapshot: &'a Snapshot,
     wanted: &Wanted,
-    client: &Authenticated,
+    client: &Client,
     standing: &Standing<'_>,
 ) -> Result<Target<'a>, Refusal> {
     let target = named(snapshot, wanted, client)?;
@@ -55,7 +54,7 @@ pub fn judge<'a>(
 fn named<'a>(
     snapshot: &'a Snapshot,
     wanted: &Wanted,
-    client: &Authenticated,
+    client: &Client,
 ) -> Result<Target<'a>, Refusal> {
     let raw = match wanted.targets.as_slice() {
         [] => return Err(Refusal::Target(TargetFault::Missing)),
@@ -75,6 +74,6 @@ fn named<'a>(
     if matches!(wanted.token_type, Some(TokenType::AccessToken | TokenType::IdToken)) {
         return Err(Refusal::RequestedType);
     }
-    let edge = snapshot.config.edge(&client.client().id, &receiver.id).ok_or(Refusal::NoEdge)?;
+    let edge = snapshot.config.edge(&client.id, &receiver.id).ok_or(Refusal::NoEdge)?;
     Ok(Target::Agent(receiver, &agent.uri, edge))
 }

@@ -22,7 +22,7 @@ use crate::{
         issuer::{ForeignKind, TrustedIssuer},
         scope::Scope,
         subject::Subject,
-        token::{Authentication, ForeignClaims},
+        token::{Authentication, ForeignClaims, KeyThumbprint},
     },
     oauth::claims::TYP_ACCESS_TOKEN,
 };
@@ -113,11 +113,6 @@ fn judge(
     is_of_kind(issuer, kind, claims, typed)?;
     let (issued_at, expires_at) = times(issuer, claims, now)?;
     required_claims(issuer, claims)?;
-    if claims.get("cnf").is_some() {
-        // A bound token must be proved by its key; without a proof it is refused, whatever the
-        // method (threats: `cnf` that the exchanger cannot prove).
-        return Err(TokenFault::Bound);
-    }
     Ok(Verified(ForeignClaims {
         kind,
         subject: subject(issuer, claims)?,
@@ -130,6 +125,7 @@ fn judge(
         issued_at,
         expires_at,
         authentication: authentication(claims)?,
+        bound: bound(claims)?,
         claims: opened.claims,
     }))
 }
@@ -279,6 +275,18 @@ fn may_act(claims: &Object) -> Result<Option<(Option<String>, String)>, TokenFau
     let object = value.as_object().ok_or(malformed)?;
     let issuer = claims::text(object, "iss")?.map(str::to_owned);
     Ok(Some((issuer, claims::required_text(object, "sub")?.to_owned())))
+}
+
+/// The key that a bound token is bound to. It must be proved when the token is exchanged, and what
+/// cannot be proved here (a certificate, several methods at once) is refused.
+fn bound(claims: &Object) -> Result<Option<KeyThumbprint>, TokenFault> {
+    let Some(cnf) = claims.get("cnf") else { return Ok(None) };
+    let cnf = cnf.as_object().ok_or(TokenFault::Bound)?;
+    let jkt = claims::text(cnf, "jkt")?.and_then(KeyThumbprint::parse);
+    match (jkt, cnf.iter().count()) {
+        (Some(jkt), 1) => Ok(Some(jkt)),
+        (Some(_) | None, _) => Err(TokenFault::Bound),
+    }
 }
 
 fn authentication(claims: &Object) -> Result<Authentication, TokenFault> {

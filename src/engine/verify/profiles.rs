@@ -10,6 +10,10 @@ use crate::{
 const OURS_BYTES: usize = 16_384;
 /// Room for the largest access tokens seen (Entra with groups).
 const FOREIGN_BYTES: usize = 16_384;
+/// Seven short claims and the largest signature.
+const ASSERTION_BYTES: usize = 4_096;
+/// The same, with the largest key in its header.
+const PROOF_BYTES: usize = 8_192;
 
 /// What we sign with.
 const OURS_ALGS: &[Algorithm] = &[Algorithm::Es256, Algorithm::Rs256, Algorithm::Ed25519];
@@ -21,6 +25,24 @@ pub const OURS: Profile = Profile {
     algs: OURS_ALGS,
     max_bytes: OURS_BYTES,
     header_jwk: false,
+};
+
+/// Client assertions. RFC 7523bis section 4: a `typ` of their own, which old clients leave out.
+pub const CLIENT_ASSERTION: Profile = Profile {
+    name: "client assertion",
+    typ: TypRule { accepted: &["client-authentication+jwt", "JWT"], absent: true },
+    algs: &Algorithm::ALL,
+    max_bytes: ASSERTION_BYTES,
+    header_jwk: false,
+};
+
+/// DPoP proofs, which carry their key. RFC 9449 section 4.2.
+pub const DPOP_PROOF: Profile = Profile {
+    name: "DPoP proof",
+    typ: TypRule { accepted: &["dpop+jwt"], absent: false },
+    algs: &Algorithm::ALL,
+    max_bytes: PROOF_BYTES,
+    header_jwk: true,
 };
 
 /// Access tokens of trusted issuers: RFC 9068, or untyped ones told by a registered claim.

@@ -20,12 +20,14 @@ pub async fn show(deputy: Deputy, asked: Asked, kind: Kind, name: &'static str) 
     Ok(Reply::document(&deputy.document(kind, asked.name(name)).await?))
 }
 
-/// Creates a client; its secret is in this answer and in no other.
+/// Creates a client; its secret, if it has one, is in this answer and in no other.
 pub async fn create_client(deputy: Deputy, asked: Asked) -> Answered {
     let (stored, secret) = deputy.create_client(&asked.operator, &asked.body).await?;
     let mut document = reply::with_version(&stored);
-    document.insert("credential_id", secret.id.to_string());
-    document.insert("client_secret", secret.secret.expose().as_str());
+    if let Some(secret) = secret {
+        document.insert("credential_id", secret.id.to_string());
+        document.insert("client_secret", secret.secret.expose().as_str());
+    }
     Ok(Reply::ok(document.to_json()).created(format!("{PREFIX}/clients/{}", stored.id)))
 }
 

@@ -1,5 +1,7 @@
 //! Revocations, delegations, audit events: what operators end and what they look up.
 
+use std::collections::BTreeSet;
+
 use super::{Answered, Asked, Problem, Reply};
 use crate::{
     base::{
@@ -16,7 +18,7 @@ use crate::{
     },
     service::{
         Deputy,
-        admin::{DelegationView, Order},
+        admin::{DelegationView, Order, Radius},
     },
     store::{Broken, DelegationFilter, EventFilter, StoredEvent, Why},
 };
@@ -27,6 +29,34 @@ pub async fn revoke(deputy: Deputy, asked: Asked) -> Answered {
     let revision = deputy.revoke_by_order(&asked.operator, &order).await?;
     let body =
         ObjectWriter::new().count("revision", revision).raw("revoked", &order.said.to_json());
+    Ok(Reply::ok(body.finish()))
+}
+
+/// What the body names would end, if it were revoked now. Nothing is.
+pub async fn preview(deputy: Deputy, asked: Asked) -> Answered {
+    let order = Order::parse(&asked.body)?;
+    let radius = deputy.radius_of(&order).await?;
+    let shown: Vec<String> = radius.shown.iter().map(delegation_json).collect();
+    let users = radius.users.iter().take(Radius::SHOWN_MAX);
+    let users = users.map(|(iss, sub)| ObjectWriter::new().text("iss", iss).text("sub", sub));
+    let users: Vec<String> = users.map(ObjectWriter::finish).collect();
+    let first = |names: &BTreeSet<String>| -> Vec<String> {
+        names.iter().take(Radius::SHOWN_MAX).cloned().collect()
+    };
+    let size = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    let counts = ObjectWriter::new()
+        .count("delegations", radius.delegations)
+        .count("users", size(radius.users.len()))
+        .count("agents", size(radius.agents.len()))
+        .count("audiences", size(radius.audiences.len()));
+    let body = ObjectWriter::new()
+        .raw("order", &order.said.to_json())
+        .raw("counts", &counts.finish())
+        .flag("complete", radius.complete)
+        .raw("users", &format!("[{}]", users.join(",")))
+        .texts("agents", first(&radius.agents).iter().map(String::as_str))
+        .texts("audiences", first(&radius.audiences).iter().map(String::as_str))
+        .raw("delegations", &format!("[{}]", shown.join(",")));
     Ok(Reply::ok(body.finish()))
 }
 
@@ -157,7 +187,8 @@ fn delegation_json(view: &DelegationView) -> String {
         .finish()
 }
 
-fn event_json(found: &StoredEvent) -> String {
+/// An event.
+pub(super) fn event_json(found: &StoredEvent) -> String {
     let event = &found.event;
     let chain: Vec<String> = event.chain.iter().map(hop_json).collect();
     let mut detail = ObjectWriter::new();
@@ -185,7 +216,8 @@ fn event_json(found: &StoredEvent) -> String {
     if found.erased { writer.flag("erased", true).finish() } else { writer.finish() }
 }
 
-fn hop_json(hop: &Hop) -> String {
+/// One actor of a chain.
+pub(super) fn hop_json(hop: &Hop) -> String {
     let provenance = match hop.provenance {
         Provenance::Verified => "verified",
         Provenance::Asserted => "asserted",

@@ -4,6 +4,7 @@
 
 mod asked;
 mod documents;
+mod explain;
 mod keys;
 mod lookups;
 mod reply;

@@ -2,7 +2,9 @@
 
 use axum::http::Method;
 
-use super::{Access, Handler, IMPORT_BYTES_MAX, Route, documents, keys, lookups, secrets, tools};
+use super::{
+    Access, Handler, IMPORT_BYTES_MAX, Route, documents, explain, keys, lookups, secrets, tools,
+};
 use crate::{
     http::serve::body::BODY_BYTES_MAX,
     service::admin::{Kind, Whole},
@@ -113,12 +115,22 @@ pub const ROUTES: &[Route] = &[
     change(Method::POST, "/revocations", "createRevocation", DOCUMENT, |d, a| {
         Box::pin(lookups::revoke(d, a))
     }),
+    Route {
+        method: Method::POST,
+        path: "/revocations/preview",
+        operation: "previewRevocation",
+        access: Access::Read,
+        query: &[],
+        body_max: DOCUMENT,
+        handler: |d, a| Box::pin(lookups::preview(d, a)),
+    },
     read("/delegations", "listDelegations", DELEGATIONS, |d, a| {
         Box::pin(lookups::delegations(d, a))
     }),
     read("/delegations/{delegation}", "showDelegation", &[], |d, a| {
         Box::pin(lookups::delegation(d, a))
     }),
+    read("/decisions/{decision}", "explainDecision", &[], |d, a| Box::pin(explain::decision(d, a))),
     read("/events", "listEvents", EVENTS, |d, a| Box::pin(lookups::events(d, a))),
     read("/keys", "listKeys", &[], |d, _| Box::pin(async move { Ok(keys::list(&d)) })),
     change(Method::POST, "/keys/rotate", "rotateKeys", None, |d, a| Box::pin(keys::rotate(d, a))),

@@ -6,8 +6,16 @@ fn found(
     body: &str,
 ) -> Result<(String, String, AuthMethod), ClientRefusal> {
     let form = Form::parse(body.as_bytes(), &NAMES).unwrap();
-    let found = presented(authorization, &form)?;
-    Ok((found.id.clone(), found.secret.expose().clone(), found.method))
+    match presented(authorization, &form)? {
+        PresentedClient::Secret(found) => {
+            Ok((found.id.clone(), found.secret.expose().clone(), found.method))
+        }
+        PresentedClient::Assertion(found) => Ok((
+            found.id.unwrap_or_default(),
+            found.jwt.expose().clone(),
+            AuthMethod::PrivateKeyJwt,
+        )),
+    }
 }
 
 fn basic() -> Authorization {
@@ -27,6 +35,14 @@ fn te4_one_method_is_taken_as_it_was_sent() {
     assert_eq!(found(basic(), "client_secret="), by_basic, "empty counts as omitted");
     let by_post = expected(AuthMethod::ClientSecretPost);
     assert_eq!(found(Authorization::None, "client_id=cl_a&client_secret=s"), by_post);
+}
+
+#[test]
+fn ca4_an_assertion_may_stand_alone_or_beside_a_client_id() {
+    let assertion = format!("client_assertion=a.b.c&client_assertion_type={ASSERTION_TYPE}");
+    let by_key = |id: &str| Ok((id.to_owned(), "a.b.c".to_owned(), AuthMethod::PrivateKeyJwt));
+    assert_eq!(found(Authorization::None, &assertion), by_key(""));
+    assert_eq!(found(Authorization::None, &format!("client_id=cl_a&{assertion}")), by_key("cl_a"));
 }
 
 #[test]
@@ -50,6 +66,8 @@ fn a_method_that_is_not_offered_is_a_wrong_one() {
     assert_eq!(found(Authorization::Other, ""), wrong);
     assert_eq!(found(Authorization::None, "client_assertion=a"), wrong);
     assert_eq!(found(Authorization::None, "client_id=cl_a&client_assertion_type=a"), wrong);
+    let saml = "client_assertion=a&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:saml2-bearer";
+    assert_eq!(found(Authorization::None, saml), wrong);
 }
 
 #[test]

@@ -55,12 +55,16 @@ fn no_operation_and_no_place_is_there_twice() {
     assert_eq!((operations.len(), places.len()), (routes.len(), routes.len()));
 }
 
+/// Operations whose question is too long for a URL and that change nothing: auditors may ask too.
+const QUESTIONS: [&str; 1] = ["previewRevocation"];
+
 #[test]
 fn whatever_is_below_the_admin_prefix_is_for_operators() {
     for route in Side::Both.routes() {
         let is_admin = route.path.starts_with(admin::PREFIX);
         assert_eq!(matches!(route.access(), Access::Operator(_)), is_admin, "{}", route.path);
-        if is_admin && route.method != Method::GET {
+        let asks = route.method == Method::GET || QUESTIONS.contains(&route.operation);
+        if is_admin && !asks {
             assert_eq!(route.access(), Access::Operator(Role::Admin), "{}", route.path);
         }
     }

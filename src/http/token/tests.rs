@@ -6,6 +6,7 @@ fn minted(issued: TokenType, is_access_token: bool, scope: &str, details: &str) 
         token: "aa.bb.cc".to_owned(),
         issued,
         is_access_token,
+        is_bound: false,
         expires_in: 300,
         scope: scope.to_owned(),
         details: details.to_owned(),
@@ -22,6 +23,15 @@ fn tx9_a_call_token_is_a_bearer_token_with_its_scope() {
          \"token_type\":\"Bearer\",\"expires_in\":300,\"scope\":\"refunds:read\",\
          \"authorization_details\":[{\"type\":\"x\"}]}"
     );
+}
+
+#[test]
+fn dp4_a_bound_token_says_so_and_a_bound_hand_over_stays_what_it_is() {
+    let bound = |issued, is_access_token| {
+        body(&Minted { is_bound: true, ..minted(issued, is_access_token, "", "[]") })
+    };
+    assert!(bound(TokenType::AccessToken, true).contains("\"token_type\":\"DPoP\""));
+    assert!(bound(TokenType::Jwt, false).contains("\"token_type\":\"N_A\""));
 }
 
 #[test]

@@ -124,6 +124,17 @@ impl Arguments<ClaimName> {
 }
 
 impl Argument {
+    /// Whether this value, or that there is none, is permitted.
+    pub fn permits(&self, value: Option<&Value>) -> bool {
+        match (self, value) {
+            (Argument::Required(constraint) | Argument::Optional(constraint), Some(value)) => {
+                constraint.check(value)
+            }
+            (Argument::Absent, Some(_)) | (Argument::Required(_), None) => false,
+            (Argument::Optional(_) | Argument::Absent, None) => true,
+        }
+    }
+
     fn is_narrower_than(&self, parent: &Argument) -> bool {
         match (self, parent) {
             (Argument::Absent, parent) => parent.may_be_absent(),

@@ -30,6 +30,7 @@ fn resource() -> Resource {
         name: "Refunds".to_owned(),
         enforces: Enforces::Call,
         verifies_offline: false,
+        dpop: DpopUse::No,
         ttl: Resource::DEFAULT_TTL,
         token_signing: SigningAlgorithm::default(),
         step_up_hints: false,

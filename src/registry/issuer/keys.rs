@@ -15,7 +15,7 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 /// Reads exactly one of `discovery`, `jwks_uri` and `jwks`.
 pub(super) fn read(form: &mut Form<'_>) -> Option<KeySource> {
     let discovery = form.or("discovery", false, form::flag);
-    let uri = form.maybe("jwks_uri", |value, at| checked_url(value, at, Query::Accepted));
+    let uri = form.maybe("jwks_uri", jwks_uri);
     let inline = form.maybe("jwks", jwks);
     match (discovery?, uri?, inline?) {
         (true, None, None) => Some(KeySource::Discovery),
@@ -28,8 +28,13 @@ pub(super) fn read(form: &mut Form<'_>) -> Option<KeySource> {
     }
 }
 
+/// Where a key set is published.
+pub fn jwks_uri(value: &Value, at: &str) -> Read<String> {
+    checked_url(value, at, Query::Accepted)
+}
+
 /// RFC 7517 section 5. What the keys are good for is found out where they are used.
-fn jwks(value: &Value, at: &str) -> Read<String> {
+pub fn jwks(value: &Value, at: &str) -> Read<String> {
     form::foreign(value, at, |form| form.required("keys", form::list(1..=MAX_KEYS, public_key)))?;
     Ok(value.to_json())
 }
@@ -49,7 +54,7 @@ fn public_key(value: &Value, at: &str) -> Read<()> {
 }
 
 /// Writes a key source.
-pub(super) fn to_json(keys: &KeySource) -> Object {
+pub fn to_json(keys: &KeySource) -> Object {
     match keys {
         KeySource::Discovery => [("discovery", Value::from(true))].into_iter().collect(),
         KeySource::JwksUri(uri) => [("jwks_uri", Value::from(uri.as_str()))].into_iter().collect(),

@@ -2,7 +2,7 @@
 //!
 //! Everything defaults to less: no token kind, no agent and no grant rule unless it is written.
 
-mod keys;
+pub mod keys;
 mod mapping;
 mod rules;
 

@@ -12,8 +12,8 @@ use crate::{
     registry::{client, credential, edge, operator, resource, tool},
 };
 
-const CLIENT: &str = r#"{"client_id":"cl_support-agent","name":"Support","token_endpoint_auth_method":"client_secret_post","introspection_signed_response_alg":"RS256","agent":{"uri":"https://support.example","allowance":[{"resource":"refunds","scope":"refunds:read refunds:write","tools":{"refunds.list":{"order_id":{"constraint_type":"exact","value":"A-17"}}}},{"resource":"tickets","scope":"tickets:read"}],"own_allowance":[]},"enabled":true}"#;
-const RESOURCE: &str = r#"{"id":"refunds","resource":"https://refunds.example/mcp","owner":"cl_refunds","name":"Refunds","enforces":"scope","verifies_offline":true,"token_ttl_s":45,"token_signing_alg":"Ed25519","step_up_hints":true,"scopes_supported":["refunds:read","refunds:write"],"enabled":false}"#;
+const CLIENT: &str = r#"{"client_id":"cl_support-agent","name":"Support","token_endpoint_auth_method":"client_secret_post","dpop_bound_access_tokens":true,"introspection_signed_response_alg":"RS256","agent":{"uri":"https://support.example","allowance":[{"resource":"refunds","scope":"refunds:read refunds:write","tools":{"refunds.list":{"order_id":{"constraint_type":"exact","value":"A-17"}}}},{"resource":"tickets","scope":"tickets:read"}],"own_allowance":[]},"enabled":true}"#;
+const RESOURCE: &str = r#"{"id":"refunds","resource":"https://refunds.example/mcp","owner":"cl_refunds","name":"Refunds","enforces":"scope","verifies_offline":true,"dpop":"itself","token_ttl_s":45,"token_signing_alg":"Ed25519","step_up_hints":true,"scopes_supported":["refunds:read","refunds:write"],"enabled":false}"#;
 const TOOL: &str = r#"{"resource":"refunds","name":"refunds.list","description":"Lists\nrefunds.","scopes":["refunds:read"],"effect":"read","input_schema":{"type":"object","properties":{"order_id":{"type":"string"}}},"keep_arguments":["/order/id","/order_id"],"enabled":true,"changed_at":12,"changed_on":1700000000}"#;
 const EDGE: &str = r#"{"from":"cl_support-agent","to":"cl_billing-agent","ceiling":[{"resource":"refunds","scope":"refunds:read"}],"effects":["read","egress"],"enabled":true}"#;
 const OPERATOR: &str =
@@ -70,8 +70,9 @@ fn every_problem_is_said_with_its_place_and_cure() {
             "/agent/allowance/0/tools/t/x: unknown constraint_type `regex`",
             "/enabled: is a string, must be `true` or `false`",
             "/secret: is unknown here: the members are `client_id`, `name`, \
-             `token_endpoint_auth_method`, `introspection_signed_response_alg`, \
-             `agent`, `enabled`",
+             `token_endpoint_auth_method`, `jwks_uri`, `jwks`, `legacy_assertions`, \
+             `dpop_bound_access_tokens`, \
+             `introspection_signed_response_alg`, `agent`, `enabled`",
         ]
     );
 }
@@ -223,5 +224,31 @@ proptest! {
     fn no_text_makes_a_reader_fall(text in ".{0,100}") {
         let _ = (client::parse(&text), resource::parse(&text), tool::parse(&text));
         let _ = (edge::parse(&text), operator::parse(&text), credential::parse(&text));
+    }
+}
+
+#[test]
+fn a_client_has_keys_exactly_where_they_are_its_method() {
+    let read =
+        |members: &str| client::parse(&format!(r#"{{"client_id":"cl_a","name":"A"{members}}}"#));
+    let keys = r#","jwks":{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AAAA"}]}"#;
+    let uri = r#","jwks_uri":"https://a.example/jwks""#;
+    let method = r#","token_endpoint_auth_method":"private_key_jwt""#;
+    for (members, good) in [
+        (String::new(), true),
+        (format!("{method}{keys}"), true),
+        (format!("{method}{uri}"), true),
+        (format!(r#"{method}{uri},"legacy_assertions":true"#), true),
+        (method.to_owned(), false),
+        (format!("{method}{keys}{uri}"), false),
+        (keys.to_owned(), false),
+        (uri.to_owned(), false),
+        (r#","legacy_assertions":true"#.to_owned(), false),
+    ] {
+        let read = read(&members);
+        assert_eq!(read.is_ok(), good, "{members}");
+        if let Ok(client) = read {
+            assert_eq!(client::parse(&client::write(&client)).unwrap(), client, "{members}");
+        }
     }
 }

@@ -43,22 +43,28 @@ pub struct SecretSummary {
 }
 
 impl Deputy {
-    /// Creates a client with its first secret.
+    /// Creates a client; with its first secret, unless it authenticates by keys of its own.
     pub async fn create_client(
         &self,
         operator: &Operator,
         body: &[u8],
-    ) -> Result<(Stored, NewSecret), Refused> {
+    ) -> Result<(Stored, Option<NewSecret>), Refused> {
         let snapshot = self.newest_alone().await?;
         let client = registry::client::parse(&read(body)?.to_json())?;
         refuse(admin::client(&snapshot.config, &client))?;
         self.refuse_existing(Kind::Client, client.id.as_str()).await?;
-        let (secret, credential) = self.draw_secret(&snapshot, &client.id).await?;
+        let drawn = match client.assertions {
+            Some(_) => None,
+            None => Some(self.draw_secret(&snapshot, &client.id).await?),
+        };
         let mut event = self.client_event(&snapshot, operator, "client.created", &client.id);
         let signing = Some(client.introspection_signing);
         let mut puts = self.first_key(&snapshot, signing, &mut event).await?;
         puts.push(create(Kind::Client, client.id.as_str(), registry::client::write(&client)));
-        puts.push(create(Kind::Credential, secret.id.to_string(), credential));
+        let secret = drawn.map(|(secret, credential)| {
+            puts.push(create(Kind::Credential, secret.id.to_string(), credential));
+            secret
+        });
         self.configure(puts, event).await?;
         Ok((self.document(Kind::Client, client.id.as_str()).await?, secret))
     }
@@ -82,6 +88,12 @@ impl Deputy {
     ) -> Result<NewSecret, Refused> {
         let snapshot = self.newest_alone().await?;
         let client = client_of(&snapshot, id)?;
+        if client.assertions.is_some() {
+            return Err(Refused::Conflict(format!(
+                "the client `{id}` authenticates by its keys: change its \
+                 `token_endpoint_auth_method` first"
+            )));
+        }
         if live(client, self.now()).count() >= admin::MAX_LIVE_SECRETS {
             return Err(Refused::Conflict(format!(
                 "the client `{id}` has {} live secrets: delete the one that is no longer used",

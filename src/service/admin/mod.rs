@@ -2,18 +2,22 @@
 //! others, write it together with its event, apply it here, answer. Nothing here knows HTTP, and
 //! no secret is written anywhere but as a hash.
 
+mod blast;
 mod changes;
 mod clients;
 mod documents;
+mod explain;
 mod keys;
 mod records;
 mod revocations;
 mod tools;
 
 pub use self::{
+    blast::Radius,
     changes::{Expected, Written},
     clients::{NewSecret, SecretSummary},
     documents::{DocumentPage, Kind, Sent, Stored, Whole},
+    explain::{Again, Explained, Gone},
     keys::{KeyState, KeyView},
     records::DelegationView,
     revocations::Order,

@@ -82,7 +82,7 @@ impl Deputy {
         self.store().writer().journal(event);
     }
 
-    fn view(&self, snapshot: &Snapshot, stored: StoredDelegation) -> DelegationView {
+    pub(super) fn view(&self, snapshot: &Snapshot, stored: StoredDelegation) -> DelegationView {
         let Some(claims) = claims_of(snapshot, &stored) else {
             // A record that does not read back was signed for another issuer, or not by us.
             return DelegationView { stored, chain: Vec::new(), dead: Some("unreadable") };
@@ -92,7 +92,8 @@ impl Deputy {
     }
 }
 
-fn claims_of(snapshot: &Snapshot, stored: &StoredDelegation) -> Option<OurClaims> {
+/// What a stored delegation's token says; `None` if it was signed for another issuer.
+pub(super) fn claims_of(snapshot: &Snapshot, stored: &StoredDelegation) -> Option<OurClaims> {
     let typ = match stored.kind {
         OurKind::HandOver => claims::TYP_HAND_OVER,
         OurKind::Call | OurKind::Agent => claims::TYP_ACCESS_TOKEN,

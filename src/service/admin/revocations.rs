@@ -132,7 +132,7 @@ fn named(target: &Target, event: Event) -> Event {
 
 /// What a slip of the pen names must not look revoked. Transactions and subjects are not looked
 /// up: the foreign token behind them may live longer than anything that we keep of it.
-fn unknown(config: &Config, target: &Target) -> Vec<Problem> {
+pub(super) fn unknown(config: &Config, target: &Target) -> Vec<Problem> {
     let issuer_known = |url: &str| config.issuer(url).is_some() || *url == *config.issuer;
     match target {
         Target::Subject(subject) if !issuer_known(&subject.issuer) => {

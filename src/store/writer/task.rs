@@ -18,7 +18,10 @@ use std::{
 
 use tokio::{sync::mpsc, time::Instant};
 
-use crate::{base::id::WriterId, model::event::Event};
+use crate::{
+    base::{id::WriterId, time::Timestamp},
+    model::event::Event,
+};
 
 use super::{
     super::{
@@ -289,7 +292,7 @@ impl Task {
             let done = Configured::Done { revision: event.revision };
             let documents = match what {
                 Raise::Revocation(_) => Vec::new(),
-                Raise::Documents(puts) => match self.documents(puts).await? {
+                Raise::Documents(puts) => match self.documents(puts, event.at).await? {
                     Ok(documents) => documents,
                     Err(conflict) => return Ok(conflict),
                 },
@@ -320,6 +323,7 @@ impl Task {
     async fn documents<'a>(
         &mut self,
         puts: &'a [Put],
+        at: Timestamp,
     ) -> Result<Result<Vec<DocumentRow<'a>>, Configured>, Error> {
         let mut rows: Vec<DocumentRow<'a>> = Vec::with_capacity(puts.len());
         for put in puts {
@@ -333,16 +337,18 @@ impl Task {
                 return Ok(Err(Configured::Conflict { kind, id, current }));
             }
             let version = number(current.unwrap_or(0).saturating_add(1));
-            rows.push(DocumentRow { kind: &put.kind, id: &put.id, version, body: &put.body });
+            let Put { kind, id, body, .. } = put;
+            rows.push(DocumentRow { kind, id, version, at: at.epoch_s(), body });
         }
         Ok(Ok(rows))
     }
 
     async fn sweep(&mut self, until: SweepUntil) -> Result<Swept, Error> {
-        let mut swept = [0_u64; 4];
+        let mut swept = [0_u64; 5];
         let texts = [
             (sql::SWEEP_DELEGATIONS, until.delegations),
             (sql::SWEEP_REVOCATIONS, until.revocations),
+            (sql::SWEEP_VERSIONS, until.versions),
             (sql::SWEEP_ONCE, until.effects),
             (sql::SWEEP_BUDGETS, until.effects),
         ];
@@ -352,9 +358,10 @@ impl Task {
             let deleted = in_time(COMMIT_MAX, db.sweep(text, until, SWEEP_ROWS)).await;
             *rows = deleted.map_err(|error| self.broken(error))?;
         }
-        let [delegations, revocations, once, budgets] = swept;
+        let [delegations, revocations, versions, once, budgets] = swept;
         let more = swept.iter().any(|rows| number(*rows) >= SWEEP_ROWS);
-        Ok(Swept { delegations, revocations, effects: once.saturating_add(budgets), more })
+        let effects = once.saturating_add(budgets);
+        Ok(Swept { delegations, revocations, versions, effects, more })
     }
 
     /// Writes every event that was journalled before now.

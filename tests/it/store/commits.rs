@@ -283,7 +283,11 @@ async fn a_sweep_deletes_only_what_is_old(db: Db) {
         store.writer().revoke(Target::Agent(agent()), None, at(n), revoked).await.unwrap();
     }
     // Kept for 30 s after their end at 120, 121 and 122.
-    let keep = Keep { delegations: Seconds::new(30), revocations: Seconds::new(0) };
+    let keep = Keep {
+        delegations: Seconds::new(30),
+        revocations: Seconds::new(0),
+        versions: Seconds::new(0),
+    };
     let swept = store.sweep(at(151), keep).await.unwrap();
     assert_eq!((swept.delegations, swept.revocations, swept.more), (2, 0, false));
     assert!(store.delegation(id(2)).await.unwrap().is_some());

@@ -330,7 +330,11 @@ async fn effects_are_forgotten_only_after_they_ended(db: Db) {
     let store = db.open(1).await;
     open(&store, 1, 1).await;
     assert!(recorded(&decide(&store, assertion("a")).await));
-    let keep = Keep { delegations: Seconds::new(86_400), revocations: Seconds::new(0) };
+    let keep = Keep {
+        delegations: Seconds::new(86_400),
+        revocations: Seconds::new(0),
+        versions: Seconds::new(86_400),
+    };
     // The budget ends at 120, the assertion at 300; an instance whose clock is 300 s slow may ask.
     assert_eq!(store.sweep(at(419), keep).await.unwrap().effects, 0);
     assert_eq!(store.sweep(at(420), keep).await.unwrap().effects, 1);

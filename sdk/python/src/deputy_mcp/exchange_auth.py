@@ -1,0 +1,111 @@
+"""The HTTP side of an agent: a token on every request to one server, and nowhere else.
+
+One core; `deputy_mcp.httpx2` and `deputy_mcp.httpx` give it the base class of their library.
+"""
+
+import logging
+import re
+from collections.abc import AsyncGenerator, Generator, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from deputy_mcp.agent import Agent, Subject, Token, Want
+from deputy_mcp.authority import Tools
+from deputy_mcp.errors import DeputyError, WrongServer
+
+_log = logging.getLogger("deputy_mcp")
+
+_UNAUTHORIZED = 401
+_FORBIDDEN = 403
+_SCOPE = re.compile(r'[ ,]scope="([\x21\x23-\x5B\x5D-\x7E ]{1,1024})"')
+
+
+class ExchangeAuth:
+    """Exchanges the subject's token for one that is good at `resource`, and puts it on requests.
+
+    `step_up` names scopes that may be added when the server asks for them (403,
+    `insufficient_scope`), once per request. It goes with `scope` alone: a token with scopes only
+    never covers tools that destroy or that let data out, so stepping up cannot reach those.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        subject: Subject,
+        resource: str,
+        *,
+        scope: str | None = None,
+        tools: Tools | None = None,
+        onward: Mapping[str, Tools] | None = None,
+        step_up: str | None = None,
+    ) -> None:
+        if step_up is not None and (scope is None or tools is not None):
+            raise ValueError("`step_up` goes with `scope` and without `tools`")
+        self._agent = agent
+        self._subject = subject
+        self._want = Want(resource, scope, tools, onward)
+        self._step_up = frozenset((step_up or "").split())
+
+    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        """Sends the request with a token; at most once again, with a newer or a wider one."""
+        if "Authorization" in request.headers:
+            yield request
+            return
+        self._check(str(request.url))
+        token = await self._agent.token(self._subject, self._want)
+        response = yield _with(request, token)
+        want = self._again(response, token)
+        if want is not None and (better := await self._try(want)) is not None:
+            # What was named beforehand and granted once need not be asked for at every call.
+            self._want = want
+            yield _with(request, better)
+
+    def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        """Raises: tokens are exchanged by asynchronous clients."""
+        raise RuntimeError("`TokenExchangeAuth` needs an `AsyncClient`")
+        yield request
+
+    async def _try(self, want: Want) -> Token | None:
+        """A token for a second attempt; without one the server's own answer stands."""
+        try:
+            return await self._agent.token(self._subject, want)
+        except DeputyError as e:
+            _log.warning("deputy_mcp: no token for a second attempt: %s", e)
+            return None
+
+    def _again(self, response: Any, token: Token) -> Want | None:
+        """What to try the request with once more, if anything."""
+        if response.status_code == _UNAUTHORIZED:
+            self._agent.forget(self._subject, self._want, token)
+            return self._want
+        if response.status_code == _FORBIDDEN:
+            return self._wider(response.headers.get("WWW-Authenticate", ""))
+        return None
+
+    def _wider(self, challenge: str) -> Want | None:
+        """The wanted scopes and those challenged, if all of these were named beforehand."""
+        found = _SCOPE.search(challenge)
+        if found is None or 'error="insufficient_scope"' not in challenge:
+            return None
+        have = frozenset((self._want.scope or "").split())
+        more = frozenset(found.group(1).split()) - have
+        if not more or not more <= self._step_up:
+            return None
+        return replace(self._want, scope=" ".join(sorted(have | more)))
+
+    def _check(self, url: str) -> None:
+        """A token goes to its own server only (RFC 8707: origin, and the path or below it)."""
+        ours, theirs = urlsplit(self._want.resource), urlsplit(url)
+        path = ours.path.rstrip("/")
+        below = theirs.path.rstrip("/") == path or theirs.path.startswith(f"{path}/")
+        if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc) or not below:
+            raise WrongServer(
+                f"the token is for `{self._want.resource}` and was not sent to "
+                f"`{theirs.scheme}://{theirs.netloc}`"
+            )
+
+
+def _with(request: Any, token: Token) -> Any:
+    request.headers["Authorization"] = f"Bearer {token.value}"
+    return request

@@ -1,0 +1,129 @@
+//! Why a call was decided as it was, for people: the answer first, then who and what, then every
+//! step, and at the end what would have been enough.
+
+use super::{
+    out::Out,
+    show::{chain, moment, text},
+};
+use crate::base::json::{Object, Value};
+
+const NOTHING: &Object = &Object::new();
+
+/// A recorded decision.
+pub fn decision(answer: &Object, out: &mut Out) {
+    let event = answer.get("recorded").and_then(Value::as_object).unwrap_or(NOTHING);
+    out.line(&format!(
+        "{}  {} at {}  {}",
+        word(event),
+        text(event, "tool"),
+        text(event, "resource"),
+        text(event, "reason")
+    ));
+    out.line("");
+    recorded(answer, event, out);
+    explanation(answer, out);
+    ending(answer, event, out);
+}
+
+const fn allowed(granted: bool) -> &'static str {
+    if granted { "ALLOWED" } else { "DENIED" }
+}
+
+fn word(event: &Object) -> &'static str {
+    allowed(event.get("outcome").and_then(Value::as_str) == Some("granted"))
+}
+
+/// Who asked about what, for whom and through whom.
+fn recorded(answer: &Object, event: &Object, out: &mut Out) {
+    let kept = match answer.get("arguments_kept").and_then(Value::as_str) {
+        Some("whole") => "",
+        Some("partly") => "  (only these values were kept)",
+        _ => "  (none were kept)",
+    };
+    let arguments = answer.get("arguments").map_or_else(|| "-".to_owned(), Value::to_json);
+    fact("when", &moment(event, "at"), out);
+    fact("chain", &chain(event), out);
+    for hop in answer.get("chain").and_then(Value::as_array).unwrap_or_default() {
+        let hop = hop.as_object().unwrap_or(NOTHING);
+        if hop.get("via").is_some() {
+            fact("", &format!("{} proved itself by {}", text(hop, "sub"), text(hop, "via")), out);
+        }
+    }
+    fact("asked by", &text(event, "client"), out);
+    fact("arguments", &format!("{arguments}{kept}"), out);
+    fact("delegation", &text(event, "delegation"), out);
+    fact("revision", &format!("{}{}", text(event, "revision"), versions(answer)), out);
+}
+
+fn versions(answer: &Object) -> String {
+    let versions = answer.get("versions").and_then(Value::as_array).unwrap_or_default();
+    let versions = versions.iter().filter_map(Value::as_object);
+    let versions =
+        versions.map(|v| format!("{} {} v{}", text(v, "kind"), text(v, "id"), text(v, "version")));
+    let versions: Vec<String> = versions.collect();
+    if versions.is_empty() { String::new() } else { format!("  ({})", versions.join(", ")) }
+}
+
+/// The steps and the limits.
+pub fn explanation(answer: &Object, out: &mut Out) {
+    let steps = answer.get("steps").and_then(Value::as_array).unwrap_or_default();
+    if !steps.is_empty() {
+        out.line("");
+    }
+    for step in steps.iter().filter_map(Value::as_object) {
+        let (mark, told) = match step.get("outcome").and_then(Value::as_str) {
+            Some("passed") => ("✓", String::new()),
+            Some("failed") => ("✗", text(step, "because")),
+            Some("undecidable") => ("?", "argument values that were not kept decide".to_owned()),
+            _ => ("·", "not reached".to_owned()),
+        };
+        let name = text(step, "step").replace('_', " ");
+        out.line(format!("  {mark} {name:<20} {told}").trim_end());
+    }
+    limits(answer, out);
+}
+
+fn limits(answer: &Object, out: &mut Out) {
+    let limits = answer.get("limits").and_then(Value::as_array).unwrap_or_default();
+    if !limits.is_empty() {
+        out.line("");
+        out.line("  what the token permits, and what was sent");
+    }
+    for limit in limits.iter().filter_map(Value::as_object) {
+        let mark = match limit.get("permits").and_then(Value::as_bool) {
+            Some(true) => "✓",
+            Some(false) => "✗",
+            None => "?",
+        };
+        let constraint = limit.get("constraint").map_or_else(String::new, Value::to_json);
+        let value = limit.get("value").map_or_else(|| "-".to_owned(), Value::to_json);
+        out.line(&format!("  {mark} {}  {constraint}  sent: {value}", text(limit, "argument")));
+    }
+}
+
+fn ending(answer: &Object, event: &Object, out: &mut Out) {
+    out.line("");
+    if let Some(grant) = answer.get("smallest_grant") {
+        out.line("  the smallest grant that would have allowed it");
+        out.line(&format!("    {}", grant.to_json()));
+    }
+    if let Some(remedy) = answer.get("remedy").and_then(Value::as_str) {
+        fact("cure", remedy, out);
+    }
+    let again =
+        match (answer.get("agrees").and_then(Value::as_bool), answer.get("not_judged_again")) {
+            (Some(true), _) => "the same answer".to_owned(),
+            (Some(false), _) => {
+                "ANOTHER ANSWER: the record or the registry of then was altered".to_owned()
+            }
+            (None, Some(why)) => format!("not possible: {}", why.as_str().unwrap_or_default()),
+            (None, None) => {
+                format!("cannot be told without the values; recorded: {}", text(event, "reason"))
+            }
+        };
+    fact("again", &again, out);
+}
+
+fn fact(name: &str, value: &str, out: &mut Out) {
+    out.line(&format!("  {name:<12}{value}"));
+}
