@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::digest;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
@@ -57,6 +58,16 @@ impl Fingerprint {
     /// A fingerprint that was stored earlier.
     pub const fn from_bytes(bytes: [u8; 32]) -> Fingerprint {
         Fingerprint(bytes)
+    }
+
+    /// A fingerprint as [`Fingerprint::text`] writes it.
+    pub fn parse(text: &str) -> Option<Fingerprint> {
+        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Fingerprint)
+    }
+
+    /// Base64url, 43 characters.
+    pub fn text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
     }
 
     /// The 32 bytes, for storage.

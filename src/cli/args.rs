@@ -9,11 +9,12 @@ use clap::{Args, Parser, Subcommand};
 
 pub use self::{
     documents::{
-        ClientArgs, ClientVerb, EdgeArgs, EdgeVerb, ImportArgs, IssuerArgs, IssuerVerb,
+        ChangeArgs, ClientArgs, ClientVerb, EdgeArgs, EdgeVerb, ImportArgs, IssuerArgs, IssuerVerb,
         ResourceArgs, ResourceVerb, SecretVerb, ToolVerb,
     },
     lookups::{
         AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, ExplainArgs, KeyVerb, RevokeVerb,
+        SimulateArgs,
     },
 };
 use crate::config::Overrides;
@@ -125,6 +126,8 @@ pub enum AdminCommand {
     Revoke(RevokeNoun),
     /// Why a call was decided as it was: every step, and what would have been enough
     Explain(ExplainArgs),
+    /// Whether a call would be allowed, without a token; exit code 1 if not
+    Simulate(Box<SimulateArgs>),
     /// The audit log
     Audit(Noun<AuditVerb>),
     /// Our signing keys

@@ -5,7 +5,7 @@ use std::{io::Read, path::Path};
 
 use super::{
     api::Trouble,
-    args::{ClientArgs, EdgeArgs, ImportArgs, IssuerArgs, ResourceArgs, Whole},
+    args::{ClientArgs, EdgeArgs, ImportArgs, IssuerArgs, ResourceArgs, SimulateArgs, Whole},
 };
 use crate::base::json::{self, Limits, Object, Value};
 
@@ -246,4 +246,36 @@ fn needed<'a>(value: Option<&'a str>, flag: &str) -> Result<&'a str, Trouble> {
 
 fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Value {
     Value::Array(texts.into_iter().map(Value::from).collect())
+}
+
+/// A call that nobody makes.
+pub fn question(args: &SimulateArgs, issuer: &str) -> Result<Object, Trouble> {
+    let mut subject = Object::new();
+    subject.insert("issuer", issuer);
+    subject.insert("sub", args.user.as_str());
+    if args.id_token {
+        subject.insert("kind", "id_token");
+    }
+    if let Some(claims) = &args.claims {
+        subject.insert("claims", flag_json("--claims", claims)?);
+    }
+    let mut question = Object::new();
+    question.insert("subject", subject);
+    question
+        .insert("agents", Value::Array(args.agents.iter().map(|a| a.as_str().into()).collect()));
+    question.insert("resource", args.resource.as_str());
+    question.insert("tool", args.tool.as_str());
+    question.insert("arguments", flag_json("--arguments", &args.arguments)?);
+    if let Some(details) = &args.details {
+        question.insert("authorization_details", flag_json("--details", details)?);
+    }
+    if let Some(scope) = &args.scope {
+        question.insert("scope", scope.as_str());
+    }
+    Ok(question)
+}
+
+fn flag_json(flag: &str, text: &str) -> Result<Value, Trouble> {
+    json::parse(text.as_bytes(), &LIMITS)
+        .map_err(|e| Trouble::Usage(format!("{flag} is not JSON: {e}")))
 }

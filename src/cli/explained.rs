@@ -64,8 +64,54 @@ fn versions(answer: &Object) -> String {
     if versions.is_empty() { String::new() } else { format!("  ({})", versions.join(", ")) }
 }
 
+/// A call that nobody made.
+pub fn simulation(answer: &Object, out: &mut Out) {
+    let granted = answer.get("allowed").and_then(Value::as_bool) == Some(true);
+    out.line(format!("WOULD BE {}  {}", allowed(granted), because(answer)).trim_end());
+    out.line("");
+    let rules = answer.get("grant_rules_met").and_then(Value::as_array).unwrap_or_default();
+    let met = rules.iter().filter(|met| met.as_bool() == Some(true)).count();
+    fact("user", &format!("fulfils {met} of the {} grant rules of the issuer", rules.len()), out);
+    for exchange in answer.get("exchanges").and_then(Value::as_array).unwrap_or_default() {
+        exchanged(exchange.as_object().unwrap_or(NOTHING), out);
+    }
+    explanation(answer, out);
+    out.line("");
+    cure(answer, out);
+    fact("revision", &text(answer, "revision"), out);
+}
+
+/// The reason of the decision, or of the exchange that was refused.
+fn because(answer: &Object) -> String {
+    let last = answer.get("exchanges").and_then(Value::as_array).unwrap_or_default().last();
+    let last = last.and_then(Value::as_object).unwrap_or(NOTHING);
+    let reason = answer.get("reason").or(last.get("because")).and_then(Value::as_str);
+    reason.unwrap_or_default().to_owned()
+}
+
+fn exchanged(exchange: &Object, out: &mut Out) {
+    let (client, target) = (text(exchange, "client"), text(exchange, "target"));
+    if exchange.get("outcome").and_then(Value::as_str) == Some("granted") {
+        let details =
+            exchange.get("authorization_details").map_or_else(String::new, Value::to_json);
+        fact(
+            "exchange",
+            &format!("{client} → {target}  granted for {} s", text(exchange, "lives_s")),
+            out,
+        );
+        fact("", &details, out);
+    } else {
+        fact(
+            "exchange",
+            &format!("{client} → {target}  REFUSED  {}", text(exchange, "because")),
+            out,
+        );
+        fact("", &text(exchange, "message"), out);
+    }
+}
+
 /// The steps and the limits.
-pub fn explanation(answer: &Object, out: &mut Out) {
+fn explanation(answer: &Object, out: &mut Out) {
     let steps = answer.get("steps").and_then(Value::as_array).unwrap_or_default();
     if !steps.is_empty() {
         out.line("");
@@ -103,13 +149,7 @@ fn limits(answer: &Object, out: &mut Out) {
 
 fn ending(answer: &Object, event: &Object, out: &mut Out) {
     out.line("");
-    if let Some(grant) = answer.get("smallest_grant") {
-        out.line("  the smallest grant that would have allowed it");
-        out.line(&format!("    {}", grant.to_json()));
-    }
-    if let Some(remedy) = answer.get("remedy").and_then(Value::as_str) {
-        fact("cure", remedy, out);
-    }
+    cure(answer, out);
     let again =
         match (answer.get("agrees").and_then(Value::as_bool), answer.get("not_judged_again")) {
             (Some(true), _) => "the same answer".to_owned(),
@@ -122,6 +162,17 @@ fn ending(answer: &Object, event: &Object, out: &mut Out) {
             }
         };
     fact("again", &again, out);
+}
+
+/// What would have been enough.
+fn cure(answer: &Object, out: &mut Out) {
+    if let Some(grant) = answer.get("smallest_grant") {
+        out.line("  the smallest grant that would have allowed it");
+        out.line(&format!("    {}", grant.to_json()));
+    }
+    if let Some(remedy) = answer.get("remedy").and_then(Value::as_str) {
+        fact("cure", remedy, out);
+    }
 }
 
 fn fact(name: &str, value: &str, out: &mut Out) {

@@ -1,15 +1,17 @@
 //! What an administrative command asks the server, and how its answer is shown.
 
+mod inquiries;
+mod tools;
+
 use std::process::ExitCode;
 
 use super::{
     api::{Api, Request, Trouble},
     args::{
         AdminCommand, AuditArgs, AuditVerb, ClientVerb, Connection, DelegationArgs, DelegationVerb,
-        EdgeVerb, IssuerVerb, KeyVerb, ResourceVerb, RevokeNoun, RevokeVerb, SecretVerb, ToolVerb,
-        Whole,
+        EdgeVerb, IssuerVerb, KeyVerb, ResourceVerb, RevokeNoun, RevokeVerb, SecretVerb, Whole,
     },
-    compose, explained,
+    compose,
     out::Out,
     show,
 };
@@ -84,6 +86,10 @@ async fn dispatch(
         AdminCommand::Explain(args) => {
             open(&args.connection, env, out)?.explain(&args.decision).await
         }
+        AdminCommand::Simulate(args) => {
+            let allowed = open(&args.connection, env, out)?.simulate(*args).await?;
+            return Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         AdminCommand::Key(noun) => open(&noun.connection, env, out)?.key(noun.verb).await,
         AdminCommand::Audit(noun) => {
             return open(&noun.connection, env, out)?.audit(noun.verb).await;
@@ -154,35 +160,6 @@ impl Session<'_> {
             ResourceVerb::Put { id, whole } => self.put(&["resources", &id], &whole).await,
             ResourceVerb::Enable { id } => self.switch(&["resources", &id], true).await,
             ResourceVerb::Disable { id } => self.switch(&["resources", &id], false).await,
-        }
-    }
-
-    async fn tool(&mut self, verb: ToolVerb) -> Result<(), Trouble> {
-        match verb {
-            ToolVerb::List { resource } => {
-                self.list(&["resources", &resource, "tools"], show::tools).await
-            }
-            ToolVerb::Show { resource, name } => {
-                self.show(&["resources", &resource, "tools", &name]).await
-            }
-            ToolVerb::Import(args) => {
-                let body = compose::import(&args)?;
-                let path = ["resources", &args.resource, "tools", "import"];
-                let answer = self.ask(Request::post(&path, Some(body))).await?;
-                if !self.shown_as_json(&answer) {
-                    show::imported(object(&answer)?, self.out);
-                }
-                Ok(())
-            }
-            ToolVerb::Put { resource, name, whole } => {
-                self.put(&["resources", &resource, "tools", &name], &whole).await
-            }
-            ToolVerb::Enable { resource, name } => {
-                self.switch(&["resources", &resource, "tools", &name], true).await
-            }
-            ToolVerb::Disable { resource, name } => {
-                self.switch(&["resources", &resource, "tools", &name], false).await
-            }
         }
     }
 
@@ -297,15 +274,6 @@ impl Session<'_> {
                 Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
         }
-    }
-
-    async fn explain(&mut self, decision: &str) -> Result<(), Trouble> {
-        let answer = self.ask(Request::get(&["decisions", decision])).await?;
-        let explained = object(&answer)?;
-        if !self.shown_as_json(&answer) {
-            explained::decision(explained, self.out);
-        }
-        Ok(())
     }
 
     async fn events(&mut self, args: AuditArgs) -> Result<(), Trouble> {

@@ -37,6 +37,32 @@ pub fn tools(items: &[Value], out: &mut Out) {
     rows(&["TOOL", "EFFECT", "SCOPES", "STATE"], items, row, out);
 }
 
+/// Changes of tools that wait: each with what was (`-`) and what is (`+`).
+pub fn tool_changes(items: &[Value], out: &mut Out) {
+    if items.is_empty() {
+        out.line("no change waits");
+    }
+    for change in items.iter().filter_map(Value::as_object) {
+        let (resource, tool) = (text(change, "resource"), text(change, "tool"));
+        out.line(&format!("{resource} {tool}  (found {} UTC)", moment(change, "found_on")));
+        let (effect, scopes) = (text(change, "effect"), texts(change, "scopes"));
+        out.line(&format!("  effect {effect}, scopes {scopes}"));
+        let differences = change.get("differences").and_then(Value::as_array).unwrap_or_default();
+        for difference in differences.iter().filter_map(Value::as_object) {
+            out.line(&format!("  {}", text(difference, "at")));
+            for (name, sign) in [("accepted", '-'), ("found", '+')] {
+                if let Some(value) = difference.get(name) {
+                    out.line(&format!("    {sign} {}", value.to_json()));
+                }
+            }
+        }
+        if change.get("more").and_then(Value::as_bool) == Some(true) {
+            out.line("  and more: read the tool itself");
+        }
+        out.line(&format!("  --digest {}", text(change, "digest")));
+    }
+}
+
 /// A list of issuers.
 pub fn issuers(items: &[Value], out: &mut Out) {
     let row = |issuer: &Object| {
@@ -110,7 +136,12 @@ pub fn events(items: &[Value], out: &mut Out) {
 
 /// What an import did.
 pub fn imported(answer: &Object, out: &mut Out) {
-    for (name, label) in [("imported", "new"), ("changed", "changed"), ("unchanged", "unchanged")] {
+    for (name, label) in [
+        ("imported", "new"),
+        ("changed", "changed"),
+        ("pending", "waiting to be accepted (deputy tool changes)"),
+        ("unchanged", "unchanged"),
+    ] {
         out.line(&format!("{label}: {}", texts(answer, name)));
     }
 }

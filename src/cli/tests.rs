@@ -1,5 +1,7 @@
 //! The command line: what it understands, what it writes down, and how a chain reads.
 
+use std::sync::{Arc, Mutex};
+
 use clap::{CommandFactory, Parser};
 
 use super::{
@@ -111,24 +113,59 @@ fn a_chain_reads_from_the_person_to_the_current_actor() {
     assert_eq!(show::chain(&json(r#"{"client":"cl_mcp","chain":[]}"#)), "mcp");
 }
 
+/// What is shown, kept.
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Page {
+    fn out(&self) -> super::Out {
+        super::Out::new(Box::new(self.clone()), Box::new(std::io::sink()))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[test]
+fn a_change_of_a_tool_reads_as_what_was_and_what_is() {
+    let change = json(
+        r#"{"resource":"refunds","tool":"refunds.list","digest":"D","found_on":1800000000,
+        "effect":"read","scopes":["refunds:read"],"more":false,"differences":[
+        {"at":"/description","accepted":"Lists.","found":"Lists.\nSends."},
+        {"at":"/inputSchema/properties/cc","found":{"type":"string"}}]}"#,
+    );
+    let page = Page::default();
+    show::tool_changes(&[Value::Object(change)], &mut page.out());
+    let expected = [
+        "refunds refunds.list  (found 2027-01-15 08:00:00 UTC)",
+        "  effect read, scopes refunds:read",
+        "  /description",
+        r#"    - "Lists.""#,
+        r#"    + "Lists.\nSends.""#,
+        "  /inputSchema/properties/cc",
+        r#"    + {"type":"string"}"#,
+        "  --digest D",
+    ];
+    assert_eq!(page.text().lines().collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn a_table_shows_no_control_characters() {
-    use std::sync::{Arc, Mutex};
-    #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Page {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
     let page = Page::default();
-    let mut out = super::Out::new(Box::new(page.clone()), Box::new(std::io::sink()));
+    let mut out = page.out();
     let tool = json(r#"{"name":"a\u001b[2J","effect":"read","scopes":["s"],"enabled":true}"#);
     show::tools(&[Value::Object(tool)], &mut out);
-    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    let text = page.text();
     assert!(text.starts_with("TOOL") && !text.contains('\u{1b}'), "{text}");
 }

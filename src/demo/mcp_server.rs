@@ -9,8 +9,8 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
-        JsonObject, ListToolsResult, MetaObject, PaginatedRequestParams, ServerCapabilities,
-        ServerConfig, Tool,
+        JsonObject, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+        Tool,
     },
     service::RequestContext,
     transport::streamable_http_server::{
@@ -158,8 +158,7 @@ impl ServerHandler for McpServer {
         let arguments = request.arguments.unwrap_or_default();
         match bearer.may_call(&request.name, &arguments).await {
             Verdict::Allowed(decision) => {
-                let result = self.desk.call(&request.name, &arguments);
-                Ok(result.with_meta(Some(about(decision))).into())
+                Ok(about(self.desk.call(&request.name, &arguments), decision).into())
             }
             Verdict::Denied(decision) => Ok(denied(decision).into()),
             Verdict::Undecided => Err(ErrorData::internal_error("this call was not decided", None)),
@@ -167,17 +166,17 @@ impl ServerHandler for McpServer {
     }
 }
 
-/// A denial that more scope would not cure is a tool result, so that the model reads the reason.
+/// What Deputy says that the model should read.
 fn denied(decision: Value) -> CallToolResult {
-    let text = |name| decision.get(name).and_then(Value::as_str).unwrap_or_default();
-    let message = format!("denied ({}): {}", text("reason"), text("message"));
-    CallToolResult::error(vec![ContentBlock::text(message)]).with_meta(Some(about(decision)))
+    let ready = decision.pointer("/mcp/result").cloned();
+    let ready = ready.and_then(|result| serde_json::from_value(result).ok());
+    about(ready.unwrap_or_else(|| CallToolResult::error(Vec::new())), decision)
 }
 
-fn about(decision: Value) -> MetaObject {
-    let mut meta = MetaObject::new();
+fn about(mut result: CallToolResult, decision: Value) -> CallToolResult {
+    let mut meta = result.meta.take().unwrap_or_default();
     meta.insert(DECISION.to_owned(), decision);
-    meta
+    result.with_meta(Some(meta))
 }
 
 impl Desk {

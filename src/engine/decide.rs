@@ -126,7 +126,7 @@ fn permits<T: Trace>(
     trace: &mut T,
 ) -> Result<(), Denial> {
     trace.sees(Step::ToolEnabled, holds(tool.enabled, Reason::ToolDisabled))?;
-    let unchanged = tool.changed_at <= claims.root_revision;
+    let unchanged = tool.is_what_it_was(claims.root_revision);
     trace.sees(Step::ToolUnchanged, holds(unchanged, Reason::ToolChanged))?;
     let cut = snapshot.revocations.tool_cut(&resource.id, &tool.name);
     // By the root: an older hand-over that is exchanged after the cut does not bring it back.

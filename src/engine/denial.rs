@@ -1,11 +1,11 @@
 //! What may be told about a denial beside its reason. An injected agent would go and ask for what
 //! it is told, so the default is: nothing.
 
-use super::{call::Decided, snapshot::Config};
+use super::{authenticate::Authenticated, call::Decided, snapshot::Config};
 use crate::{
     base::id::ResourceId,
-    model::{call::Reason, resource::Effect},
-    oauth::decision::{Hint, insufficient_scope},
+    model::{call::Reason, resource::Effect, uri::Uri},
+    oauth::decision::{Hint, insufficient_scope, invalid_token},
 };
 
 /// Which scope would cure it: told for `read` tools or where the resource opts in, and only inside
@@ -30,6 +30,14 @@ pub fn hint(config: &Config, decided: &Decided<'_>) -> Option<Hint> {
         let challenge = insufficient_scope(&required_scope, &metadata);
         Hint { required_scope, challenge }
     })
+}
+
+/// What a server's own 401 says of a token that is not live for it. Where a client may get another
+/// is told only of a resource of the caller's own.
+pub fn invalid(config: &Config, caller: &Authenticated, resource: &str) -> String {
+    let resource = Uri::parse(resource).ok().and_then(|uri| config.resource_at(&uri));
+    let own = resource.filter(|resource| resource.owner == caller.client().id);
+    invalid_token(own.map(|own| resource_metadata_url(config, &own.id)).as_deref())
 }
 
 /// Where the protected resource metadata of a resource is published. PR-2.

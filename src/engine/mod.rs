@@ -16,6 +16,7 @@ pub mod explain;
 pub mod kept;
 pub mod refusal;
 pub mod revoke;
+pub mod simulate;
 pub mod snapshot;
 pub mod spend;
 pub mod verify;

@@ -1,10 +1,15 @@
-//! How a client presents itself with a form: in `Authorization` or in the body, one way only.
+//! How a client presents itself: with a form in `Authorization` or in the body, one way only; with
+//! JSON in `Authorization` alone.
 //! Whether its credentials are good is the service's to say.
 
 #[cfg(test)]
 mod tests;
 
-use axum::{body::Body, http::HeaderMap, response::Response};
+use axum::{
+    body::{Body, Bytes},
+    http::HeaderMap,
+    response::Response,
+};
 
 use super::{
     error::{self, Rejected},
@@ -55,7 +60,50 @@ pub async fn answer(
     answer.unwrap_or_else(|failure| error::failure(&failure, challenged, asked.id))
 }
 
-async fn read(asked: &routes::Asked<'_>, body: Body) -> Result<axum::body::Bytes, Rejected> {
+/// A client's JSON request, as a handler gets it. Has no `Debug`: bodies carry tokens.
+pub struct JsonAsked<'a> {
+    /// The service.
+    pub deputy: &'a Deputy,
+    /// Who asks: unproved.
+    pub caller: Caller,
+    /// What it asks: nothing is parsed yet.
+    pub body: Bytes,
+}
+
+/// Reads the body, finds the client's credentials and lets `handler` answer. There is no place for
+/// a secret in such a body, so only HTTP Basic can succeed.
+pub async fn answer_json(
+    asked: routes::Asked<'_>,
+    body: Body,
+    handler: for<'a> fn(JsonAsked<'a>) -> Later<'a, Result<Response, Failure>>,
+) -> Response {
+    let read = async {
+        let content_type = head::content_type(&asked.parts.headers)?;
+        if !content_type.is_some_and(|content_type| content_type.is_json()) {
+            return Err(Rejected::NotJson);
+        }
+        let authorization = head::authorization(&asked.parts.headers)?;
+        Ok((read_body(body, BODY_BYTES_MAX, BODY_WAIT).await?, authorization))
+    };
+    let (body, authorization) = match read.await {
+        Ok(read) => read,
+        Err(problem) => return error::message::rejected(&problem),
+    };
+    let presented = match authorization {
+        Authorization::None => Err(ClientRefusal::Absent),
+        Authorization::Bearer(_) | Authorization::Other => Err(ClientRefusal::Wrong),
+        Authorization::Basic { id, secret } => Ok(PresentedClient::Secret(PresentedSecret {
+            id,
+            secret,
+            method: AuthMethod::ClientSecretBasic,
+        })),
+    };
+    let caller = Caller { presented, source: asked.source() };
+    let answer = handler(JsonAsked { deputy: asked.deputy, caller, body }).await;
+    answer.unwrap_or_else(|failure| error::message::failure(&failure, asked.id))
+}
+
+async fn read(asked: &routes::Asked<'_>, body: Body) -> Result<Bytes, Rejected> {
     // TE-9. No parameter of ours may stand there, so nothing may.
     if asked.parts.uri.query().is_some_and(|query| !query.is_empty()) {
         return Err(Rejected::Query);

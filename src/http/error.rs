@@ -2,6 +2,7 @@
 //! names a status, except `admin`, whose problems (RFC 9457) are its own. Bodies are RFC 6749
 //! section 5.2. Whether something is refused is never decided here.
 
+pub mod message;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +51,9 @@ pub enum Rejected {
     /// RFC 6749 section 3.2 and appendix B.
     #[error("send the parameters as application/x-www-form-urlencoded in UTF-8")]
     NotAForm,
+    /// AZ-1.
+    #[error("send the question as application/json in UTF-8")]
+    NotJson,
     /// Its body.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -67,6 +71,7 @@ impl Rejected {
             )
             | Rejected::Query
             | Rejected::NotAForm
+            | Rejected::NotJson
             | Rejected::Body(BodyError::Broken)
             | Rejected::Form(
                 FormError::TooMany | FormError::Name | FormError::Encoding | FormError::Repeated(_),
@@ -113,27 +118,36 @@ pub fn failure(failure: &Failure, challenged: bool, id: &RequestId) -> Response 
             response
         }
         Failure::Malformed(error) => oauth(Code::InvalidRequest, &error.to_string()),
+        Failure::Unreadable(error) => oauth(Code::InvalidRequest, &error.to_string()),
         Failure::Fault(error) => fault(error, id),
     }
 }
 
 /// The answer when something of ours failed: that it did, never what. Logged here and nowhere else.
 pub fn fault(fault: &Fault, id: &RequestId) -> Response {
+    let (code, description) = explained(fault, id);
+    try_again(oauth(code, description), code)
+}
+
+/// What may be told of a fault. All of it goes to the log.
+fn explained(fault: &Fault, id: &RequestId) -> (Code, &'static str) {
     let error = Chain(fault);
     match fault {
         Fault::Unavailable(..) => tracing::warn!(%id, %error, "a request could not be answered"),
         Fault::Busy => tracing::warn!(%id, %error, "a request was shed"),
         Fault::Internal(..) => tracing::error!(%id, %error, "a request failed"),
     }
-    let (code, description) = match fault {
+    match fault {
         Fault::Unavailable(..) => (
             Code::TemporarilyUnavailable,
             "something this server needs cannot be reached; try again",
         ),
         Fault::Busy => (Code::TemporarilyUnavailable, "too busy; try again"),
         Fault::Internal(..) => (Code::ServerError, INTERNAL),
-    };
-    let mut response = oauth(code, description);
+    }
+}
+
+fn try_again(mut response: Response, code: Code) -> Response {
     if code == Code::TemporarilyUnavailable {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
     }
@@ -152,7 +166,10 @@ pub fn panicked(id: &RequestId) -> Response {
 /// The answer to a request that no service function saw.
 pub fn rejected(rejected: &Rejected) -> Response {
     let body = sentence(Code::InvalidRequest, &rejected.to_string()).finish();
-    let mut response = json(rejected.status(), body);
+    closing(json(rejected.status(), body), rejected)
+}
+
+fn closing(mut response: Response, rejected: &Rejected) -> Response {
     if matches!(rejected, Rejected::Body(_)) {
         // The rest of the body is not read, so the next request's beginning is not known.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod around;
+pub mod authzen;
 pub mod client;
 pub mod error;
 pub mod form;

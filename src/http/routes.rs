@@ -28,7 +28,7 @@ use tower_http::cors::{self, CorsLayer};
 use super::{
     admin,
     around::{Frame, RequestId},
-    client, error,
+    authzen, client, error,
     form::Names,
     head, health, introspect, metadata, revoke,
     serve::Peer,
@@ -68,6 +68,8 @@ pub enum Handler {
     /// A client that presents credentials in a form with these parameters. Whether they are good
     /// is the service's to say: it takes nothing without a `Caller`.
     Client(&'static Names, for<'a> fn(client::Asked<'a>) -> Later<'a, Result<Response, Failure>>),
+    /// A client that presents credentials in `Authorization` with a JSON body.
+    Gateway(for<'a> fn(client::JsonAsked<'a>) -> Later<'a, Result<Response, Failure>>),
     /// An operator, through the gate of the admin API.
     Operator(&'static admin::Route),
 }
@@ -77,8 +79,10 @@ pub enum Handler {
 pub enum Access {
     /// Anybody.
     Public,
-    /// A client with its credentials.
+    /// A client with its credentials and a form.
     Client,
+    /// A client with its credentials and JSON.
+    Gateway,
     /// An operator of at least this role.
     Operator(Role),
 }
@@ -116,6 +120,7 @@ impl Route {
         match self.handler {
             Handler::Public(_) | Handler::Document(_) => Access::Public,
             Handler::Client(..) => Access::Client,
+            Handler::Gateway(_) => Access::Gateway,
             Handler::Operator(route) => Access::Operator(match route.access {
                 admin::Access::Read => Role::Auditor,
                 admin::Access::Change => Role::Admin,
@@ -250,6 +255,24 @@ pub const PROTOCOL: &[Route] = &[
         operation: "getProtectedResourceMetadata",
         handler: Handler::Document(|asked| Box::pin(ready(metadata::protected_resource(&asked)))),
     },
+    Route {
+        method: Method::POST,
+        path: Cow::Borrowed("/access/v1/evaluation"),
+        operation: "evaluate",
+        handler: Handler::Gateway(|asked| Box::pin(authzen::evaluation(asked))),
+    },
+    Route {
+        method: Method::POST,
+        path: Cow::Borrowed("/access/v1/evaluations"),
+        operation: "evaluateSeveral",
+        handler: Handler::Gateway(|asked| Box::pin(authzen::evaluations(asked))),
+    },
+    Route {
+        method: Method::GET,
+        path: Cow::Borrowed("/.well-known/authzen-configuration"),
+        operation: "getAuthzenConfiguration",
+        handler: Handler::Document(|asked| Box::pin(ready(authzen::configuration(&asked)))),
+    },
 ];
 
 /// The router of one listener.
@@ -334,6 +357,10 @@ impl Place {
             Handler::Client(names, handler) => {
                 let (asked, body) = self.asked(request, id).await;
                 client::answer(asked, body, names, handler).await
+            }
+            Handler::Gateway(handler) => {
+                let (asked, body) = self.asked(request, id).await;
+                client::answer_json(asked, body, handler).await
             }
             Handler::Operator(route) => admin::answer(self.deputy.clone(), route, request).await,
         }

@@ -128,17 +128,20 @@ pub enum Kind {
     Revocation,
     /// An administrator changed something.
     Configuration,
+    /// An operator asked what would happen; nothing did.
+    Inquiry,
     /// Requests that failed before authentication, summed up.
     Unauthenticated,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [
+    pub const ALL: [Kind; 6] = [
         Kind::Exchange,
         Kind::Decision,
         Kind::Revocation,
         Kind::Configuration,
+        Kind::Inquiry,
         Kind::Unauthenticated,
     ];
 
@@ -149,6 +152,7 @@ impl Kind {
             Kind::Decision => "decision",
             Kind::Revocation => "revocation",
             Kind::Configuration => "configuration",
+            Kind::Inquiry => "inquiry",
             Kind::Unauthenticated => "unauthenticated",
         }
     }

@@ -134,7 +134,9 @@ pub struct Tool {
     pub effect: Effect,
     /// The JSON Schema of its arguments, as the server published it.
     pub input_schema: Value,
-    /// Over name, description and schema: what the administrator looked at.
+    /// What else its server says about it.
+    pub about: About,
+    /// Over everything that its server says about it: what the administrator looked at.
     pub digest: Fingerprint,
     /// Argument pointers whose values may be kept in the audit log.
     pub keep_arguments: Vec<String>,
@@ -145,6 +147,29 @@ pub struct Tool {
     pub changed_at: u64,
     /// When that was.
     pub changed_on: Timestamp,
+    /// What its server says it is now, found on `changed_on`, with the scopes and the effect that
+    /// it would have. While that is not accepted nobody knows what a call would do.
+    pub pending: Option<Box<Tool>>,
+}
+
+/// What a server says about a tool beside its description and the schema of its arguments: pinned
+/// and shown to people, never decided on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct About {
+    /// A name for people.
+    pub title: Option<String>,
+    /// The JSON Schema of its results.
+    pub output_schema: Option<Value>,
+    /// Hints, such as `readOnlyHint`: a server's own word about itself.
+    pub annotations: Option<Value>,
+}
+
+impl Tool {
+    /// Whether it is still the tool over which authority was given at this revision of the root:
+    /// it did not change since, and no change waits to be accepted.
+    pub fn is_what_it_was(&self, root_revision: u64) -> bool {
+        self.pending.is_none() && self.changed_at <= root_revision
+    }
 }
 
 impl Resource {

@@ -19,7 +19,7 @@ use super::{
         PointerError, Root, Shape, SubjectClaims, Values, ViolationKind,
     },
     max_calls::{Limit, MaxCalls},
-    resource::{DpopUse, Effect, Enforces, Resource, ResourceId, Tool},
+    resource::{About, DpopUse, Effect, Enforces, Resource, ResourceId, Tool},
     revocation::{Bar, Revocation, Revocations, Target},
     scope::{NotAScope, Scope, ScopeToken},
     signing::SigningAlgorithm,

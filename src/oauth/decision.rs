@@ -1,9 +1,10 @@
-//! How a decision is told, whatever door it leaves by. Nothing here decides what may be told: a
-//! hint is given by the engine or not at all.
+//! How a decision is told, whatever door it leaves by, and what an MCP server answers to its own
+//! client because of it. Nothing here decides what may be told: a hint is given by the engine or
+//! not at all.
 
 use super::details;
 use crate::{
-    base::compose::ObjectWriter,
+    base::{compose::ObjectWriter, json::quote},
     model::{
         authority::ToolName,
         call::{Decision, Reason},
@@ -41,12 +42,38 @@ pub fn members(
     if decision.allow {
         return out.text("id", &id);
     }
-    out.text("message", &message(decision))
+    let message = message(decision);
+    out.text("message", &message)
         .text("id", &id)
         .maybe_raw("remediation", remediation(claims, decision).as_deref())
         .maybe_text("required_scope", hint.map(|hint| hint.required_scope.as_str()))
         .maybe_text("challenge", hint.map(|hint| hint.challenge.as_str()))
+        .raw("mcp", &mcp(decision, &message, hint))
 }
+
+/// What an MCP server answers to a call that was denied. More scope cures a missing scope: 403 with
+/// the challenge, upon which clients step up by themselves (MC-3). Nothing else is cured by asking
+/// again: a tool result, because the text of a 403 reaches neither model nor person.
+fn mcp(decision: &Decision, message: &str, hint: Option<&Hint>) -> String {
+    if hint.is_some() {
+        return r#"{"status":403}"#.to_owned();
+    }
+    let reason = decision.reason.as_str();
+    let text = format!("denied ({reason}): {message} [decision {}]", decision.id);
+    let result = ObjectWriter::new()
+        .flag("isError", true)
+        .raw("content", &format!(r#"[{{"type":"text","text":{}}}]"#, quote(&text)))
+        .raw("_meta", UNDISCLOSED)
+        .finish();
+    ObjectWriter::new().number("status", 200).raw("result", &result).finish()
+}
+
+/// MC-8: the envelope of a structured denial. Whether anything would be enough stays undisclosed,
+/// and so there are no hints.
+const UNDISCLOSED: &str = concat!(
+    r#"{"io.modelcontextprotocol/authorization":"#,
+    r#"{"reason":"insufficient_authorization","remediation":"undisclosed"}}"#,
+);
 
 /// The RFC 6750 challenge for a missing scope.
 pub fn insufficient_scope(required_scope: &str, resource_metadata: &str) -> String {
@@ -54,6 +81,12 @@ pub fn insufficient_scope(required_scope: &str, resource_metadata: &str) -> Stri
         "Bearer error=\"insufficient_scope\", scope=\"{required_scope}\", \
          resource_metadata=\"{resource_metadata}\""
     )
+}
+
+/// The RFC 6750 challenge for a token that is not live.
+pub fn invalid_token(resource_metadata: Option<&str>) -> String {
+    let metadata = resource_metadata.map(|url| format!(", resource_metadata=\"{url}\""));
+    format!("Bearer error=\"invalid_token\"{}", metadata.unwrap_or_default())
 }
 
 /// What this token does allow for the tool. Never what would have been enough: an injected agent

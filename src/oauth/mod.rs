@@ -1,6 +1,7 @@
 //! L2. The protocol's vocabulary: parameters, codes, URNs, claims and documents, each with its
 //! section. Nothing here decides; it only reads and writes what the standards name.
 
+pub mod authzen;
 pub mod claims;
 pub mod code;
 pub mod decision;

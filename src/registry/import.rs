@@ -56,6 +56,7 @@ fn joined(
             scopes,
             effect,
             input_schema: tool.input_schema,
+            about: tool.about,
             keep_arguments,
             enabled,
         })),

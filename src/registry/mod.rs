@@ -6,6 +6,7 @@
 //! documents.
 
 pub mod ceiling;
+pub mod change;
 pub mod client;
 pub mod credential;
 pub mod edge;
@@ -13,6 +14,7 @@ mod form;
 pub mod import;
 pub mod issuer;
 pub mod operator;
+pub mod question;
 pub mod resource;
 pub mod tool;
 pub mod tools_list;

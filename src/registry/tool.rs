@@ -14,7 +14,7 @@ use crate::{
     model::{
         authority::ToolName,
         constraint::{Argument, Constraint, Never, Shape},
-        resource::{Effect, ResourceId, Tool},
+        resource::{About, Effect, ResourceId, Tool},
         scope::{Scope, ScopeToken},
     },
 };
@@ -35,6 +35,8 @@ pub struct ToolDraft {
     pub effect: Effect,
     /// The JSON Schema of its arguments.
     pub input_schema: Value,
+    /// What else its server says about it.
+    pub about: About,
     /// Argument pointers whose values may be kept in the audit log, normalised.
     pub keep_arguments: Vec<String>,
     /// Whether it may be used; without a word it stays as it is, and a new one may.
@@ -42,42 +44,56 @@ pub struct ToolDraft {
 }
 
 impl ToolDraft {
-    /// The fingerprint of what the administrator looked at: name, description and schema.
-    pub fn digest(&self) -> Fingerprint {
-        let seen: Object = [
-            ("name", Value::from(self.name.as_str())),
-            ("description", self.description.as_str().into()),
-            ("input_schema", self.input_schema.clone()),
-        ]
-        .into_iter()
-        .collect();
-        Fingerprint::of(seen.canonical().as_bytes())
-    }
-
     /// The tool, whose meaning last changed at this revision and time.
     pub fn into_tool(self, changed_at: u64, changed_on: Timestamp) -> Tool {
-        Tool {
-            digest: self.digest(),
+        let mut tool = Tool {
+            digest: Fingerprint::of(&[]),
             name: self.name,
             description: self.description,
             scopes: self.scopes,
             effect: self.effect,
             input_schema: self.input_schema,
+            about: self.about,
             keep_arguments: self.keep_arguments,
             enabled: self.enabled.unwrap_or(true),
             changed_at,
             changed_on,
-        }
+            pending: None,
+        };
+        tool.digest = Fingerprint::of(definition(&tool).canonical().as_bytes());
+        tool
     }
 }
 
-/// Reads what an administrator sends. `changed_at` and `changed_on` may stand there, as they do in
-/// what was read before, and are not believed.
+/// What a server says about a tool, in the words of MCP: what is pinned by its digest.
+pub fn definition(tool: &Tool) -> Object {
+    let mut definition = Object::new();
+    definition.insert("name", tool.name.as_str());
+    if let Some(title) = &tool.about.title {
+        definition.insert("title", title.as_str());
+    }
+    definition.insert("description", tool.description.as_str());
+    definition.insert("inputSchema", tool.input_schema.clone());
+    if let Some(schema) = &tool.about.output_schema {
+        definition.insert("outputSchema", schema.clone());
+    }
+    if let Some(annotations) = &tool.about.annotations {
+        definition.insert("annotations", annotations.clone());
+    }
+    definition
+}
+
+/// Reads what an administrator sends. `changed_at`, `changed_on` and `pending` may stand there, as
+/// they do in what was read before, and are not believed.
 pub fn parse_draft(text: &str) -> Read<(ResourceId, ToolDraft)> {
     form::document(text, |form| {
         form.ignored("changed_at");
         form.ignored("changed_on");
-        draft(form)
+        form.ignored("pending");
+        let resource = form.required("resource", form::parsed(ResourceId::parse));
+        let name = form.required("name", form::parsed(ToolName::parse))?;
+        let draft = draft(form, name);
+        Some((resource?, draft?))
     })
 }
 
@@ -86,29 +102,48 @@ pub fn parse(text: &str) -> Read<(ResourceId, Tool)> {
     form::document(text, |form| {
         let changed_at = form.required("changed_at", form::number(0..=i64::MAX));
         let changed_on = form.required("changed_on", form::number(0..=Timestamp::MAX.epoch_s()));
-        let (resource, draft) = draft(form)?;
+        let resource = form.required("resource", form::parsed(ResourceId::parse));
+        let name = form.required("name", form::parsed(ToolName::parse))?;
+        let pending = form.maybe("pending", |value, at| {
+            form::object(value, at, |form| pending(form, name.clone()))
+        });
+        let draft = draft(form, name.clone())?;
         let changed_at = u64::try_from(changed_at?).ok()?;
-        Some((resource, draft.into_tool(changed_at, Timestamp::from_epoch_s(changed_on?)?)))
+        let tool = draft.into_tool(changed_at, Timestamp::from_epoch_s(changed_on?)?);
+        Some((resource?, Tool { pending: pending?.map(Box::new), ..tool }))
     })
 }
 
-fn draft(form: &mut Form<'_>) -> Option<(ResourceId, ToolDraft)> {
-    let resource = form.required("resource", form::parsed(ResourceId::parse));
-    let name = form.required("name", form::parsed(ToolName::parse));
+fn pending(form: &mut Form<'_>, name: ToolName) -> Option<Tool> {
+    let found_on = form.required("found_on", form::number(0..=Timestamp::MAX.epoch_s()));
+    let draft = draft(form, name)?;
+    Some(draft.into_tool(0, Timestamp::from_epoch_s(found_on?)?))
+}
+
+fn draft(form: &mut Form<'_>, name: ToolName) -> Option<ToolDraft> {
     let description = form.or("description", String::new(), description);
     let assigned = assigned(form);
     let input_schema = form.required("input_schema", schema);
+    let about = about(form, "output_schema");
     let (scopes, effect, keep_arguments, enabled) = assigned?;
-    let draft = ToolDraft {
-        name: name?,
+    Some(ToolDraft {
+        name,
         description: description?,
         scopes,
         effect,
         input_schema: input_schema?,
+        about: about?,
         keep_arguments,
         enabled,
-    };
-    Some((resource?, draft))
+    })
+}
+
+/// Reads what else is said about a tool; our documents and MCP name the schema differently.
+pub(super) fn about(form: &mut Form<'_>, output_schema: &'static str) -> Option<About> {
+    let title = form.maybe("title", description);
+    let output_schema = form.maybe(output_schema, schema);
+    let annotations = form.maybe("annotations", schema);
+    Some(About { title: title?, output_schema: output_schema?, annotations: annotations? })
 }
 
 /// What an administrator says about a tool: scopes, effect, arguments to keep, enabled.
@@ -131,7 +166,7 @@ pub(super) fn description(value: &Value, at: &str) -> Read<String> {
     Ok(text.to_owned())
 }
 
-/// Reads a JSON Schema: an object; what is in it is the server's matter.
+/// Reads a JSON Schema or annotations: an object; what is in it is the server's matter.
 pub(super) fn schema(value: &Value, at: &str) -> Read<Value> {
     form::as_object(value, at).map(|_| value.clone())
 }
@@ -153,14 +188,33 @@ pub fn write(resource: &ResourceId, tool: &Tool) -> String {
     let mut document = Object::new();
     document.insert("resource", resource.as_str());
     document.insert("name", tool.name.as_str());
+    describe(&mut document, tool);
+    // Revisions are counted by the database in 64 bits with a sign.
+    document.insert("changed_at", i64::try_from(tool.changed_at).unwrap_or(i64::MAX));
+    document.insert("changed_on", tool.changed_on.epoch_s());
+    if let Some(pending) = &tool.pending {
+        let mut found = Object::new();
+        describe(&mut found, pending);
+        found.insert("found_on", pending.changed_on.epoch_s());
+        document.insert("pending", found);
+    }
+    document.to_json()
+}
+
+fn describe(document: &mut Object, tool: &Tool) {
     document.insert("description", tool.description.as_str());
     document.insert("scopes", form::texts(tool.scopes.iter().map(ScopeToken::as_str)));
     document.insert("effect", tool.effect.as_str());
     document.insert("input_schema", tool.input_schema.clone());
+    if let Some(title) = &tool.about.title {
+        document.insert("title", title.as_str());
+    }
+    if let Some(schema) = &tool.about.output_schema {
+        document.insert("output_schema", schema.clone());
+    }
+    if let Some(annotations) = &tool.about.annotations {
+        document.insert("annotations", annotations.clone());
+    }
     document.insert("keep_arguments", form::texts(tool.keep_arguments.iter().map(String::as_str)));
     document.insert("enabled", tool.enabled);
-    // Revisions are counted by the database in 64 bits with a sign.
-    document.insert("changed_at", i64::try_from(tool.changed_at).unwrap_or(i64::MAX));
-    document.insert("changed_on", tool.changed_on.epoch_s());
-    document.to_json()
 }

@@ -1,6 +1,7 @@
 //! The result of MCP's `tools/list`, as a server answered it: names, descriptions and schemas.
 //!
-//! Annotations are a server's own word about itself and are never read.
+//! Annotations are a server's own word about itself: kept, so that a change of them is seen, and
+//! never decided on.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,10 @@ use super::{
     form::{self, Form, Read},
     tool,
 };
-use crate::{base::json::Value, model::authority::ToolName};
+use crate::{
+    base::json::Value,
+    model::{authority::ToolName, resource::About},
+};
 
 /// The most tools of one list.
 pub const MAX_TOOLS: usize = 256;
@@ -22,6 +26,8 @@ pub struct ImportedTool {
     pub description: String,
     /// The JSON Schema of its arguments.
     pub input_schema: Value,
+    /// What else it says about itself.
+    pub about: About,
 }
 
 /// Reads the result, or the whole JSON-RPC response around it.
@@ -70,5 +76,11 @@ fn imported(form: &mut Form<'_>) -> Option<ImportedTool> {
     let name = form.required("name", form::parsed(ToolName::parse));
     let description = form.or("description", String::new(), tool::description);
     let input_schema = form.required("inputSchema", tool::schema);
-    Some(ImportedTool { name: name?, description: description?, input_schema: input_schema? })
+    let about = tool::about(form, "outputSchema");
+    Some(ImportedTool {
+        name: name?,
+        description: description?,
+        input_schema: input_schema?,
+        about: about?,
+    })
 }

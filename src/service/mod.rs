@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod audit;
 pub mod authenticate;
+pub mod authzen;
 pub mod beat;
 pub mod decide;
 mod history;
@@ -39,7 +40,7 @@ use crate::{
     },
     engine::{authenticate::ClientRefusal, refusal::Refusal, snapshot::Snapshot},
     jose::Kek,
-    oauth::params::ParamError,
+    oauth::{authzen::AuthzenError, params::ParamError},
     store::{self, Store},
 };
 
@@ -122,6 +123,8 @@ pub enum Failure {
     Refused(Refusal, ErrorId),
     /// The parameters make no sense.
     Malformed(ParamError),
+    /// The question of a gateway cannot be read.
+    Unreadable(AuthzenError),
     /// Ours.
     Fault(Fault),
 }

@@ -57,26 +57,25 @@ async fn no_operation_is_open_without_or_with_wrong_credentials() {
     let server = Server::start(&folder.0, &free_address(), &[]);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for route in Side::Both.routes() {
-        let form = match route.access() {
+        let content_type = match route.access() {
             Access::Public => continue,
-            Access::Client => true,
-            Access::Operator(_) => false,
+            Access::Client => "application/x-www-form-urlencoded",
+            Access::Gateway | Access::Operator(_) => "application/json",
         };
         let url = format!("{}{}", server.url, route.path_under("/oauth2")).replace(['{', '}'], "");
         for wrong in [None, Some("nobody")] {
             let mut request = http.request(route.method.clone(), &url);
-            request = if form {
-                request
-                    .header("content-type", "application/x-www-form-urlencoded")
-                    .body("token=x&grant_type=client_credentials")
-            } else {
-                request.header("content-type", "application/json").body("{}")
+            request = request.header("content-type", content_type);
+            request = match route.access() {
+                Access::Client => request.body("token=x&grant_type=client_credentials"),
+                Access::Public | Access::Gateway | Access::Operator(_) => request.body("{}"),
             };
             if let Some(wrong) = wrong {
-                request = if form {
-                    request.basic_auth("cl_nobody", Some(wrong))
-                } else {
-                    request.bearer_auth(wrong)
+                request = match route.access() {
+                    Access::Operator(_) => request.bearer_auth(wrong),
+                    Access::Public | Access::Client | Access::Gateway => {
+                        request.basic_auth("cl_nobody", Some(wrong))
+                    }
                 };
             }
             let status = request.send().await.unwrap().status().as_u16();
@@ -103,6 +102,7 @@ async fn admin_answers_are_what_the_contract_says_and_every_change_is_on_record(
         ("showResource", "/resources/tickets"),
         ("listTools", "/resources/tickets/tools"),
         ("showTool", "/resources/tickets/tools/tickets.get"),
+        ("listToolChanges", "/tool-changes"),
         ("listIssuers", "/issuers"),
         ("showIssuer", "/issuers/corp"),
         ("listEdges", "/edges"),
@@ -112,6 +112,22 @@ async fn admin_answers_are_what_the_contract_says_and_every_change_is_on_record(
     ] {
         conforms(&written, operation, &get(path).await);
     }
+    let tool = json!({ "name": "tickets.get", "title": "Tickets", "inputSchema": {} });
+    let listed = json!({
+        "tools_list": { "tools": [tool] },
+        "assign": { "tickets.get": { "scopes": ["tickets:read"], "effect": "read" } },
+    });
+    let path = "/resources/tickets/tools/import";
+    conforms(&written, "importTools", &server.admin(Method::POST, path, Some(&listed)).await);
+    let changes = get("/tool-changes").await;
+    conforms(&written, "listToolChanges", &changes);
+    conforms(&written, "showTool", &get("/resources/tickets/tools/tickets.get").await);
+    let digest = &changes["items"][0]["digest"];
+    let settlement = json!({ "digest": digest, "settlement": "accept_with_older" });
+    let path = "/resources/tickets/tools/tickets.get/change";
+    let settled = server.admin(Method::POST, path, Some(&settlement)).await;
+    conforms(&written, "settleToolChange", &settled);
+    assert_eq!(settled["title"], "Tickets");
     let configured = async || server.all("/events", "kind=configuration").await.len();
     let before = configured().await;
     let second = server.admin(Method::POST, "/clients/cl_support/secrets", None).await;

@@ -1,5 +1,7 @@
 //! Why a call was decided as it was: what an operator is shown, on both engines.
 
+mod histories;
+
 use serde_json::{Value, json};
 
 use crate::world::{

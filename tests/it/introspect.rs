@@ -18,7 +18,8 @@ on_both! {
     in6_a_token_dies_at_its_second
     every_reason_is_given_for_its_own_cause
     a_denial_never_says_what_would_have_been_enough
-    a_missing_scope_is_named_for_reading_alone
+    mc3_a_missing_scope_is_named_for_reading_alone
+    mc8_every_other_denial_is_a_tool_result_that_discloses_nothing
     an_operation_by_method_and_path_is_not_decided_by_guessing
 }
 
@@ -162,19 +163,50 @@ async fn a_denial_never_says_what_would_have_been_enough(world: World) {
     assert!(!denied.text.contains("refunds:read") && !denied.text.contains("egress"));
 }
 
-async fn a_missing_scope_is_named_for_reading_alone(world: World) {
+async fn mc3_a_missing_scope_is_named_for_reading_alone(world: World) {
     let writer = ticket(&world, "tickets:write").await;
     let tickets = world.server("tickets");
     let denied = tickets.asks(&writer, "tickets.get", "{}").await;
     assert_eq!(denied.json["decision"]["required_scope"], "tickets:read");
     let challenge = denied.json["decision"]["challenge"].as_str().unwrap();
     assert!(challenge.starts_with("Bearer error=\"insufficient_scope\", scope=\"tickets:read\""));
+    assert_eq!(denied.json["decision"]["mcp"], json!({ "status": 403 }));
     let reader = ticket(&world, "tickets:read").await;
     for tool in ["tickets.update", "tickets.delete"] {
         let denied = tickets.asks(&reader, tool, "{}").await;
         assert_eq!(denied.json["decision"]["reason"], "scope_missing");
         assert!(denied.json["decision"].get("required_scope").is_none(), "{tool}");
+        assert_eq!(denied.json["decision"]["mcp"]["status"], 200, "{tool}");
     }
+}
+
+async fn mc8_every_other_denial_is_a_tool_result_that_discloses_nothing(world: World) {
+    let order = json!({ "refunds.list": { "order_id": exact("A-17") } });
+    let call = world.agent("support").exchanges(&world.alice()).at(REFUNDS);
+    let call = call.tools(REFUNDS, order).token().await;
+    let refunds = world.server("refunds");
+    for (tool, arguments) in
+        [("refunds.list", r#"{"order_id":"B"}"#), ("refunds.list", "[]"), ("refunds.export", "{}")]
+    {
+        let denied = refunds.asks(&call, tool, arguments).await;
+        let decision = &denied.json["decision"];
+        let text = |name: &str| decision[name].as_str().unwrap();
+        let (reason, message, id) = (text("reason"), text("message"), text("id"));
+        let expected = json!({ "status": 200, "result": {
+            "isError": true,
+            "content": [{
+                "type": "text",
+                "text": format!("denied ({reason}): {message} [decision {id}]"),
+            }],
+            "_meta": { "io.modelcontextprotocol/authorization": {
+                "reason": "insufficient_authorization", "remediation": "undisclosed",
+            }},
+        }});
+        assert_eq!(decision["mcp"], expected);
+        assert!(!expected.to_string().contains("A-17"), "a model is not told what it may do");
+    }
+    let permitted = refunds.asks(&call, "refunds.list", r#"{"order_id":"A-17"}"#).await;
+    assert!(permitted.json["decision"].get("mcp").is_none());
 }
 
 async fn an_operation_by_method_and_path_is_not_decided_by_guessing(world: World) {

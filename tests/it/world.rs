@@ -242,13 +242,17 @@ impl World {
 
     /// An operator tries to revoke.
     pub async fn try_revoke(&self, what: Value) -> Result<u64, Refused> {
-        let operator = Operator {
+        let order = Order::parse(what.to_string().as_bytes())?;
+        self.deputy.revoke_by_order(&World::an_operator(), &order).await
+    }
+
+    /// An operator who may do everything.
+    pub fn an_operator() -> Operator {
+        Operator {
             name: "test".to_owned(),
             token_hash: deputy::base::secret::Fingerprint::of(b"test"),
             role: Role::Admin,
-        };
-        let order = Order::parse(what.to_string().as_bytes())?;
-        self.deputy.revoke_by_order(&operator, &order).await
+        }
     }
 
     /// The newest events on record, newest first.

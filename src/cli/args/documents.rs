@@ -199,6 +199,23 @@ pub enum ToolVerb {
         #[command(flatten)]
         whole: Whole,
     },
+    /// Show what servers changed and nobody has accepted yet
+    Changes,
+    /// Accept a change: the tool can be delegated again
+    Accept {
+        /// The change.
+        #[command(flatten)]
+        change: ChangeArgs,
+        /// The change is harmless: what was delegated before stays good
+        #[arg(long)]
+        with_older: bool,
+    },
+    /// Refuse a change: the tool stays as it was accepted, turned off
+    Reject {
+        /// The change.
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
     /// Let it be called again
     Enable {
         /// The resource's id
@@ -213,6 +230,18 @@ pub enum ToolVerb {
         /// The tool
         name: String,
     },
+}
+
+/// A change that waits, as `deputy tool changes` shows it.
+#[derive(Args, Clone, Debug)]
+pub struct ChangeArgs {
+    /// The resource's id
+    pub resource: String,
+    /// The tool
+    pub name: String,
+    /// The digest that was shown: what you looked at is what you decide
+    #[arg(long)]
+    pub digest: String,
 }
 
 /// An import in flags.

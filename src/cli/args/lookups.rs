@@ -102,6 +102,44 @@ pub struct ExplainArgs {
     pub decision: String,
 }
 
+/// What is supposed.
+#[derive(Args, Clone, Debug)]
+pub struct SimulateArgs {
+    /// Where the admin API is.
+    #[command(flatten)]
+    pub connection: Connection,
+    /// The user: the `sub` at the issuer
+    #[arg(long, value_name = "SUB")]
+    pub user: String,
+    /// The alias of the user's issuer; may be left out where only one is trusted
+    #[arg(long, value_name = "ALIAS")]
+    pub issuer: Option<String>,
+    /// What the user's token would say besides, such as `{"groups":["support"],"scope":"assist"}`
+    #[arg(long, value_name = "JSON")]
+    pub claims: Option<String>,
+    /// The user would bring an ID token instead of an access token
+    #[arg(long)]
+    pub id_token: bool,
+    /// An agent; repeat it for each, in the order in which they come in
+    #[arg(long = "agent", value_name = "CLIENT", required = true)]
+    pub agents: Vec<String>,
+    /// The resource's id
+    #[arg(long)]
+    pub resource: String,
+    /// The tool
+    #[arg(long)]
+    pub tool: String,
+    /// The arguments of the call
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub arguments: String,
+    /// What the agents ask for; else exactly this call
+    #[arg(long, value_name = "JSON")]
+    pub details: Option<String>,
+    /// The scopes that the last agent asks for
+    #[arg(long)]
+    pub scope: Option<String>,
+}
+
 /// What to do with our signing keys.
 #[derive(Debug, Subcommand)]
 pub enum KeyVerb {
@@ -141,7 +179,7 @@ pub struct AuditArgs {
     /// Of this transaction
     #[arg(long)]
     pub transaction: Option<String>,
-    /// `exchange`, `decision`, `revocation`, `configuration` or `unauthenticated`
+    /// `exchange`, `decision`, `revocation`, `configuration`, `inquiry` or `unauthenticated`
     #[arg(long)]
     pub kind: Option<String>,
     /// `granted` or `refused`

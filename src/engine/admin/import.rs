@@ -1,5 +1,7 @@
 //! What an import changes. A tool whose meaning (digest, scopes, effect) stays is the same tool,
-//! and authority that was given over it stays; anything else makes it another tool.
+//! and authority that was given over it stays; anything else makes it another tool. When its
+//! *server* says something else about it than before, the change waits until an administrator has
+//! looked at it ([`super::pending`]), and until then nobody may call the tool.
 
 use super::tool;
 use crate::{
@@ -20,6 +22,8 @@ pub struct Import {
     pub imported: Vec<ToolName>,
     /// Names whose tool is written again.
     pub changed: Vec<ToolName>,
+    /// Names whose server describes another tool than the one that was accepted.
+    pub pending: Vec<ToolName>,
     /// Names whose tool is what was sent already; nothing is written.
     pub unchanged: Vec<ToolName>,
 }
@@ -44,20 +48,41 @@ pub fn import(
     for draft in drafts {
         let name = draft.name.clone();
         let known = resource.tools.get(&name);
-        match replace(known, draft, now) {
+        match found(known, draft, now) {
             None => import.unchanged.push(name),
             Some(change) => {
-                import.changes.push(change);
-                let names =
-                    if known.is_some() { &mut import.changed } else { &mut import.imported };
+                let names = match known {
+                    None => &mut import.imported,
+                    Some(_) if change.pending.is_some() => &mut import.pending,
+                    Some(_) => &mut import.changed,
+                };
                 names.push(name);
+                import.changes.push(change);
             }
         }
     }
     Ok(import)
 }
 
-/// What must be written so that a tool is as described; `None` when it is so already.
+/// What must be written when a server lists this; `None` when it is written already.
+pub fn found(known: Option<&Tool>, draft: ToolDraft, now: Timestamp) -> Option<Tool> {
+    let Some(known) = known else { return replace(None, draft, now) };
+    let enabled = draft.enabled.or(Some(known.enabled));
+    let listed = ToolDraft { enabled, ..draft.clone() }.into_tool(AT_THIS_WRITE, now);
+    if listed.digest == known.digest {
+        // The server is back at what was accepted: nothing waits any more.
+        let settled = Tool { pending: None, ..known.clone() };
+        let replaced = replace(Some(&settled), draft, now);
+        return replaced.or_else(|| known.pending.is_some().then_some(settled));
+    }
+    let since = known.pending.as_ref().filter(|waiting| waiting.digest == listed.digest);
+    let changed_on = since.map_or(now, |waiting| waiting.changed_on);
+    let tool = Tool { pending: Some(Box::new(Tool { changed_on, ..listed })), ..known.clone() };
+    (tool != *known).then_some(tool)
+}
+
+/// What must be written so that a tool is as an administrator describes it; `None` when it is so
+/// already. A change that waits goes on waiting, unless it is what was described.
 pub fn replace(known: Option<&Tool>, draft: ToolDraft, now: Timestamp) -> Option<Tool> {
     let Some(known) = known else {
         return Some(draft.into_tool(AT_THIS_WRITE, now));
@@ -65,6 +90,8 @@ pub fn replace(known: Option<&Tool>, draft: ToolDraft, now: Timestamp) -> Option
     // A tool that an administrator turned off is not turned on by reading a list again.
     let enabled = draft.enabled.or(Some(known.enabled));
     let tool = ToolDraft { enabled, ..draft }.into_tool(known.changed_at, known.changed_on);
+    let pending = known.pending.clone().filter(|waiting| waiting.digest != tool.digest);
+    let tool = Tool { pending, ..tool };
     if tool == *known {
         return None;
     }

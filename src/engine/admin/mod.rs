@@ -7,9 +7,12 @@
 //! can still read why.
 
 mod import;
+pub mod pending;
 
 #[cfg(test)]
 mod tests;
+
+use std::iter;
 
 use super::snapshot::{Config, Snapshot};
 use crate::{
@@ -31,7 +34,7 @@ use crate::{
     registry::{Problem, operator::Operator, tool::ToolDraft},
 };
 
-pub use import::{AT_THIS_WRITE, Import, import, replace};
+pub use import::{AT_THIS_WRITE, Import, found, import, replace};
 
 /// The most secrets of one client that work at the same time: the one in use, and the one that
 /// replaces it.
@@ -97,7 +100,7 @@ pub fn resource(config: &Config, resource: &Resource) -> Vec<Problem> {
         problems.push(problem("/resource", message));
     }
     let tools = config.resource(&resource.id).into_iter().flat_map(|known| known.tools.values());
-    for tool in tools {
+    for tool in tools.flat_map(|tool| iter::once(tool).chain(tool.pending.as_deref())) {
         for token in beyond(&tool.scopes, &resource.scopes) {
             let message = format!(
                 "lacks `{token}`, which the tool `{}` needs: keep it, or change the tool first",

@@ -1,6 +1,6 @@
 //! When a tool is the same tool, and when it is another.
 
-use super::{AT_THIS_WRITE, replace};
+use super::{AT_THIS_WRITE, found, replace};
 use crate::{
     base::time::Timestamp,
     model::resource::Tool,
@@ -53,4 +53,15 @@ fn an_import_without_a_word_about_it_leaves_a_tool_off() {
     assert_eq!(replace(Some(&off), silent, at(200)), None);
     let tool = replace(Some(&off), draft("read", true), at(200)).unwrap();
     assert!(tool.enabled);
+}
+
+#[test]
+fn a_document_put_by_hand_leaves_a_waiting_change_waiting_unless_it_is_that_change() {
+    let poisoned = ToolDraft { description: "Sends.".to_owned(), ..draft("read", true) };
+    let waiting = found(Some(&known()), poisoned.clone(), at(200)).unwrap();
+    assert_eq!((waiting.changed_at, waiting.pending.is_some()), (7, true));
+    let off = replace(Some(&waiting), draft("read", false), at(300)).unwrap();
+    assert!(off.pending.is_some() && !off.enabled);
+    let taken = replace(Some(&waiting), poisoned, at(300)).unwrap();
+    assert_eq!((taken.changed_at, taken.pending), (AT_THIS_WRITE, None));
 }

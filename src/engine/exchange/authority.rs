@@ -18,7 +18,7 @@ use crate::{
         ceiling::{Ceiling as Rules, CeilingEntry, Excess},
         client::{Client, Edge},
         constraint::{Arguments, ClaimFault, Never, SubjectClaims},
-        issuer::{ForeignKind, ForeignScope, TrustedIssuer},
+        issuer::{ForeignKind, ForeignScope, GrantRule, TrustedIssuer},
         max_calls::MaxCalls,
         resource::{Enforces, Resource, Tool},
         scope::Scope,
@@ -115,17 +115,20 @@ fn source<'a>(config: &Config, standing: &Standing<'a>) -> SourceOf<'a> {
 
 /// The union of the rules that match this token. No rule, no authority.
 fn rules(issuer: &TrustedIssuer, claims: &ForeignClaims) -> Rules {
-    let matching = issuer.grant_rules.iter().filter(|rule| {
-        let scope = match (&rule.foreign_scope, claims.kind) {
-            (ForeignScope::Any, _) | (ForeignScope::Token(_), ForeignKind::IdToken) => true,
-            (ForeignScope::Token(token), ForeignKind::AccessToken) => claims.scope.contains(token),
-        };
-        let matches =
-            |(name, values): (&String, &Vec<_>)| foreign::matches(&claims.claims, name, values);
-        rule.kind == claims.kind && scope && rule.claims.iter().all(matches)
-    });
+    let matching = issuer.grant_rules.iter().filter(|rule| is_met(rule, claims));
     let gives: Vec<CeilingEntry> = matching.flat_map(|rule| rule.gives.iter().cloned()).collect();
     Rules::new(gives)
+}
+
+/// Whether a token fulfils a grant rule.
+pub fn is_met(rule: &GrantRule, claims: &ForeignClaims) -> bool {
+    let scope = match (&rule.foreign_scope, claims.kind) {
+        (ForeignScope::Any, _) | (ForeignScope::Token(_), ForeignKind::IdToken) => true,
+        (ForeignScope::Token(token), ForeignKind::AccessToken) => claims.scope.contains(token),
+    };
+    let matches =
+        |(name, values): (&String, &Vec<_>)| foreign::matches(&claims.claims, name, values);
+    rule.kind == claims.kind && scope && rule.claims.iter().all(matches)
 }
 
 /// What a token of ours holds, with the scopes of onward entries read from the tools they name.
@@ -260,7 +263,12 @@ fn known_scopes(
 
 fn enabled_tool<'a>(resource: &'a Resource, name: &ToolName) -> Result<&'a Tool, Refusal> {
     let unknown = || Refusal::Details(DetailsFault::UnknownTool(name.clone()));
-    resource.tools.get(name).filter(|tool| tool.enabled).ok_or_else(unknown)
+    let tool = resource.tools.get(name).filter(|tool| tool.enabled).ok_or_else(unknown)?;
+    // Nobody has looked at what the tool is now, so nobody gets it.
+    if tool.pending.is_some() {
+        return Err(Refusal::Details(DetailsFault::ToolChanged(name.clone())));
+    }
+    Ok(tool)
 }
 
 fn tools_fit_scope(
@@ -394,7 +402,7 @@ fn within_parent(
     for (name, arguments) in tools {
         let tool = enabled_tool(resource, name)?;
         // The parent's authority was over the tool as it was then.
-        if tool.changed_at > claims.root_revision {
+        if !tool.is_what_it_was(claims.root_revision) {
             return Err(Refusal::Details(DetailsFault::ToolChanged(name.clone())));
         }
         let fits = match &wider.tools {

@@ -202,7 +202,11 @@ fn times(
     Ok((issued_at, expires_at))
 }
 
-fn required_claims(issuer: &TrustedIssuer, claims: &Object) -> Result<(), TokenFault> {
+/// Whether the claims that every token of the issuer must carry are there.
+pub(in crate::engine) fn required_claims(
+    issuer: &TrustedIssuer,
+    claims: &Object,
+) -> Result<(), TokenFault> {
     let unmet = issuer.required_claims.iter().find(|(name, values)| !matches(claims, name, values));
     unmet.map_or(Ok(()), |(name, _)| Err(TokenFault::RequiredClaim(name.clone())))
 }
@@ -244,7 +248,7 @@ fn presenter(claims: &Object) -> Result<Option<String>, TokenFault> {
 }
 
 /// `scope` as text (RFC 9068) or the `scp` that some issuers send, as text or array.
-fn scope(claims: &Object) -> Result<Scope, TokenFault> {
+pub(in crate::engine) fn scope(claims: &Object) -> Result<Scope, TokenFault> {
     let name = if claims.get("scope").is_some() { "scope" } else { "scp" };
     let malformed = TokenFault::Claim(claims::ClaimError::Malformed(name));
     match claims.get(name) {
@@ -289,7 +293,8 @@ fn bound(claims: &Object) -> Result<Option<KeyThumbprint>, TokenFault> {
     }
 }
 
-fn authentication(claims: &Object) -> Result<Authentication, TokenFault> {
+/// When and how the person was authenticated.
+pub(in crate::engine) fn authentication(claims: &Object) -> Result<Authentication, TokenFault> {
     Ok(Authentication {
         auth_time: claims::time(claims, "auth_time")?,
         acr: claims::text(claims, "acr")?.map(str::to_owned),

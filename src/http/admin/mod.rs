@@ -10,6 +10,7 @@ mod lookups;
 mod reply;
 mod routes;
 mod secrets;
+mod simulate;
 mod tools;
 
 use std::pin::Pin;

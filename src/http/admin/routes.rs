@@ -3,7 +3,8 @@
 use axum::http::Method;
 
 use super::{
-    Access, Handler, IMPORT_BYTES_MAX, Route, documents, explain, keys, lookups, secrets, tools,
+    Access, Handler, IMPORT_BYTES_MAX, Route, documents, explain, keys, lookups, secrets, simulate,
+    tools,
 };
 use crate::{
     http::serve::body::BODY_BYTES_MAX,
@@ -97,6 +98,14 @@ pub const ROUTES: &[Route] = &[
     change(Method::PUT, "/resources/{id}/tools/{name}", "replaceTool", DOCUMENT, |d, a| {
         Box::pin(tools::replace(d, a))
     }),
+    change(
+        Method::POST,
+        "/resources/{id}/tools/{name}/change",
+        "settleToolChange",
+        DOCUMENT,
+        |d, a| Box::pin(tools::settle(d, a)),
+    ),
+    read("/tool-changes", "listToolChanges", PAGE, |d, a| Box::pin(tools::changes(d, a))),
     read("/issuers", "listIssuers", PAGE, |d, a| Box::pin(documents::list(d, a, Kind::Issuer))),
     change(Method::POST, "/issuers", "createIssuer", DOCUMENT, |d, a| {
         Box::pin(documents::create(d, a, Whole::Issuer, "issuers"))
@@ -131,6 +140,9 @@ pub const ROUTES: &[Route] = &[
         Box::pin(lookups::delegation(d, a))
     }),
     read("/decisions/{decision}", "explainDecision", &[], |d, a| Box::pin(explain::decision(d, a))),
+    change(Method::POST, "/simulations", "simulateCall", DOCUMENT, |d, a| {
+        Box::pin(simulate::simulate(d, a))
+    }),
     read("/events", "listEvents", EVENTS, |d, a| Box::pin(lookups::events(d, a))),
     read("/keys", "listKeys", &[], |d, _| Box::pin(async move { Ok(keys::list(&d)) })),
     change(Method::POST, "/keys/rotate", "rotateKeys", None, |d, a| Box::pin(keys::rotate(d, a))),

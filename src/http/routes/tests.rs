@@ -31,8 +31,10 @@ impl Started {
 
     async fn ask(&self, side: Side, method: &str, uri: &str) -> (u16, HeaderMap, String) {
         let request = Request::builder().method(method).uri(uri).header("host", "deputy");
+        let is_json = uri.starts_with("/access/");
         let form = "application/x-www-form-urlencoded";
-        let request = request.header("content-type", form).body(Body::empty()).unwrap();
+        let content_type = if is_json { "application/json" } else { form };
+        let request = request.header("content-type", content_type).body(Body::empty()).unwrap();
         let response = router(&self.deputy, side).oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = to_bytes(body, 64 * 1024).await.unwrap();
@@ -82,6 +84,10 @@ async fn nothing_that_needs_credentials_answers_without() {
                 assert_eq!(status, 401, "{path}");
                 assert!(body.contains(r#""error":"invalid_client""#), "{path}: {body}");
                 assert!(!headers.contains_key("www-authenticate"), "{path}");
+            }
+            Access::Gateway => {
+                assert_eq!(status, 401, "{path}");
+                assert!(headers.contains_key("www-authenticate"), "{path}");
             }
             Access::Operator(_) => assert_eq!(status, 401, "{path}"),
         }

@@ -18,6 +18,8 @@ fn tool(name: &str, scopes: &str) -> (ToolName, Tool) {
         enabled: true,
         changed_at: 1,
         changed_on: Timestamp::EPOCH,
+        about: About::default(),
+        pending: None,
     };
     (tool.name.clone(), tool)
 }

@@ -10,6 +10,7 @@ mod explain;
 mod keys;
 mod records;
 mod revocations;
+mod simulate;
 mod tools;
 
 pub use self::{
@@ -21,7 +22,8 @@ pub use self::{
     keys::{KeyState, KeyView},
     records::DelegationView,
     revocations::Order,
-    tools::Imported,
+    simulate::Simulation,
+    tools::{Imported, ToolChange},
 };
 use super::{Deputy, Fault};
 use crate::{

@@ -5,12 +5,18 @@ use std::collections::HashMap;
 use super::{
     Refused,
     changes::{self, Written},
-    documents::{Kind, Sent, Stored, missing, named, read},
+    documents::{DocumentPage, Kind, Sent, Stored, missing, named, read},
     refuse,
 };
 use crate::{
     base::id::ResourceId,
-    engine::{admin, snapshot::Snapshot},
+    engine::{
+        admin::{
+            self,
+            pending::{self, Difference},
+        },
+        snapshot::Snapshot,
+    },
     model::{
         authority::ToolName,
         event::Event,
@@ -28,8 +34,23 @@ pub struct Imported {
     pub imported: Vec<ToolName>,
     /// Written again.
     pub changed: Vec<ToolName>,
+    /// Described differently by their server: they wait to be accepted.
+    pub pending: Vec<ToolName>,
     /// As they were.
     pub unchanged: Vec<ToolName>,
+}
+
+/// A change of a tool that waits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolChange {
+    /// The resource it belongs to.
+    pub resource: ResourceId,
+    /// The tool as it was accepted.
+    pub accepted: Tool,
+    /// The tool as it is found now.
+    pub found: Tool,
+    /// What is different between the two.
+    pub differences: Vec<Difference>,
 }
 
 impl Deputy {
@@ -54,10 +75,11 @@ impl Deputy {
             let mut event = self.tool_event(&snapshot, operator, "tool.imported", id);
             event.detail.push(("imported".into(), joined(&import.imported)));
             event.detail.push(("changed".into(), joined(&import.changed)));
+            event.detail.push(("pending".into(), joined(&import.pending)));
             self.configure(puts, event).await?;
         }
-        let admin::Import { imported, changed, unchanged, .. } = import;
-        Ok(Imported { imported, changed, unchanged })
+        let admin::Import { imported, changed, pending, unchanged, .. } = import;
+        Ok(Imported { imported, changed, pending, unchanged })
     }
 
     /// Writes one tool; creates it where there is none.
@@ -89,8 +111,73 @@ impl Deputy {
         Ok((written, self.document(Kind::Tool, &sent.id).await?))
     }
 
+    /// Changes of tools that wait, in order of their ids.
+    pub async fn tool_changes(
+        &self,
+        page: &DocumentPage,
+    ) -> Result<(Vec<ToolChange>, Option<String>), Refused> {
+        let snapshot = self.newest().await?;
+        let mut waiting: Vec<ToolChange> = snapshot
+            .config
+            .resources()
+            .flat_map(|resource| resource.tools.values().map(|tool| (&resource.id, tool)))
+            .filter_map(|(resource, tool)| ToolChange::of(resource, tool))
+            .filter(|change| page.after.as_ref().is_none_or(|after| change.id() > *after))
+            .collect();
+        waiting.sort_unstable_by_key(ToolChange::id);
+        let more = waiting.len() > page.limit;
+        waiting.truncate(page.limit);
+        let next = waiting.last().filter(|_| more).map(ToolChange::id);
+        Ok((waiting, next))
+    }
+
+    /// Settles a change that waits, if it is the one that the operator looked at.
+    pub async fn settle_tool(
+        &self,
+        operator: &Operator,
+        (id, name): (&ResourceId, &ToolName),
+        body: &str,
+    ) -> Result<Stored, Refused> {
+        let order = registry::change::parse(body)?;
+        let snapshot = self.newest_alone().await?;
+        let tool = resource_of(&snapshot, id)?.tools.get(name);
+        let tool = tool.ok_or_else(|| missing(Kind::Tool, &tool_id(id, name)))?;
+        let none = || Refused::Conflict(format!("no change of `{name}` waits"));
+        let waiting = tool.pending.as_ref().ok_or_else(none)?;
+        if waiting.digest != order.digest {
+            let other = format!("another change of `{name}` waits: look at it first");
+            return Err(Refused::Conflict(other));
+        }
+        let settled = pending::settle(tool, order.settlement, self.now()).ok_or_else(none)?;
+        let mut event = Event {
+            tool: Some(name.as_str().into()),
+            effect: Some(settled.effect),
+            ..self.tool_event(&snapshot, operator, order.settlement.event(), id)
+        };
+        event.detail.push(("digest".into(), order.digest.text()));
+        let put = tool_put(id, &settled, &self.versions(Kind::Tool).await?);
+        self.configure(vec![put], event).await?;
+        self.document(Kind::Tool, &tool_id(id, name)).await
+    }
+
     fn tool_event(&self, at: &Snapshot, by: &Operator, reason: &str, id: &ResourceId) -> Event {
         Event { resource: Some(id.clone()), ..admin::event(at, by, reason, self.now()) }
+    }
+}
+
+impl ToolChange {
+    fn of(resource: &ResourceId, tool: &Tool) -> Option<ToolChange> {
+        let found = tool.pending.as_ref()?;
+        Some(ToolChange {
+            resource: resource.clone(),
+            accepted: tool.clone(),
+            differences: pending::differences(tool, found),
+            found: (**found).clone(),
+        })
+    }
+
+    fn id(&self) -> String {
+        tool_id(&self.resource, &self.accepted.name)
     }
 }
 

@@ -44,6 +44,11 @@ impl Admin<'_> {
         self.sends(Method::GET, path, None).await
     }
 
+    /// Asks for something.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.sends(Method::POST, path, Some(body)).await
+    }
+
     /// One request below `/admin/v1`.
     pub async fn sends(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let url = format!("{}/admin/v1{path}", self.world.url);

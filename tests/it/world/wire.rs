@@ -62,12 +62,17 @@ impl<'a> Client<'a> {
         self.posts("revoke").field("token", token)
     }
 
-    /// A form to one of the endpoints.
+    /// A form to one of the issuer's endpoints.
     pub fn posts(&self, endpoint: &str) -> Request<'a> {
+        self.sends(&format!("/oauth2/{endpoint}"))
+    }
+
+    /// Something to any path.
+    pub fn sends(&self, path: &str) -> Request<'a> {
         let secret = self.world.secret(&self.id).expose().clone();
         Request {
             world: self.world,
-            url: format!("{}/oauth2/{endpoint}", self.world.url),
+            url: format!("{}{path}", self.world.url),
             basic: Some((self.id.to_string(), secret)),
             headers: Vec::new(),
             fields: Vec::new(),

@@ -1,0 +1,126 @@
+//! AuthZEN: a gateway asks about calls, one or several at once. The same road as introspection:
+//! every question is judged by `engine/call` and settled by `service/decide`.
+
+use std::{future::poll_fn, task::Poll};
+
+use super::{Deputy, Failure, decide::Settled, token::Caller};
+use crate::{
+    base::time::Timestamp,
+    engine::{authenticate::Authenticated, call::Asked, denial, snapshot::Snapshot},
+    oauth::authzen::{self, AuthzenError, Batch, Evaluation, Request, Semantic},
+};
+
+/// A question that is being answered: at which snapshot, for whom, when.
+#[derive(Clone, Copy)]
+struct Desk<'a> {
+    deputy: &'a Deputy,
+    snapshot: &'a Snapshot,
+    client: &'a Authenticated,
+    now: Timestamp,
+}
+
+/// One answer, and whether it permits.
+struct Told {
+    decision: bool,
+    text: String,
+}
+
+impl Deputy {
+    /// Answers an AuthZEN request with a JSON body.
+    pub async fn evaluate(
+        &self,
+        caller: Caller,
+        request: Result<Request, AuthzenError>,
+    ) -> Result<String, Failure> {
+        let now = self.now();
+        let client = self.authenticate(&caller, now).await?;
+        let snapshot = self.snapshot();
+        let desk = Desk { deputy: self, snapshot: &snapshot, client: &client, now };
+        Ok(match request.map_err(Failure::Unreadable)? {
+            Request::One(asked) => desk.answer(&asked).await?.text,
+            Request::Batch(batch) => desk.batch(&batch).await?,
+        })
+    }
+}
+
+impl Desk<'_> {
+    async fn batch(self, batch: &Batch) -> Result<String, Failure> {
+        let told = match batch.semantic {
+            // All at once, so that what must be committed first shares a commit.
+            Semantic::ExecuteAll => {
+                let answers = batch.items.iter().map(|item| self.item(item));
+                at_once(answers).await.into_iter().collect::<Result<Vec<_>, _>>()?
+            }
+            // One by one: what comes after the last answer must not have been decided.
+            Semantic::DenyOnFirstDeny | Semantic::PermitOnFirstPermit => self.until(batch).await?,
+        };
+        let texts: Vec<String> = told.into_iter().map(|told| told.text).collect();
+        Ok(authzen::batch(&texts))
+    }
+
+    async fn until(self, batch: &Batch) -> Result<Vec<Told>, Failure> {
+        let mut answers = Vec::with_capacity(batch.items.len());
+        for item in &batch.items {
+            let told = self.item(item).await?;
+            let is_last = batch.semantic.ends_with(told.decision);
+            answers.push(told);
+            if is_last {
+                break;
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn item(self, item: &Result<Evaluation, AuthzenError>) -> Result<Told, Failure> {
+        match item {
+            Ok(asked) => self.answer(asked).await,
+            Err(error) => Ok(Told { decision: false, text: authzen::malformed(error) }),
+        }
+    }
+
+    async fn answer(self, evaluation: &Evaluation) -> Result<Told, Failure> {
+        let Some(token) = &evaluation.token else {
+            return Ok(Told { decision: false, text: authzen::token_required() });
+        };
+        let config = &self.snapshot.config;
+        let token = self.deputy.0.memo.ours(config, token.expose(), self.now).ok();
+        let asked = Asked {
+            caller: self.client,
+            token: token.as_deref(),
+            resource: Some(&evaluation.resource.id),
+            subject: Some(&evaluation.subject.id),
+            call: Some(&evaluation.call),
+            id: self.deputy.decision_id()?,
+        };
+        Ok(match self.deputy.decide(self.snapshot, &asked, self.now).await? {
+            Settled::Decided(decided) => {
+                let (claims, decision) = (decided.held().claims, decided.decision());
+                let hint = denial::hint(config, &decided);
+                let text = authzen::decided(claims, decision, hint.as_ref());
+                Told { decision: decision.allow, text }
+            }
+            // A call was named, so nothing is ever merely live here.
+            Settled::Inactive | Settled::Live(_) => {
+                let challenge = denial::invalid(config, self.client, &evaluation.resource.id);
+                Told { decision: false, text: authzen::inactive(&challenge) }
+            }
+        })
+    }
+}
+
+/// Begins every future in its turn, waits for all, and gives what they gave in the same order.
+async fn at_once<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|context| {
+        let mut ready = true;
+        for (future, answer) in waiting.iter_mut().filter(|(_, answer)| answer.is_none()) {
+            match future.as_mut().poll(context) {
+                Poll::Ready(given) => *answer = Some(given),
+                Poll::Pending => ready = false,
+            }
+        }
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    waiting.into_iter().filter_map(|(_, answer)| answer).collect()
+}
