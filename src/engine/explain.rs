@@ -172,6 +172,13 @@ impl Seen {
         })
     }
 
+    /// What stands behind a step that cannot be told cannot be told either.
+    fn leave_open(&mut self, from: Step) {
+        for step in Step::ALL.into_iter().filter(|step| *step >= from) {
+            self.0.insert(step, Outcome::Undecidable);
+        }
+    }
+
     fn all(&self) -> Vec<(Step, Outcome)> {
         let came = |step: Step| self.0.get(&step).copied().unwrap_or(Outcome::NotReached);
         Step::ALL.into_iter().map(|step| (step, came(step))).collect()
@@ -221,7 +228,7 @@ fn again(
     if text.is_some() || !seen.0.contains_key(&Step::ArgumentsReadable) {
         return Some(verdict);
     }
-    without_values(case, resource, seen)
+    without_values(case, resource, verdict, seen)
 }
 
 /// Whose key was proved, as the record has it; the proof itself is not kept.
@@ -242,23 +249,33 @@ fn used_up(case: &Case<'_>, seen: &mut Seen) -> Reason {
 }
 
 /// What can be told where the decision came to the arguments and not all of them are known.
-fn without_values(case: &Case<'_>, resource: &Resource, seen: &mut Seen) -> Option<Verdict> {
-    for step in Step::ALL.into_iter().filter(|step| step.looks_at_arguments()) {
-        seen.0.insert(step, Outcome::Undecidable);
-    }
-    let Known::Partly(values) = case.arguments else { return None };
-    seen.0.insert(Step::ArgumentsReadable, Outcome::Passed);
-    let (reason, argument) = match permitted(case, resource)? {
-        Arguments::Any => (Reason::Permitted, None),
-        // One value that is not permitted is enough for a denial, whatever the others are.
-        Arguments::Closed(shape) => (Reason::ArgumentNotPermitted, Some(refused(shape, values)?)),
+fn without_values(
+    case: &Case<'_>,
+    resource: &Resource,
+    verdict: Verdict,
+    seen: &mut Seen,
+) -> Option<Verdict> {
+    let Known::Partly(values) = case.arguments else {
+        seen.leave_open(Step::ArgumentsReadable);
+        return None;
     };
-    let outcome = match argument {
-        None => Outcome::Passed,
-        Some(_) => Outcome::Failed(reason.as_str()),
+    seen.0.insert(Step::ArgumentsReadable, Outcome::Passed);
+    let (outcome, verdict) = match permitted(case, resource)? {
+        // No value matters: the steps behind were taken as they are.
+        Arguments::Any => (Outcome::Passed, verdict),
+        // One value that is not permitted is enough for a denial, whatever the others are.
+        Arguments::Closed(shape) => {
+            let reason = Reason::ArgumentNotPermitted.as_str();
+            let argument = refused(shape, values);
+            if argument.is_none() {
+                seen.leave_open(Step::Constraints);
+                return None;
+            }
+            (Outcome::Failed(reason), Verdict { reason, argument })
+        }
     };
     seen.0.insert(Step::Constraints, outcome);
-    Some(Verdict { reason: reason.as_str(), argument })
+    Some(verdict)
 }
 
 fn refused(shape: &Shape, values: &Object) -> Option<String> {

@@ -247,26 +247,6 @@ impl Step {
         Step::NotUsedUp,
     ];
 
-    /// Whether it cannot be told without the values of the arguments.
-    pub const fn looks_at_arguments(self) -> bool {
-        match self {
-            Step::ArgumentsReadable | Step::Constraints => true,
-            Step::TokenLive
-            | Step::MeantForCaller
-            | Step::SubjectMatches
-            | Step::ToolRegistered
-            | Step::ToolEnabled
-            | Step::ToolUnchanged
-            | Step::ToolNotRevoked
-            | Step::ResourceDelegated
-            | Step::ToolNamed
-            | Step::ScopesHeld
-            | Step::EffectCovered
-            | Step::HolderProved
-            | Step::NotUsedUp => false,
-        }
-    }
-
     /// The machine code.
     pub const fn as_str(self) -> &'static str {
         match self {

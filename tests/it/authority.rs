@@ -23,6 +23,9 @@ on_both! {
     nobody_hands_over_without_an_edge
     a_server_uses_onward_entries_and_nothing_else
     a_scope_resource_is_promised_no_limits
+    ra9_a_child_forbids_what_was_optional
+    a_claim_of_the_subject_becomes_its_value_when_a_token_is_minted
+    a_ceiling_by_a_claim_of_the_subject_holds
 }
 
 fn tools(order: Value) -> Value {
@@ -226,4 +229,98 @@ async fn a_scope_resource_is_promised_no_limits(world: World) {
     assert_eq!(exchange.clone().scope("stats:read").send().await.status, 200);
     let limited = exchange.tools(STATS, json!({ "stats.get": {} }));
     limited.send().await.is_refused("invalid_authorization_details");
+}
+
+async fn ra9_a_child_forbids_what_was_optional(world: World) {
+    let note = json!({ "constraint_type": "optional", "of": { "constraint_type": "wildcard" } });
+    let wide = json!({ "tickets.get": { "id": exact(1), "note": note } });
+    let wide = world.agent("support").exchanges(&world.alice()).at(TICKETS).tools(TICKETS, wide);
+    let wide = wide.token().await;
+    let narrow = |said: Value| {
+        let narrow = world.agent("support").exchanges(&wide).at(TICKETS);
+        narrow.tools(TICKETS, json!({ "tickets.get": said })).send()
+    };
+    let tickets = world.server("tickets");
+    let absent = json!({ "constraint_type": "absent" });
+    for said in [json!({ "id": exact(1) }), json!({ "id": exact(1), "note": absent })] {
+        let token = narrow(said.clone()).await.token();
+        let with = json!({ "id": 1, "note": "x" });
+        assert_eq!(tickets.decides(&token, "tickets.get", json!({ "id": 1 })).await, "permitted");
+        assert_eq!(tickets.decides(&token, "tickets.get", with).await, "argument_unexpected");
+    }
+    for wider in [
+        json!({}),
+        json!({ "note": absent }),
+        json!({ "id": exact(1), "more": absent, "x": exact(1) }),
+    ] {
+        narrow(wider).await.is_refused("invalid_authorization_details");
+    }
+}
+
+fn of_claim(name: &str) -> Value {
+    json!({ "constraint_type": "subject_claim", "claim": name })
+}
+
+/// The issuer vouches for `customer`, and only knows of `nick`.
+async fn map_claims(world: &World) {
+    let mapping = json!({
+        "customer": { "claim": "customer_id", "authoritative": true },
+        "who": { "claim": "sub", "authoritative": true },
+        "nick": { "claim": "nickname" },
+    });
+    world.change("issuer", "corp", "claim_mapping", mapping).await;
+}
+
+async fn a_claim_of_the_subject_becomes_its_value_when_a_token_is_minted(world: World) {
+    map_claims(&world).await;
+    let customer = |value: Value| {
+        let claims = world.claims("alice").with("nickname", "C-17");
+        world.access_token(claims.with("customer_id", value))
+    };
+    let asks = |token: &str, tools: Value| {
+        world.agent("support").exchanges(token).at(REFUNDS).tools(REFUNDS, tools)
+    };
+    let seventeen = customer(json!("C-17"));
+    let token = asks(&seventeen, tools(of_claim("customer"))).token().await;
+    let details = &claims(&token)["authorization_details"];
+    assert_eq!(*details, json!([entry(REFUNDS, tools(exact("C-17")))]));
+    assert!(!payload(&token).contains("subject_claim"));
+    for refused in [
+        asks(&seventeen, tools(of_claim("nick"))),
+        asks(&seventeen, tools(of_claim("nobody"))),
+        asks(&world.alice(), tools(of_claim("customer"))),
+        asks(&customer(json!(["C-17"])), tools(of_claim("customer"))),
+        asks(&customer(json!(null)), tools(of_claim("customer"))),
+    ] {
+        refused.send().await.is_refused("invalid_authorization_details");
+    }
+    // At later hops the subject alone is known.
+    let handed = asks(&seventeen, json!({ "refunds.list": {} })).at(BILLING).token().await;
+    let later = |name| {
+        let call = world.agent("billing").takes_over(&handed).at(REFUNDS);
+        call.tools(REFUNDS, tools(of_claim(name))).send()
+    };
+    later("customer").await.is_refused("invalid_authorization_details");
+    let known = claims(&later("who").await.token());
+    assert_eq!(known["authorization_details"], json!([entry(REFUNDS, tools(exact("alice")))]));
+}
+
+async fn a_ceiling_by_a_claim_of_the_subject_holds(world: World) {
+    map_claims(&world).await;
+    let allowance = json!([
+        { "resource": "refunds", "scope": "refunds:read", "tools": tools(of_claim("customer")) },
+    ]);
+    let agent = json!({ "uri": crate::world::story::SUPPORT, "allowance": allowance });
+    world.change("client", "cl_support", "agent", agent).await;
+    let alice = world.access_token(world.claims("alice").with("customer_id", "C-17"));
+    let asks = |token: &str, order: Value| {
+        let exchange = world.agent("support").exchanges(token).at(REFUNDS);
+        exchange.tools(REFUNDS, tools(order)).send()
+    };
+    asks(&alice, exact("C-17")).await.token();
+    asks(&alice, of_claim("customer")).await.token();
+    for beyond in [exact("C-18"), json!({ "constraint_type": "wildcard" }), of_claim("who")] {
+        asks(&alice, beyond).await.is_refused("invalid_authorization_details");
+    }
+    asks(&world.alice(), exact("C-17")).await.is_refused("invalid_authorization_details");
 }

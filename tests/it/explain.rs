@@ -17,6 +17,7 @@ on_both! {
     what_changed_later_explains_nothing_that_was_decided_before
     what_was_not_kept_is_undecidable_and_the_record_stands
     a_revoked_tool_and_a_wrong_subject_are_told_apart
+    a_call_id_that_was_reused_is_explained_though_no_argument_was_kept
     what_is_gone_is_named_and_the_record_stands
     an_auditor_may_ask_and_a_stranger_may_not
 }
@@ -173,6 +174,19 @@ async fn a_revoked_tool_and_a_wrong_subject_are_told_apart(world: World) {
     assert_eq!(outcome(&told, "tool_not_revoked"), "failed");
     assert_eq!(told["agrees"], true);
     assert!(told.get("smallest_grant").is_none(), "no grant would cure it");
+}
+
+async fn a_call_id_that_was_reused_is_explained_though_no_argument_was_kept(world: World) {
+    let token = token(&world, TICKETS, json!({ "tickets.update": {} })).await;
+    let asks = world.agent("tickets").introspects(&token).at(TICKETS);
+    let asks = asks.field("tool", "tickets.update").field("call_id", "once");
+    asks.clone().field("arguments", r#"{"id":1}"#).send().await;
+    let denied = asks.field("arguments", r#"{"id":2}"#).send().await;
+    let told = explained(&world, &denied).await;
+    assert_eq!(told["recorded"]["reason"], "call_id_reused");
+    assert_eq!((&told["arguments_kept"], &told["agrees"]), (&json!("partly"), &json!(true)));
+    assert_eq!(outcome(&told, "not_used_up"), "failed");
+    assert_eq!(outcome(&told, "constraints"), "passed");
 }
 
 async fn what_is_gone_is_named_and_the_record_stands(world: World) {

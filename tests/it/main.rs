@@ -24,6 +24,7 @@ mod explain;
 mod introspect;
 mod keys;
 mod metadata;
+mod narrowing;
 mod no_way_back;
 mod postgres;
 mod process;

@@ -10,6 +10,7 @@ on_both! {
     arguments_are_a_closed_world
     numbers_are_compared_by_value
     the_other_constraints_hold
+    ra9_every_kind_decides_a_call
     arguments_are_read_strictly
 }
 
@@ -104,6 +105,58 @@ async fn the_other_constraints_hold(world: World) {
     ] {
         let said = tickets.decides(&token, "tickets.get", arguments.clone()).await;
         assert_eq!(said, reason, "{arguments}");
+    }
+}
+
+async fn ra9_every_kind_decides_a_call(world: World) {
+    let said = json!({
+        "amount": { "constraint_type": "range", "min": 0, "max": 50, "max_inclusive": false },
+        "state": { "constraint_type": "not_one_of", "excluded": ["closed"] },
+        "tags": { "constraint_type": "all", "constraints": [
+            { "constraint_type": "contains", "required": ["eu"] },
+            { "constraint_type": "subset", "allowed": ["eu", "vip"] },
+        ] },
+        "id": { "constraint_type": "any", "constraints": [
+            { "constraint_type": "prefix", "prefix": "A-" }, { "constraint_type": "max_length", "max": 1 },
+        ] },
+        "file": { "constraint_type": "path", "root": "/tickets/4711" },
+        "due": { "constraint_type": "time_window", "from": "2026-11-01T00:00:00Z" },
+        "note": { "constraint_type": "optional", "of": { "constraint_type": "max_length", "max": 3 } },
+        "force": { "constraint_type": "absent" },
+    });
+    let token = limited(&world, json!({ "tickets.get": said })).await;
+    let good = json!({
+        "amount": 49.99, "state": "open", "tags": ["vip", "eu"], "id": "A-17",
+        "file": "/tickets/4711/a.txt", "due": "2026-11-01T01:00:00+01:00",
+    });
+    let tickets = world.server("tickets");
+    let with = |name: &str, value: Value| {
+        let mut call = good.clone();
+        call[name] = value;
+        call
+    };
+    assert_eq!(tickets.decides(&token, "tickets.get", good.clone()).await, "permitted");
+    assert_eq!(
+        tickets.decides(&token, "tickets.get", with("note", json!("abc"))).await,
+        "permitted"
+    );
+    for (name, value, reason) in [
+        ("amount", json!(50), "argument_not_permitted"),
+        ("state", json!("closed"), "argument_not_permitted"),
+        ("tags", json!(["vip"]), "argument_not_permitted"),
+        ("tags", json!(["eu", "us"]), "argument_not_permitted"),
+        ("id", json!("B-17"), "argument_not_permitted"),
+        ("file", json!("/tickets/4711/../4712"), "argument_not_permitted"),
+        ("due", json!("2026-11-01T00:30:00+01:00"), "argument_not_permitted"),
+        ("note", json!("abcd"), "argument_not_permitted"),
+        ("force", json!(false), "argument_unexpected"),
+    ] {
+        let answer =
+            tickets.asks(&token, "tickets.get", &with(name, value.clone()).to_string()).await;
+        let decision = &answer.json["decision"];
+        assert_eq!(decision["reason"], reason, "{name} {value}");
+        assert_eq!(decision["argument"], format!("/{name}"));
+        assert!(!decision["message"].as_str().unwrap().contains("50"), "no limit is told");
     }
 }
 
