@@ -142,12 +142,14 @@ pub fn judge<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> J
         decide::decide(snapshot, held.claims, held.resource, &question, &mut decide::Untraced);
     let event = event(snapshot, asked, held, &decision, now);
     // What is used up is committed first, like what changes the world.
+    let here = &held.resource.uri;
     let proved = holder.as_ref().ok().and_then(Option::as_ref);
     let committed_first = decision.effect.is_none_or(Effect::is_committed_first);
-    let first = decision.allow && (committed_first || proved.is_some());
+    let uses_up = proved.is_some() || spend::is_counted(held.claims, here);
+    let first = decision.allow && (committed_first || uses_up);
     let decided = Decided { held, decision };
     if first {
-        let mut effects = spend::effects(held.claims, &question, call.call_id.as_deref());
+        let mut effects = spend::effects(held.claims, here, &question, call.call_id.as_deref());
         effects.once.extend(proved.map(|holder| holder.once().clone()));
         Judged::Tentative(Box::new(Tentative { decided, event, effects }))
     } else {

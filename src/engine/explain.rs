@@ -23,6 +23,7 @@ use crate::{
         call::{Reason, Step},
         constraint::{Argument, Arguments, Constraint, Shape},
         details,
+        max_calls::MaxCalls,
         resource::Resource,
         token::{KeyThumbprint, OurClaims, OurKind},
     },
@@ -324,7 +325,7 @@ fn smallest_grant(case: &Case<'_>, resource: &Resource) -> Option<String> {
     let Known::Whole(arguments) = case.arguments else { return None };
     let tool = resource.tools.get(case.tool)?;
     let tools = Tools::Named([(tool.name.clone(), exactly(arguments)?)].into());
-    let entry = Entry { scope: tool.scopes.clone(), tools };
+    let entry = Entry { scope: tool.scopes.clone(), tools, max_calls: MaxCalls::default() };
     let authority = Authority::new([(resource.uri.clone(), entry)].into());
     Some(oauth::details::write(&authority))
 }

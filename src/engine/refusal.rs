@@ -104,6 +104,8 @@ pub enum DetailsFault {
     LocationBeyond(Uri),
     /// A claim of the subject that the request, or a ceiling, speaks of is not known.
     Claim(ClaimFault),
+    /// More calls than the subject token has.
+    MaxCallsBeyond(Uri),
     /// The tool changed since the authority was given.
     ToolChanged(ToolName),
     /// The resource enforces scopes only.
@@ -335,6 +337,9 @@ impl DetailsFault {
             DetailsFault::Claim(
                 ClaimFault::NotAuthoritative(claim) | ClaimFault::Absent(claim),
             ) => format!("the claim `{claim}` of the subject is not known here"),
+            DetailsFault::MaxCallsBeyond(uri) => {
+                format!("max_calls for `{uri}` is beyond what may be granted here")
+            }
             DetailsFault::ToolChanged(tool) => format!(
                 "the tool `{tool}` changed since this authority was given: start from the user's token"
             ),
@@ -357,6 +362,7 @@ impl DetailsFault {
                 "details_claim_not_authoritative".to_owned()
             }
             DetailsFault::Claim(ClaimFault::Absent(_)) => "details_claim_absent".to_owned(),
+            DetailsFault::MaxCallsBeyond(_) => "details_max_calls_beyond_source".to_owned(),
             DetailsFault::ToolChanged(_) => "details_tool_changed".to_owned(),
             DetailsFault::ScopeResource(_) => "details_for_scope_resource".to_owned(),
             DetailsFault::Missing => "details_missing".to_owned(),

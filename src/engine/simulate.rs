@@ -190,7 +190,7 @@ fn wanted_details(supposed: &Hypothesis<'_>) -> Option<Vec<RequestedEntry>> {
     // Where no constraint can name the arguments, any must be asked for.
     let exact = explain::exactly(supposed.arguments).unwrap_or(Arguments::Any);
     let tools = [(supposed.tool.clone(), exact)].into();
-    Some(vec![RequestedEntry { location: supposed.resource.uri.clone(), tools }])
+    Some(vec![RequestedEntry { location: supposed.resource.uri.clone(), tools, max_calls: None }])
 }
 
 fn granted(claims: &OurClaims, now: Timestamp) -> Granted {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, collections::BTreeMap, fmt, sync::Arc};
 
-use super::{constraint::Arguments, scope::Scope, uri::Uri};
+use super::{constraint::Arguments, max_calls::MaxCalls, scope::Scope, uri::Uri};
 
 /// The name of a tool: 1 to 128 of `A-Z a-z 0-9 _ . -`, case-sensitive, unique within a resource.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,8 @@ pub struct Entry {
     pub scope: Scope,
     /// The tools.
     pub tools: Tools,
+    /// How many calls, of all its tools together.
+    pub max_calls: MaxCalls,
 }
 
 /// Everything a delegation can do and pass on, by location. Empty means nothing.

@@ -2,6 +2,7 @@
 
 mod ceilings;
 mod constraints;
+mod max_calls;
 mod revocations;
 mod shapes;
 
@@ -17,6 +18,7 @@ use super::{
         Argument, Arguments, ClaimFault, ClaimName, Clauses, Constraint, Moment, Never,
         PointerError, Root, Shape, SubjectClaims, Values, ViolationKind,
     },
+    max_calls::{Limit, MaxCalls},
     resource::{About, DpopUse, Effect, Enforces, Resource, ResourceId, Tool},
     revocation::{Bar, Revocation, Revocations, Target},
     scope::{NotAScope, Scope, ScopeToken},

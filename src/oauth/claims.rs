@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::details;
+use super::details::{self, RequestedEntry};
 use crate::{
     base::{
         claims::{self, ClaimError},
@@ -17,7 +17,8 @@ use crate::{
     model::{
         actor::ActorChain,
         authority::{Authority, Entry, Tools},
-        constraint::SubjectClaims,
+        constraint::{Never, SubjectClaims},
+        max_calls::{Limit, MaxCalls},
         scope::Scope,
         subject::Subject,
         token::{Authentication, KeyThumbprint, OurClaims, OurKind},
@@ -65,11 +66,26 @@ pub fn write(issuer: &str, claims: &OurClaims) -> String {
         .text("txn", &claims.txn.to_string())
         .texts("dlg", path.iter().map(String::as_str))
         .raw("rev", &format!("[{},{}]", claims.root_revision, claims.revision))
+        .maybe_raw("calls", calls(&claims.authority).as_deref())
         .maybe_raw("auth_time", claims.authentication.auth_time.map(|t| t.to_string()).as_deref())
         .maybe_text("acr", claims.authentication.acr.as_deref())
         .maybe_raw("amr", amr(&claims.authentication).as_deref())
         .maybe_raw("cnf", claims.bound.as_ref().map(cnf).as_deref())
         .finish()
+}
+
+/// The limits behind each `max_calls`, by location: which delegation set which.
+fn calls(authority: &Authority) -> Option<String> {
+    let limits = |entry: &Entry| {
+        let limit = |limit: &Limit| format!("[\"{}\",{}]", limit.delegation, limit.calls);
+        let limits: Vec<String> = entry.max_calls.limits().iter().map(limit).collect();
+        format!("[{}]", limits.join(","))
+    };
+    let counted = authority.iter().filter(|(_, entry)| !entry.max_calls.limits().is_empty());
+    let calls: Vec<String> = counted
+        .map(|(location, entry)| format!("{}:{}", json::quote(location.as_str()), limits(entry)))
+        .collect();
+    (!calls.is_empty()).then(|| format!("{{{}}}", calls.join(",")))
 }
 
 /// The subject as the pair that it is. RFC 9493 section 3.2.3.
@@ -214,16 +230,38 @@ fn authority(
         for entry in details::read(value).map_err(|_| not_ours.clone())? {
             // What stands in a token was looked up when it was minted.
             let entry = entry.resolve(&SubjectClaims::default()).map_err(|_| not_ours.clone())?;
+            let max_calls = max_calls(object, &entry)?;
             let tools = Tools::Named(entry.tools);
-            entries.insert(entry.location, Entry { scope: Scope::default(), tools });
+            entries.insert(entry.location, Entry { scope: Scope::default(), tools, max_calls });
         }
     }
     if kind == OurKind::Call {
         let audience = Uri::parse(audience).map_err(|_| OurClaimsError::NotOurs("aud"))?;
-        let here = entries
-            .entry(audience)
-            .or_insert(Entry { scope: Scope::default(), tools: Tools::Undetailed });
+        let here = entries.entry(audience).or_insert_with(|| Entry {
+            scope: Scope::default(),
+            tools: Tools::Undetailed,
+            max_calls: MaxCalls::default(),
+        });
         here.scope = scope.clone();
     }
     Ok(Authority::new(entries))
+}
+
+/// The limits behind an entry's `max_calls`. An entry is counted exactly if it says so: a limit that
+/// is lost would be no limit.
+fn max_calls(object: &Object, entry: &RequestedEntry<Never>) -> Result<MaxCalls, OurClaimsError> {
+    let not_ours = || OurClaimsError::NotOurs("calls");
+    let calls = object.get("calls").and_then(Value::as_object);
+    let limits = match calls.and_then(|calls| calls.get(entry.location.as_str())) {
+        None => Some(Vec::new()),
+        Some(limits) => limits.as_array().and_then(|limits| limits.iter().map(limit).collect()),
+    };
+    let limits = limits.and_then(MaxCalls::new).ok_or_else(not_ours)?;
+    if limits.narrowest() == entry.max_calls { Ok(limits) } else { Err(not_ours()) }
+}
+
+fn limit(value: &Value) -> Option<Limit> {
+    let [Value::String(delegation), Value::Number(calls)] = value.as_array()? else { return None };
+    let delegation = DelegationId::parse(delegation).ok()?;
+    Some(Limit { delegation, calls: calls.as_i64()?.try_into().ok()? })
 }

@@ -1,7 +1,8 @@
 //! The wire form of `authorization_details` (RFC 9396) for our one type, `mcp_tool_call`.
 //!
-//! One object for each location: `{"type":"mcp_tool_call","locations":[uri],"tools":{…}}`. What
-//! stands in `tools` is `model::details`' matter. Nothing here decides what may be granted.
+//! One object for each location: `{"type":"mcp_tool_call","locations":[uri],"tools":{…},
+//! "max_calls":n}`. What stands in `tools` is `model::details`' matter. Nothing here decides what may
+//! be granted.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use crate::{
         authority::{Authority, Entry, ToolName, Tools},
         constraint::{ClaimFault, ClaimName, Never, SubjectClaims},
         details::{Fault, NamedTools, resolve, tools_from_json, tools_to_json},
+        max_calls::MaxCalls,
         uri::Uri,
     },
 };
@@ -33,12 +35,15 @@ pub struct RequestedEntry<C = ClaimName> {
     pub location: Uri,
     /// The tools, at least one.
     pub tools: NamedTools<C>,
+    /// How many calls; `None` asks for what is held.
+    pub max_calls: Option<u32>,
 }
 
 impl RequestedEntry {
     /// The entry with every claim of the subject looked up.
     pub fn resolve(self, claims: &SubjectClaims) -> Result<RequestedEntry<Never>, ClaimFault> {
-        Ok(RequestedEntry { location: self.location, tools: resolve(self.tools, claims)? })
+        let tools = resolve(self.tools, claims)?;
+        Ok(RequestedEntry { location: self.location, tools, max_calls: self.max_calls })
     }
 }
 
@@ -95,7 +100,7 @@ pub fn write(authority: &Authority) -> String {
 pub fn write_entry(location: &str, entry: &Entry) -> Option<String> {
     match &entry.tools {
         Tools::Undetailed => None,
-        Tools::Named(tools) => Some(write_tools(location, tools)),
+        Tools::Named(tools) => Some(write_tools(location, tools, &entry.max_calls)),
     }
 }
 
@@ -105,12 +110,18 @@ pub fn write_tool(location: &str, entry: &Entry, tool: &ToolName) -> Option<Stri
         Tools::Undetailed => None,
         Tools::Named(tools) => {
             let arguments = tools.get(tool)?.clone();
-            Some(write_tools(location, &BTreeMap::from([(tool.clone(), arguments)])))
+            let tools = BTreeMap::from([(tool.clone(), arguments)]);
+            Some(write_tools(location, &tools, &entry.max_calls))
         }
     }
 }
 
-fn write_tools<C: AsRef<str>>(location: &str, tools: &NamedTools<C>) -> String {
+fn write_tools<C: AsRef<str>>(
+    location: &str,
+    tools: &NamedTools<C>,
+    max_calls: &MaxCalls,
+) -> String {
+    let calls = max_calls.narrowest().map(|calls| ("max_calls", Value::from(i64::from(calls))));
     let members = [
         ("type", Value::from(TYPE)),
         ("locations", vec![location.into()].into()),
@@ -118,7 +129,7 @@ fn write_tools<C: AsRef<str>>(location: &str, tools: &NamedTools<C>) -> String {
         // would read as "not limited to tools".
         ("tools", tools_to_json(tools)),
     ];
-    members.into_iter().collect::<Object>().to_json()
+    members.into_iter().chain(calls).collect::<Object>().to_json()
 }
 
 fn entry(value: &Value, at: &str) -> Result<RequestedEntry, Fault> {
@@ -133,18 +144,30 @@ fn entry(value: &Value, at: &str) -> Result<RequestedEntry, Fault> {
         }
         _ => return Err(Fault::at(pointer(at, "type"), format!("must be `{TYPE}`"))),
     }
-    let known = |name: &str| matches!(name, "type" | "locations" | "tools");
+    let known = |name: &str| matches!(name, "type" | "locations" | "tools" | "max_calls");
     if let Some((name, _)) = object.iter().find(|(name, _)| !known(name)) {
-        let message = format!("`{TYPE}` has no such member: it has type, locations and tools");
+        let message =
+            format!("`{TYPE}` has no such member: it has type, locations, tools and max_calls");
         return Err(Fault::at(pointer(at, name), message));
     }
     let location = location(object.get("locations"), &pointer(at, "locations"))?;
+    let max_calls = max_calls(object.get("max_calls"), &pointer(at, "max_calls"))?;
     let at = pointer(at, "tools");
     let tools = object
         .get("tools")
         .and_then(Value::as_object)
         .ok_or_else(|| Fault::at(&at, "must be an object that names tools"))?;
-    Ok(RequestedEntry { location, tools: tools_from_json(tools, &at)? })
+    Ok(RequestedEntry { location, tools: tools_from_json(tools, &at)?, max_calls })
+}
+
+fn max_calls(value: Option<&Value>, at: &str) -> Result<Option<u32>, Fault> {
+    let Some(value) = value else { return Ok(None) };
+    let most = MaxCalls::MOST;
+    let calls = value.as_i64().and_then(|calls| u32::try_from(calls).ok());
+    match calls.filter(|calls| (1..=most).contains(calls)) {
+        Some(calls) => Ok(Some(calls)),
+        None => Err(Fault::at(at, format!("must be a whole number from 1 to {most}"))),
+    }
 }
 
 /// RFC 9396 section 2.2: `locations` is an array. We take exactly one location in each entry, so

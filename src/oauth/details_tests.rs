@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::id::DelegationId;
 use crate::model::{
     constraint::{
         Argument, Arguments, Bound, Clauses, Constraint, Moment, Range, Root, Shape, TimeWindow,
@@ -18,9 +19,18 @@ fn authority(entries: Vec<RequestedEntry>) -> Authority {
         entries
             .into_iter()
             .map(|entry| entry.resolve(&SubjectClaims::default()).unwrap())
-            .map(|e| (e.location, Entry { scope: Scope::default(), tools: Tools::Named(e.tools) }))
+            .map(|e| {
+                let id = DelegationId::from_bytes([7; 16]);
+                let max_calls = MaxCalls::default().narrowed(id, e.max_calls).unwrap();
+                let tools = Tools::Named(e.tools);
+                (e.location, Entry { scope: Scope::default(), tools, max_calls })
+            })
             .collect(),
     )
+}
+
+fn entry_of(tools: Tools) -> Entry {
+    Entry { scope: Scope::default(), tools, max_calls: MaxCalls::default() }
 }
 
 /// An array of one entry.
@@ -59,8 +69,9 @@ fn ra2_what_is_not_understood_is_refused_with_its_place() {
         ("[{}]", "/0/type: must be `mcp_tool_call`"),
         (r#"[{"type":"payment"}]"#, "/0/type: unknown type `payment`, expected `mcp_tool_call`"),
         (
-            r#"[{"type":"mcp_tool_call","max_calls":1}]"#,
-            "/0/max_calls: `mcp_tool_call` has no such member: it has type, locations and tools",
+            r#"[{"type":"mcp_tool_call","min_calls":1}]"#,
+            "/0/min_calls: `mcp_tool_call` has no such member: it has type, locations, tools and \
+             max_calls",
         ),
         (r#"[{"type":"mcp_tool_call"}]"#, "/0/locations: must be an array with one URI"),
         (
@@ -166,6 +177,22 @@ fn ra9_one_location_is_one_entry() {
 }
 
 #[test]
+fn ra2_max_calls_is_a_whole_number_of_calls() {
+    let with =
+        |max_calls: &str| STORY.replace("}}}]", &format!("}}}},\"max_calls\":{max_calls}}}]"));
+    let read = |max_calls| parse(&with(max_calls)).map(|entries| entries[0].max_calls);
+    for (written, calls) in [("1", 1), ("7", 7), ("1e1", 10), ("2.0", 2), ("1000000", 1_000_000)] {
+        assert_eq!(read(written).unwrap(), Some(calls), "{written}");
+    }
+    assert_eq!(parse(STORY).unwrap()[0].max_calls, None);
+    assert_eq!(write(&authority(parse(&with("7")).unwrap())), with("7"));
+    for bad in ["0", "-1", "0.5", "1000001", "1e30", "null", "true", "\"3\"", "[1]", "{}"] {
+        let message = read(bad).unwrap_err().to_string();
+        assert_eq!(message, "/0/max_calls: must be a whole number from 1 to 1000000", "{bad}");
+    }
+}
+
+#[test]
 fn a_repeated_member_is_refused_before_anything_is_read() {
     assert!(parse(&STORY.replace(r#""value":"A-17""#, r#""value":"A-17","value":"*""#)).is_err());
 }
@@ -174,7 +201,7 @@ fn a_repeated_member_is_refused_before_anything_is_read() {
 fn an_entry_that_permits_nothing_is_never_printed_as_one_that_permits_anything() {
     let uri = Uri::parse("https://a.example").unwrap();
     let tool = ToolName::parse("t").unwrap();
-    let no_tool = Entry { scope: Scope::default(), tools: Tools::Named(BTreeMap::new()) };
+    let no_tool = entry_of(Tools::Named(BTreeMap::new()));
     let text = write_entry(uri.as_str(), &no_tool).unwrap();
     assert!(parse(&format!("[{text}]")).is_err());
     let no_argument = STORY.replace(
@@ -182,7 +209,7 @@ fn an_entry_that_permits_nothing_is_never_printed_as_one_that_permits_anything()
         r#"{"constraint_type":"absent"}"#,
     );
     assert_eq!(write(&authority(parse(&no_argument).unwrap())), no_argument);
-    let undetailed = Entry { scope: Scope::default(), tools: Tools::Undetailed };
+    let undetailed = entry_of(Tools::Undetailed);
     assert_eq!(write_entry(uri.as_str(), &undetailed), None);
     assert_eq!(write_tool(uri.as_str(), &undetailed, &tool), None);
 }
@@ -306,7 +333,11 @@ fn any_arguments() -> impl Strategy<Value = Arguments<ClaimName>> {
 
 /// What an administrator's document says of these tools, claims of the subject included.
 fn written(entries: &[RequestedEntry]) -> String {
-    let entries = entries.iter().map(|entry| write_tools(entry.location.as_str(), &entry.tools));
+    let entries = entries.iter().map(|entry| {
+        let id = DelegationId::from_bytes([7; 16]);
+        let max_calls = MaxCalls::default().narrowed(id, entry.max_calls).unwrap();
+        write_tools(entry.location.as_str(), &entry.tools, &max_calls)
+    });
     format!("[{}]", entries.collect::<Vec<_>>().join(","))
 }
 
@@ -315,6 +346,7 @@ proptest! {
     fn what_is_printed_reads_back_the_same(
         tools in prop::collection::btree_map("[a-zA-Z0-9_.-]{1,12}", any_arguments(), 1..4),
         hosts in prop::collection::btree_set("[a-z]{1,6}", 1..4),
+        max_calls in prop::option::of(1..=MaxCalls::MOST),
     ) {
         let tools: NamedTools<ClaimName> =
             tools.into_iter().map(|(n, a)| (ToolName::parse(&n).unwrap(), a)).collect();
@@ -323,6 +355,7 @@ proptest! {
             .map(|host| RequestedEntry {
                 location: Uri::parse(&format!("https://{host}.example/mcp")).unwrap(),
                 tools: tools.clone(),
+                max_calls,
             })
             .collect();
         let text = written(&entries);

@@ -37,6 +37,7 @@ mod rules;
 mod serve_process;
 mod signed;
 mod simulate;
+mod spending;
 mod store;
 mod tidy;
 mod tls;

@@ -19,6 +19,7 @@ use crate::{
         client::{Client, Edge},
         constraint::{Arguments, ClaimFault, Never, SubjectClaims},
         issuer::{ForeignKind, ForeignScope, GrantRule, TrustedIssuer},
+        max_calls::MaxCalls,
         resource::{Enforces, Resource, Tool},
         scope::Scope,
         token::{ForeignClaims, OurClaims},
@@ -140,7 +141,7 @@ fn held(config: &Config, claims: &OurClaims, keep: impl Fn(&Uri) -> bool) -> Aut
                 .unwrap_or_default(),
             Tools::Named(_) | Tools::Undetailed => entry.scope.clone(),
         };
-        (location.clone(), Entry { scope, tools: entry.tools.clone() })
+        (location.clone(), Entry { scope, ..entry.clone() })
     };
     let kept = claims.authority.iter().filter(|(location, _)| keep(location));
     Authority::new(kept.map(|(l, e)| entry(l, e)).collect())
@@ -204,10 +205,10 @@ fn at_target(
                     scope.clone()
                 }
             };
-            Entry { scope, tools: Tools::Named(tools.clone()) }
+            uncounted(scope, Tools::Named(tools.clone()))
         }
         (Some(scope), None, Some(parent)) => narrowed_by_scope(resource, parent, scope),
-        (Some(scope), None, None) => Entry { scope: scope.clone(), tools: Tools::Undetailed },
+        (Some(scope), None, None) => uncounted(scope.clone(), Tools::Undetailed),
         (None, None, Some(parent)) => parent.clone(),
         (None, None, None) => return Err(Refusal::Scope(ScopeFault::Missing)),
     };
@@ -221,6 +222,11 @@ fn at_target(
         return Err(Refusal::Scope(ScopeFault::Empty));
     }
     Ok(entry)
+}
+
+/// An entry as it is asked for; its limits are put on it by `max_calls`, which sees every entry.
+fn uncounted(scope: Scope, tools: Tools) -> Entry {
+    Entry { scope, tools, max_calls: MaxCalls::default() }
 }
 
 fn details_at<'a>(
@@ -242,7 +248,7 @@ fn narrowed_by_scope(resource: &Resource, parent: &Entry, scope: &Scope) -> Entr
             Tools::Named(kept.map(|(n, a)| (n.clone(), a.clone())).collect())
         }
     };
-    Entry { scope: scope.clone(), tools }
+    Entry { scope: scope.clone(), tools, max_calls: parent.max_calls.clone() }
 }
 
 fn known_scopes(
@@ -309,7 +315,7 @@ fn named_entries(
         let resource = enabled_resource(config, &entry.location)?;
         let scope = known_scopes(resource, &entry.tools)?;
         let tools = Tools::Named(entry.tools.clone());
-        entries.insert(entry.location.clone(), Entry { scope, tools });
+        entries.insert(entry.location.clone(), uncounted(scope, tools));
     }
     Ok(entries)
 }

@@ -19,13 +19,13 @@ use crate::{
         authenticate::Authenticated,
         refusal::{Refusal, TargetFault},
         snapshot::Snapshot,
+        spend,
         verify::TokenFault,
     },
     model::{
         actor::{Actor, ActorChain, ChainError, Provenance},
         authority::Authority,
         delegation::{Delegation, Source},
-        effect::Effects,
         event::{Event, Hop, Kind, Outcome},
         issuer::TrustedIssuer,
         resource::Resource,
@@ -275,8 +275,8 @@ fn tentative(
     let event = issued_event(snapshot, &claims, &source, via, now);
     // What only we read is signed as we like it best.
     let signing = snapshot.resource_of(&claims).map(|r| r.token_signing).unwrap_or_default();
+    let effects = spend::issuing(&claims);
     let delegation = Delegation { claims, source, record };
-    let effects = Effects::default();
     Ok(Tentative { delegation, event, effects, typ, issued, signing, now })
 }
 

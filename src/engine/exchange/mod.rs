@@ -6,11 +6,13 @@
 //! 3. presenter: why may *this* client present *this* token? (`presenter`);
 //! 4. target: exactly one resource or agent (`target`);
 //! 5. authority: under every ceiling, error beyond any of them (`authority`);
-//! 6. the key that the token is bound to (`binding`);
-//! 7. lifetime, chain and claims (`mint`).
+//! 6. how many calls: never more than what was presented (`max_calls`);
+//! 7. the key that the token is bound to (`binding`);
+//! 8. lifetime, chain and claims (`mint`).
 
 pub mod authority;
 pub mod binding;
+pub mod max_calls;
 pub mod mint;
 pub mod presenter;
 pub mod subject;
@@ -169,6 +171,7 @@ pub(super) fn grow(
     presenter::not_barred_at(snapshot, standing, &target)?;
     let granted = authority::judge(snapshot, client, standing, &target, wanted)?;
     presenter::not_barred_within(snapshot, standing, &granted.authority)?;
+    let granted = max_calls::judge(granted, standing, wanted, grown.id)?;
     mint::child(snapshot, grown, &target, granted, now)
 }
 
@@ -187,6 +190,7 @@ pub fn judge_own(
     let standing = Standing::Own;
     let target = target::judge(snapshot, own.wanted, own.client.client(), &standing)?;
     let granted = authority::judge(snapshot, own.client.client(), &standing, &target, own.wanted)?;
+    let granted = max_calls::judge(granted, &standing, own.wanted, own.id)?;
     mint::own_root(snapshot, own, &target, granted, now)
 }
 

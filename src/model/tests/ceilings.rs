@@ -65,7 +65,7 @@ fn wanted(scopes: &str, tools: Option<(&str, Arguments)>) -> Entry {
         None => Tools::Undetailed,
         Some((name, arguments)) => Tools::Named([(tool_name(name), arguments)].into()),
     };
-    Entry { scope: scope(scopes), tools }
+    Entry { scope: scope(scopes), tools, max_calls: MaxCalls::default() }
 }
 
 fn admits(rules: &[CeilingEntry], entry: &Entry) -> Result<(), Excess> {
