@@ -12,6 +12,7 @@ pub mod http;
 pub mod jose;
 pub mod model;
 pub mod oauth;
+pub mod policy;
 pub mod registry;
 pub mod service;
 pub mod store;

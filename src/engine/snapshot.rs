@@ -17,6 +17,7 @@ use crate::{
         token::{OurClaims, OurKind},
         uri::Uri,
     },
+    policy::Policies,
     registry::operator::Operator,
 };
 
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub revision: u64,
     /// What administrators registered.
     pub config: Arc<Config>,
+    /// The active policy set, compiled against the tools in `config`.
+    pub policies: Arc<Policies>,
     /// What was revoked.
     pub revocations: Arc<Revocations>,
 }

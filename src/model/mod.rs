@@ -15,6 +15,7 @@ pub mod effect;
 pub mod event;
 pub mod issuer;
 pub mod max_calls;
+pub mod policy;
 pub mod resource;
 pub mod revocation;
 pub mod scope;

@@ -61,9 +61,12 @@ impl Deputy {
                 revocations.apply(&revocation);
             }
         }
-        let snapshot =
-            Snapshot { revision, config: Arc::new(config), revocations: Arc::new(revocations) };
-        let snapshot = Arc::new(snapshot);
+        let snapshot = Arc::new(Snapshot {
+            revision,
+            config: Arc::new(config),
+            policies: Arc::default(),
+            revocations: Arc::new(revocations),
+        });
         self.0.past.0.insert(revision, Arc::clone(&snapshot));
         Ok(Some(Then { snapshot, documents }))
     }

@@ -50,6 +50,7 @@ pub async fn load(
     Ok(Snapshot {
         revision: head.revision,
         config: Arc::new(config),
+        policies: Arc::default(),
         revocations: Arc::new(revocations),
     })
 }
@@ -81,7 +82,8 @@ impl Deputy {
             let (options, kek) = (&self.0.options, &self.0.kek);
             Arc::new(config(&documents, head.configured, options, kek, self.now())?)
         };
-        let next = Snapshot { revision: head.revision, config, revocations };
+        let policies = Arc::clone(&known.policies);
+        let next = Snapshot { revision: head.revision, config, policies, revocations };
         self.0.snapshot.store(Arc::new(next));
         Ok(())
     }

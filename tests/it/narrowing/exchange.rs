@@ -164,7 +164,8 @@ impl Stage {
         let revocations = Arc::new(Revocations::default());
         let config = Arc::new(config);
         let user = foreign_token(&config, &theirs);
-        Stage { snapshot: Snapshot { revision: 1, config, revocations }, us, user }
+        let policies = Arc::default();
+        Stage { snapshot: Snapshot { revision: 1, config, policies, revocations }, us, user }
     }
 
     /// Who asks for a child of `parent`, and for what: some of it, narrower or nearly so.
