@@ -1,7 +1,7 @@
 //! The admin API as this program calls it: one request, one answer, and every refusal with its
 //! place and its cure.
 
-use std::{path::Path, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use reqwest::{Client, Method, StatusCode, Url, header, redirect};
 
@@ -57,8 +57,8 @@ pub enum Trouble {
     Refused {
         /// What it says.
         detail: String,
-        /// What is wrong with the document: the place, and the cure.
-        errors: Vec<(String, String)>,
+        /// What is wrong with the document.
+        errors: Vec<Wrong>,
     },
     /// The answer is not one of the admin API.
     #[error("`{url}` answered {status} without JSON; does --url name the admin listener?")]
@@ -68,6 +68,42 @@ pub enum Trouble {
         /// What.
         status: StatusCode,
     },
+}
+
+/// One thing that is wrong with a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The place, as a JSON Pointer.
+    pub field: String,
+    /// What is wrong there, and the cure.
+    pub message: String,
+    /// Where in a text of policies: its name, the line, the column.
+    pub place: Option<(String, u32, u32)>,
+}
+
+impl Wrong {
+    fn of(error: &Value) -> Wrong {
+        let member = |name: &str| error.as_object().and_then(|error| error.get(name));
+        let text = |name: &str| member(name).and_then(Value::as_str).map(str::to_owned);
+        let number = |name: &str| u32::try_from(member(name)?.as_i64()?).ok();
+        let place = || Some((text("file")?, number("line")?, number("column")?));
+        Wrong {
+            field: text("field").unwrap_or_default(),
+            message: text("message").unwrap_or_default(),
+            place: place(),
+        }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some((file, line, column)) => write!(f, "{file}:{line}:{column}")?,
+            None if self.field.is_empty() => f.write_str("the document")?,
+            None => f.write_str(&self.field)?,
+        }
+        write!(f, ": {}", self.message)
+    }
 }
 
 /// One connection to the admin API.
@@ -192,11 +228,7 @@ fn read(url: &Url, status: StatusCode, bytes: &[u8]) -> Result<Value, Trouble> {
     let problem = value.as_object().ok_or_else(not_ours)?;
     let detail = problem.get("detail").and_then(Value::as_str).ok_or_else(not_ours)?;
     let errors = problem.get("errors").and_then(Value::as_array).unwrap_or_default();
-    let text = |value: &Value, name: &str| {
-        let text = value.as_object().and_then(|object| object.get(name)).and_then(Value::as_str);
-        text.unwrap_or_default().to_owned()
-    };
-    let errors = errors.iter().map(|e| (text(e, "field"), text(e, "message"))).collect();
+    let errors = errors.iter().map(Wrong::of).collect();
     Err(Trouble::Refused { detail: detail.to_owned(), errors })
 }
 

@@ -2,6 +2,7 @@
 
 mod documents;
 mod lookups;
+mod policies;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub use self::{
         AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, ExplainArgs, KeyVerb, RevokeVerb,
         SimulateArgs,
     },
+    policies::PolicyVerb,
 };
 use crate::config::Overrides;
 
@@ -120,6 +122,8 @@ pub enum AdminCommand {
     Issuer(Noun<IssuerVerb>),
     /// Edges: who may hand authority to whom
     Edge(Noun<EdgeVerb>),
+    /// Policies in Cedar: what is forbidden although it is within every ceiling
+    Policy(Noun<PolicyVerb>),
     /// Delegations: the tokens that were issued
     Delegation(Noun<DelegationVerb>),
     /// End delegations and bar their sources, before this command returns

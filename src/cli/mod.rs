@@ -5,8 +5,10 @@
 mod api;
 mod args;
 mod compose;
+mod diff;
 mod explained;
 mod out;
+mod policies;
 mod run;
 pub mod server;
 mod show;

@@ -1,6 +1,7 @@
 //! What an administrative command asks the server, and how its answer is shown.
 
 mod inquiries;
+mod policies;
 mod tools;
 
 use std::process::ExitCode;
@@ -51,9 +52,8 @@ fn complain(trouble: &Trouble, out: &mut Out) {
     if errors.is_empty() {
         out.trouble(&format!("deputy: {detail}"));
     }
-    for (field, cure) in errors {
-        let field = if field.is_empty() { "the document" } else { field };
-        out.trouble(&format!("deputy: {field}: {cure}"));
+    for wrong in errors {
+        out.trouble(&format!("deputy: {wrong}"));
     }
 }
 
@@ -75,6 +75,9 @@ async fn dispatch(
         AdminCommand::Tool(noun) => open(&noun.connection, env, out)?.tool(noun.verb).await,
         AdminCommand::Issuer(noun) => open(&noun.connection, env, out)?.issuer(noun.verb).await,
         AdminCommand::Edge(noun) => open(&noun.connection, env, out)?.edge(noun.verb).await,
+        AdminCommand::Policy(noun) => {
+            return open(&noun.connection, env, out)?.policy(noun.verb).await;
+        }
         AdminCommand::Delegation(noun) => {
             open(&noun.connection, env, out)?.delegation(noun.verb).await
         }

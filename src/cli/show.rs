@@ -81,6 +81,20 @@ pub fn edges(items: &[Value], out: &mut Out) {
     rows(&["FROM", "TO", "EFFECTS", "STATE"], items, row, out);
 }
 
+/// Versions of the policy set.
+pub fn versions(items: &[Value], out: &mut Out) {
+    let row = |version: &Object| {
+        vec![
+            text(version, "version"),
+            moment(version, "at"),
+            text(version, "by"),
+            text(version, "revision"),
+            text(version, "rolled_back_to"),
+        ]
+    };
+    rows(&["VERSION", "AT (UTC)", "BY", "REVISION", "TEXTS OF"], items, row, out);
+}
+
 /// A list of secrets.
 pub fn secrets(items: &[Value], out: &mut Out) {
     let row = |secret: &Object| vec![text(secret, "credential_id"), moment(secret, "created")];

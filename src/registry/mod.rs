@@ -14,6 +14,7 @@ mod form;
 pub mod import;
 pub mod issuer;
 pub mod operator;
+pub mod policy_set;
 pub mod question;
 pub mod resource;
 pub mod tool;

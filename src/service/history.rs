@@ -54,6 +54,7 @@ impl Deputy {
         documents.retain(|d| d.kind != kind::CREDENTIAL && d.kind != keys::OPERATOR);
         let (options, kek) = (&self.0.options, &self.0.kek);
         let config = state::config(&documents, revision, options, kek, self.now())?;
+        let policies = self.0.policies.stored(&documents).await?;
         documents.truncate(kept);
         let mut revocations = Revocations::default();
         for revocation in self.store().revocations_after(0).await? {
@@ -64,7 +65,7 @@ impl Deputy {
         let snapshot = Arc::new(Snapshot {
             revision,
             config: Arc::new(config),
-            policies: Arc::default(),
+            policies,
             revocations: Arc::new(revocations),
         });
         self.0.past.0.insert(revision, Arc::clone(&snapshot));

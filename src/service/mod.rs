@@ -11,6 +11,7 @@ mod history;
 pub mod introspect;
 pub mod keys;
 pub mod memo;
+pub mod policies;
 pub mod remote;
 pub mod revoke;
 pub mod secrets;
@@ -100,6 +101,7 @@ struct Inner {
     refused: audit::Counters,
     given_back: revoke::GivenBack,
     past: history::Past,
+    policies: policies::Compiled,
 }
 
 /// Something of ours failed. The source chain is for the log; callers learn that it was us.
@@ -177,7 +179,9 @@ impl Deputy {
         let opened = store::Options::new(ambient.clock.wall(), Arc::clone(&ambient.random));
         let store = Store::open(&options.database, &opened, writer).await?;
         keys::first_start(&store, &options, &kek, &ambient).await?;
-        let snapshot = state::load(&store, &options, &kek, ambient.clock.wall()).await?;
+        let policies = policies::Compiled::default();
+        let at = (&policies, ambient.clock.wall());
+        let snapshot = state::load(&store, &options, &kek, at).await?;
         let fetcher = Arc::new(
             Fetcher::new(fetch::Options {
                 allow_loopback_http: options.allow_loopback_issuers,
@@ -194,6 +198,7 @@ impl Deputy {
             refused: audit::Counters::default(),
             given_back: revoke::GivenBack::default(),
             past: history::Past::default(),
+            policies,
             catching_up: tokio::sync::Mutex::new(()),
             configuring: tokio::sync::Mutex::new(()),
             snapshot: ArcSwap::from_pointee(snapshot),

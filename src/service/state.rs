@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Deputy, Fault, Options, keys};
+use super::{Deputy, Fault, Options, keys, policies::Compiled};
 use crate::{
     base::{id::ClientId, time::Timestamp},
     engine::snapshot::{Config, Parts, Snapshot},
@@ -30,6 +30,8 @@ pub mod kind {
     pub const ISSUER: &str = "issuer";
     /// An edge.
     pub const EDGE: &str = "edge";
+    /// All policies together.
+    pub const POLICY_SET: &str = "policy_set";
 }
 
 /// Loads everything.
@@ -37,7 +39,7 @@ pub async fn load(
     store: &Store,
     options: &Options,
     kek: &Kek,
-    now: Timestamp,
+    (compiled, now): (&Compiled, Timestamp),
 ) -> Result<Snapshot, Fault> {
     // The head is read first: what is read after it may be newer, and is then read again.
     let head = store.head().await?;
@@ -50,7 +52,7 @@ pub async fn load(
     Ok(Snapshot {
         revision: head.revision,
         config: Arc::new(config),
-        policies: Arc::default(),
+        policies: compiled.stored(&documents).await?,
         revocations: Arc::new(revocations),
     })
 }
@@ -75,14 +77,14 @@ impl Deputy {
         // can be minted either, because what is judged at the old revision is not recorded.
         let ended = Snapshot { revocations: Arc::clone(&revocations), ..Snapshot::clone(&known) };
         self.0.snapshot.store(Arc::new(ended));
-        let config = if head.configured == known.config.revision && !retired {
-            Arc::clone(&known.config)
+        let (config, policies) = if head.configured == known.config.revision && !retired {
+            (Arc::clone(&known.config), Arc::clone(&known.policies))
         } else {
             let documents = self.store().documents().await?;
             let (options, kek) = (&self.0.options, &self.0.kek);
-            Arc::new(config(&documents, head.configured, options, kek, self.now())?)
+            let config = config(&documents, head.configured, options, kek, self.now())?;
+            (Arc::new(config), self.0.policies.stored(&documents).await?)
         };
-        let policies = Arc::clone(&known.policies);
         let next = Snapshot { revision: head.revision, config, policies, revocations };
         self.0.snapshot.store(Arc::new(next));
         Ok(())
@@ -131,7 +133,7 @@ fn read<T>(
 }
 
 /// A stored document that this version cannot read. Nothing is half loaded.
-fn unreadable(document: &Document, problems: &[registry::Problem]) -> Fault {
+pub(super) fn unreadable(document: &Document, problems: &[registry::Problem]) -> Fault {
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let Document { kind, id, .. } = document;
     tracing::error!(kind, id, problems = problems.join("; "), "a stored document cannot be read");
@@ -153,7 +155,8 @@ fn clients(documents: &[Document]) -> Result<Vec<Client>, Fault> {
     Ok(clients)
 }
 
-fn resources(documents: &[Document]) -> Result<Vec<Resource>, Fault> {
+/// The resources with their tools.
+pub(super) fn resources(documents: &[Document]) -> Result<Vec<Resource>, Fault> {
     let mut resources = read(documents, kind::RESOURCE, resource::parse)?;
     for document in documents.iter().filter(|d| d.kind == kind::TOOL) {
         let (owner, mut tool) =

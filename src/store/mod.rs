@@ -27,7 +27,7 @@ use self::{
 pub use self::{
     error::Error,
     events::{EventFilter, StoredEvent},
-    rows::{Document, Head, StoredDelegation},
+    rows::{Document, DocumentVersion, Head, StoredDelegation},
     verify::{Broken, ChainReport, Why},
     writer::{Configured, Decided, Delegated, Put, Swept, Writer},
 };
@@ -54,7 +54,8 @@ const CLOCKS_DIFFER: Seconds = Seconds::new(300);
 /// judged again. Only these: a sealed key or the hash of a secret must not outlive its replacement,
 /// and no decision rests on one. A kind that is added here begins its history with its next change,
 /// unless a migration begins it.
-pub const KINDS_WITH_HISTORY: [&str; 5] = ["client", "resource", "tool", "issuer", "edge"];
+pub const KINDS_WITH_HISTORY: [&str; 6] =
+    ["client", "resource", "tool", "issuer", "edge", "policy_set"];
 
 /// The database.
 pub struct Store {
@@ -218,6 +219,17 @@ impl Store {
             return Ok(None);
         }
         rows.into_iter().map(TryInto::try_into).collect::<Result<_, Error>>().map(Some)
+    }
+
+    /// The kept versions of one document before a version, newest first.
+    pub async fn versions(
+        &self,
+        (kind, id): (&str, &str),
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<DocumentVersion>, Error> {
+        let rows = self.pool.versions((kind, id), number(before), number(limit)).await?;
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 
     /// Every kept revocation with a greater number, in order of number.

@@ -46,6 +46,19 @@ pub struct Document {
     pub body: String,
 }
 
+/// One version of a document, as it was once in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentVersion {
+    /// Its number.
+    pub version: u64,
+    /// The revision at which it came into force.
+    pub revision: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Its JSON text.
+    pub body: String,
+}
+
 /// A delegation as it is stored: who, for whom, until when, and the token's claims as JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredDelegation {
@@ -90,6 +103,14 @@ pub(super) struct StoredDocumentRow {
     pub version: i64,
     pub revision: i64,
     pub body: String,
+}
+
+#[derive(FromRow)]
+pub(super) struct VersionRow {
+    version: i64,
+    revision: i64,
+    at: i64,
+    body: String,
 }
 
 /// One put of a configuration change, with the version that it makes.
@@ -300,6 +321,20 @@ impl TryFrom<StoredDocumentRow> for Document {
             id: row.id,
             version: count(row.version).ok_or(bad("version"))?,
             revision: count(row.revision).ok_or(bad("revision"))?,
+            body: row.body,
+        })
+    }
+}
+
+impl TryFrom<VersionRow> for DocumentVersion {
+    type Error = Error;
+
+    fn try_from(row: VersionRow) -> Result<DocumentVersion, Error> {
+        let bad = |what| Error::Corrupt { table: "document_version", what };
+        Ok(DocumentVersion {
+            version: count(row.version).ok_or(bad("version"))?,
+            revision: count(row.revision).ok_or(bad("revision"))?,
+            at: Timestamp::from_epoch_s(row.at).ok_or(bad("at"))?,
             body: row.body,
         })
     }

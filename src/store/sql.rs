@@ -41,6 +41,14 @@ pub const DOCUMENTS_LOST_AT: &str = "
           AND earlier.id = v.id
           AND earlier.version < v.version)";
 
+/// The kept versions of the document $1, $2 before the version $3, newest first.
+pub const VERSIONS_OF_DOCUMENT: &str = "
+    SELECT version, revision, at, body
+    FROM document_version
+    WHERE kind = $1 AND id = $2 AND version < $3
+    ORDER BY version DESC
+    LIMIT $4";
+
 /// The version of one document.
 pub const DOCUMENT_VERSION: &str = "
     SELECT version
@@ -128,7 +136,8 @@ pub const SWEEP_REVOCATIONS: &str = "
       SELECT revision FROM revocation WHERE at <= $1 ORDER BY at LIMIT $2
     )";
 
-/// Ends the versions of documents that were replaced at or before $1; at most $2 of them.
+/// Ends the versions of documents that were replaced at or before $1; at most $2 of them. To the
+/// last hundred policy sets one can go back, however long ago they were replaced.
 pub const SWEEP_VERSIONS: &str = "
     DELETE FROM document_version
     WHERE (kind, id, version) IN (
@@ -137,6 +146,10 @@ pub const SWEEP_VERSIONS: &str = "
       JOIN document_version v
         ON v.kind = next.kind AND v.id = next.id AND v.version = next.version - 1
       WHERE next.at <= $1
+        AND (next.kind <> 'policy_set' OR next.version <= (
+          SELECT active.version - 100
+          FROM document active
+          WHERE active.kind = next.kind AND active.id = next.id))
       ORDER BY next.at, next.kind, next.id, next.version
       LIMIT $2
     )";
@@ -247,6 +260,7 @@ pub const ALL: &[&str] = &[
     DOCUMENTS,
     DOCUMENTS_AT,
     DOCUMENTS_LOST_AT,
+    VERSIONS_OF_DOCUMENT,
     DOCUMENT_VERSION,
     REVOCATIONS_AFTER,
     DELEGATION,

@@ -42,6 +42,7 @@ const ELSEWHERE_OF: &[(&str, u16, &str)] = &[
     ("replaceEdge", 409, ANOTHER_INSTANCE),
     ("importTools", 409, ANOTHER_INSTANCE),
     ("deleteSecret", 409, ANOTHER_INSTANCE),
+    ("replacePolicies", 409, ANOTHER_INSTANCE),
 ];
 const ANOTHER_INSTANCE: &str =
     "another instance wrote between our reading and our writing: `store`";
@@ -276,8 +277,9 @@ impl Walk {
         self.change("POST", "/keys/rotate", None, 201).await;
         self.change("POST", "/keys/rotate", None, 409).await;
         self.secrets().await;
+        self.policies().await;
         let order = json!({ "agent": "cl_new" });
-        self.preview(&order, 200).await;
+        self.asks("/revocations/preview", &order, 200).await;
         self.change("POST", "/revocations", Some(&order), 200).await;
         let question = json!({
             "subject": { "issuer": "corp", "sub": "alice", "claims": { "groups": ["support"] } },
@@ -311,10 +313,35 @@ impl Walk {
         self.change("POST", &path, Some(&settlement), 409).await;
     }
 
-    async fn preview(&mut self, order: &Value, status: u16) {
-        let request = self.world.operates("POST", "/admin/v1/revocations/preview");
-        let request = request.header(CONTENT_TYPE, "application/json").body(order.to_string());
+    /// An operator's question with a body: nothing is changed.
+    async fn asks(&mut self, path: &str, body: &Value, status: u16) {
+        let request = self.world.operates("POST", &format!("/admin/v1{path}"));
+        let request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         self.send(request, status).await;
+    }
+
+    /// A policy set, drafted, activated, changed and gone back in.
+    async fn policies(&mut self) {
+        let set = |text: &str| json!({ "delegation": [{ "name": "a.cedar", "text": text }] });
+        let nonsense = set("nonsense");
+        self.asks("/policies/validate", &nonsense, 400).await;
+        let [first, second] = ["first", "second"].map(|id| {
+            set(&format!(
+                "@id(\"{id}\") forbid (principal, action, resource) when {{ context.depth > 9 }};"
+            ))
+        });
+        self.asks("/policies/validate", &first, 200).await;
+        self.change("PUT", "/policies", Some(&nonsense), 400).await;
+        self.change("POST", "/policies/rollback", Some(&json!({})), 409).await;
+        self.change("PUT", "/policies", Some(&first), 200).await;
+        self.replace_version("/policies", "\"99\"", &second, 412).await;
+        self.replace_version("/policies", "\"1\"", &second, 200).await;
+        let stale = self.world.operates("POST", "/admin/v1/policies/rollback").body("{}");
+        let stale = stale.header(CONTENT_TYPE, "application/json").header("if-match", "\"99\"");
+        self.recorded(stale, 412).await;
+        self.change("POST", "/policies/rollback", Some(&json!({ "version": "x" })), 400).await;
+        self.change("POST", "/policies/rollback", Some(&json!({ "version": 99 })), 404).await;
+        self.change("POST", "/policies/rollback", Some(&json!({})), 200).await;
     }
 
     /// A document that is created where there is none.
@@ -356,6 +383,7 @@ impl Walk {
             ("{to}", "cl_billing"),
             ("{delegation}", delegation),
             ("{decision}", decision.as_str()),
+            ("{version}", "2"),
         ];
         for route in admin::ROUTES.iter().filter(|r| r.method == Method::GET) {
             let path =
@@ -437,6 +465,7 @@ impl Walk {
             let path = path
                 .replace("{credential_id}", "nothing")
                 .replace("{decision}", "nothing")
+                .replace("{version}", "99")
                 .replace("{delegation}", "nothing");
             // What a change is decided by is read before the tool is looked for.
             let told = json!({ "digest": "A".repeat(43), "settlement": "accept" });
@@ -446,7 +475,7 @@ impl Walk {
         }
         let gone = json!({ "delegation": "AAAAAAAAAAAAAAAAAAAAAA" });
         self.change("POST", "/revocations", Some(&gone), 404).await;
-        self.preview(&gone, 404).await;
+        self.asks("/revocations/preview", &gone, 404).await;
         let request = self.world.asks("GET", "/resources/nothing/oauth-protected-resource");
         self.send(request, 404).await;
     }

@@ -270,13 +270,14 @@ impl World {
 
 /// A document as the service writes it, every member in it.
 fn as_written(kind: &str, text: &str) -> String {
-    use deputy::registry::{client, edge, issuer, resource, tool};
+    use deputy::registry::{client, edge, issuer, policy_set, resource, tool};
     match kind {
         "client" => client::write(&client::parse(text).unwrap()),
         "resource" => resource::write(&resource::parse(text).unwrap()),
         "tool" => tool::parse(text).map(|(resource, tool)| tool::write(&resource, &tool)).unwrap(),
         "issuer" => issuer::write(&issuer::parse(text).unwrap()),
         "edge" => edge::write(&edge::parse(text).unwrap()),
+        "policy_set" => policy_set::write(&policy_set::parse(text).unwrap()),
         _ => text.to_owned(),
     }
 }

@@ -110,7 +110,8 @@ impl Asked {
         Ok(Page { after: self.filter("after", cursor)?, limit: self.limit()? })
     }
 
-    fn limit(&self) -> Result<u16, Problem> {
+    /// How many items a page may have.
+    pub fn limit(&self) -> Result<u16, Problem> {
         let most = Page::LIMIT_MAX;
         let read = |text: &str| {
             let limit = text.parse::<u16>().ok().filter(|limit| (1..=most).contains(limit));

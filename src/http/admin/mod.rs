@@ -7,6 +7,7 @@ mod documents;
 mod explain;
 mod keys;
 mod lookups;
+mod policies;
 mod reply;
 mod routes;
 mod secrets;
@@ -33,6 +34,9 @@ pub const PREFIX: &str = "/admin/v1";
 
 /// What an import may send: the lists of the largest MCP servers with their schemas.
 pub const IMPORT_BYTES_MAX: usize = 256 * 1024;
+
+/// What a policy set may send: a little less than what its document may be.
+pub const POLICIES_BYTES_MAX: usize = 255 * 1024;
 
 /// One operation of the admin API.
 #[derive(Debug)]
@@ -94,4 +98,10 @@ pub(super) fn method_not_allowed(allow: &str) -> Response {
         response.headers_mut().insert(ALLOW, allow);
     }
     response
+}
+
+/// The body as text.
+fn text(asked: &Asked) -> Result<&str, Problem> {
+    std::str::from_utf8(&asked.body)
+        .map_err(|_| Problem::malformed("the body is not UTF-8".to_owned()))
 }

@@ -15,10 +15,11 @@ use axum::{
 use crate::{
     base::{compose::ObjectWriter, json::Object},
     http::serve::body::BodyError,
+    model::policy::Fault,
     registry,
     service::{
-        Fault, RETRY_AFTER_S,
-        admin::{Refused, Stored},
+        self, RETRY_AFTER_S,
+        admin::{PlacedFault, Refused, Stored},
     },
 };
 
@@ -43,8 +44,13 @@ impl Reply {
 
     /// 200 with a document, its version and its `ETag`.
     pub fn document(stored: &Stored) -> Reply {
-        let reply = Reply::ok(with_version(stored).to_json());
-        reply.with(ETAG, format!("\"{}\"", stored.version))
+        Reply::ok(with_version(stored).to_json()).tagged(stored.version)
+    }
+
+    /// With the `ETag` of a version.
+    #[must_use]
+    pub fn tagged(self, version: u64) -> Reply {
+        self.with(ETAG, format!("\"{version}\""))
     }
 
     /// 201, and where the new thing is found.
@@ -93,7 +99,16 @@ pub struct Problem {
     kind: &'static str,
     title: &'static str,
     detail: String,
-    errors: Vec<registry::Problem>,
+    errors: Vec<Wrong>,
+}
+
+/// One thing that is wrong with a document.
+#[derive(Debug)]
+struct Wrong {
+    field: String,
+    message: String,
+    /// Where in a text of policies: its name, the line, the column.
+    place: Option<(String, u32, u32)>,
 }
 
 impl Problem {
@@ -107,11 +122,25 @@ impl Problem {
     }
 
     /// 400: the document is refused, with every problem of it.
-    pub fn invalid(errors: Vec<registry::Problem>) -> Problem {
-        let detail = match errors.as_slice() {
+    pub fn invalid(problems: Vec<registry::Problem>) -> Problem {
+        let detail = match problems.as_slice() {
             [only] => only.to_string(),
             all => format!("{} problems; nothing was changed", all.len()),
         };
+        Problem::wrong(detail, problems.into_iter().map(Wrong::from).collect())
+    }
+
+    /// 400: the policy set is refused, with every fault of it.
+    fn faulty(faults: Vec<PlacedFault>) -> Problem {
+        let detail = match faults.as_slice() {
+            [only] => only.fault.to_string(),
+            all => format!("{} faults; nothing was changed", all.len()),
+        };
+        let wrong = faults.into_iter().map(|placed| Wrong::of(placed.field, placed.fault));
+        Problem::wrong(detail, wrong.collect())
+    }
+
+    fn wrong(detail: String, errors: Vec<Wrong>) -> Problem {
         let title = "the document is refused";
         Problem {
             errors,
@@ -167,13 +196,7 @@ impl Problem {
 
     /// What it says, as JSON.
     fn json(&self) -> String {
-        let errors: Vec<String> = self
-            .errors
-            .iter()
-            .map(|e| {
-                ObjectWriter::new().text("field", &e.field).text("message", &e.message).finish()
-            })
-            .collect();
+        let errors: Vec<String> = self.errors.iter().map(Wrong::json).collect();
         let errors = (!errors.is_empty()).then(|| format!("[{}]", errors.join(",")));
         ObjectWriter::new()
             .text("type", &format!("docs/ERRORS.md#{}", self.kind))
@@ -182,6 +205,31 @@ impl Problem {
             .text("detail", &self.detail)
             .maybe_raw("errors", errors.as_deref())
             .finish()
+    }
+}
+
+impl From<registry::Problem> for Wrong {
+    fn from(problem: registry::Problem) -> Self {
+        Wrong { field: problem.field, message: problem.message, place: None }
+    }
+}
+
+impl Wrong {
+    fn of(field: String, fault: Fault) -> Wrong {
+        let Fault { file, line, column, message } = fault;
+        Wrong { field, message, place: Some((file, line, column)) }
+    }
+
+    fn json(&self) -> String {
+        let writer = ObjectWriter::new().text("field", &self.field).text("message", &self.message);
+        match &self.place {
+            None => writer.finish(),
+            Some((file, line, column)) => writer
+                .text("file", file)
+                .count("line", (*line).into())
+                .count("column", (*column).into())
+                .finish(),
+        }
     }
 }
 
@@ -220,24 +268,36 @@ impl From<Refused> for Problem {
                 let title = "it was changed meanwhile";
                 Problem::new(StatusCode::PRECONDITION_FAILED, "stale", title, detail)
             }
-            Refused::Invalid(errors) => Problem::invalid(errors),
+            Refused::Invalid(problems) => Problem::invalid(problems),
+            Refused::Faulty(faults) => Problem::faulty(faults),
+            Refused::Unfit { what, cure, faults } => {
+                let first = faults.first().map(ToString::to_string).unwrap_or_default();
+                let more = match faults.len() {
+                    0 | 1 => String::new(),
+                    all => format!(", and {} more", all.saturating_sub(1)),
+                };
+                let detail = format!("{what}: {first}{more}; {cure}");
+                let errors = faults.into_iter().map(|fault| Wrong::of(String::new(), fault));
+                let errors = errors.collect();
+                Problem { errors, ..conflict("conflict", "the state does not allow it", detail) }
+            }
             Refused::Fault(fault) => fault.into(),
         }
     }
 }
 
-impl From<Fault> for Problem {
-    fn from(fault: Fault) -> Self {
+impl From<service::Fault> for Problem {
+    fn from(fault: service::Fault) -> Self {
         // The chain of causes is for the log alone.
         tracing::error!(error = &fault as &dyn std::error::Error, "an admin request failed");
         match fault {
-            Fault::Unavailable(..) | Fault::Busy => {
+            service::Fault::Unavailable(..) | service::Fault::Busy => {
                 let detail =
                     "the change may or may not stand: read before you repeat it".to_owned();
                 let title = "not available now";
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title, detail)
             }
-            Fault::Internal(..) => {
+            service::Fault::Internal(..) => {
                 let detail = "the cause is in the log of the server".to_owned();
                 let title = "something of ours failed";
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title, detail)

@@ -3,8 +3,8 @@
 use axum::http::Method;
 
 use super::{
-    Access, Handler, IMPORT_BYTES_MAX, Route, documents, explain, keys, lookups, secrets, simulate,
-    tools,
+    Access, Handler, IMPORT_BYTES_MAX, POLICIES_BYTES_MAX, Route, documents, explain, keys,
+    lookups, policies, secrets, simulate, tools,
 };
 use crate::{
     http::serve::body::BODY_BYTES_MAX,
@@ -50,8 +50,20 @@ const fn change(
     Route { method, path, operation, access: Access::Change, query: &[], body_max, handler }
 }
 
+/// A question that is too long for a URL: it changes nothing.
+const fn question(
+    path: &'static str,
+    operation: &'static str,
+    body_max: Option<usize>,
+    handler: Handler,
+) -> Route {
+    let (method, access) = (Method::POST, Access::Read);
+    Route { method, path, operation, access, query: &[], body_max, handler }
+}
+
 const DOCUMENT: Option<usize> = Some(BODY_BYTES_MAX);
 const IMPORT: Option<usize> = Some(IMPORT_BYTES_MAX);
+const POLICIES: Option<usize> = Some(POLICIES_BYTES_MAX);
 
 /// Every operation.
 pub const ROUTES: &[Route] = &[
@@ -121,18 +133,28 @@ pub const ROUTES: &[Route] = &[
     change(Method::PUT, "/edges/{from}/{to}", "replaceEdge", DOCUMENT, |d, a| {
         Box::pin(documents::replace_edge(d, a))
     }),
+    read("/policies", "showPolicies", &[], |d, a| Box::pin(policies::show(d, a))),
+    change(Method::PUT, "/policies", "replacePolicies", POLICIES, |d, a| {
+        Box::pin(policies::replace(d, a))
+    }),
+    question("/policies/validate", "validatePolicies", POLICIES, |d, a| {
+        Box::pin(policies::validate(d, a))
+    }),
+    read("/policies/versions", "listPolicyVersions", PAGE, |d, a| {
+        Box::pin(policies::versions(d, a))
+    }),
+    read("/policies/versions/{version}", "showPolicyVersion", &[], |d, a| {
+        Box::pin(policies::version(d, a))
+    }),
+    change(Method::POST, "/policies/rollback", "rollBackPolicies", DOCUMENT, |d, a| {
+        Box::pin(policies::roll_back(d, a))
+    }),
     change(Method::POST, "/revocations", "createRevocation", DOCUMENT, |d, a| {
         Box::pin(lookups::revoke(d, a))
     }),
-    Route {
-        method: Method::POST,
-        path: "/revocations/preview",
-        operation: "previewRevocation",
-        access: Access::Read,
-        query: &[],
-        body_max: DOCUMENT,
-        handler: |d, a| Box::pin(lookups::preview(d, a)),
-    },
+    question("/revocations/preview", "previewRevocation", DOCUMENT, |d, a| {
+        Box::pin(lookups::preview(d, a))
+    }),
     read("/delegations", "listDelegations", DELEGATIONS, |d, a| {
         Box::pin(lookups::delegations(d, a))
     }),

@@ -1,6 +1,6 @@
 //! The tools of a resource.
 
-use super::{Answered, Asked, PREFIX, Problem, Reply};
+use super::{Answered, Asked, PREFIX, Problem, Reply, text};
 use crate::{
     base::{compose::ObjectWriter, id::ResourceId, json::Value},
     engine::admin::pending::MAX_DIFFERENCES,
@@ -76,11 +76,6 @@ fn change(change: &ToolChange) -> String {
         .raw("differences", &format!("[{}]", told.join(",")))
         .flag("more", change.differences.len() > MAX_DIFFERENCES)
         .finish()
-}
-
-fn text(asked: &Asked) -> Result<&str, Problem> {
-    std::str::from_utf8(&asked.body)
-        .map_err(|_| Problem::malformed("the body is not UTF-8".to_owned()))
 }
 
 /// Creates or replaces one tool.

@@ -38,6 +38,8 @@ pub enum Kind {
     Issuer,
     /// `edge`; its id is `from>to`.
     Edge,
+    /// `policy_set`; its id is `active`.
+    PolicySet,
 }
 
 impl Kind {
@@ -50,6 +52,7 @@ impl Kind {
             Kind::Tool => "tool",
             Kind::Issuer => "issuer",
             Kind::Edge => "edge",
+            Kind::PolicySet => "policy_set",
         }
     }
 }

@@ -8,6 +8,7 @@ mod clients;
 mod documents;
 mod explain;
 mod keys;
+mod policies;
 mod records;
 mod revocations;
 mod simulate;
@@ -20,6 +21,7 @@ pub use self::{
     documents::{DocumentPage, Kind, Sent, Stored, Whole},
     explain::{Again, Explained, Gone},
     keys::{KeyState, KeyView},
+    policies::{ActivePolicies, PlacedFault, PolicyVersion},
     records::DelegationView,
     revocations::Order,
     simulate::Simulation,
@@ -28,6 +30,7 @@ pub use self::{
 use super::{Deputy, Fault};
 use crate::{
     base::secret::{Fingerprint, Secret},
+    model::policy::Fault as PolicyFault,
     registry::{Problem, operator::Operator},
     store,
 };
@@ -48,6 +51,17 @@ pub enum Refused {
     Conflict(String),
     /// The document is refused, with every problem of it.
     Invalid(Vec<Problem>),
+    /// The policy set is refused, with every fault of it.
+    Faulty(Vec<PlacedFault>),
+    /// A policy set does not go with the tools.
+    Unfit {
+        /// Which, and when.
+        what: String,
+        /// What to do about it.
+        cure: String,
+        /// Why.
+        faults: Vec<PolicyFault>,
+    },
     /// Ours.
     Fault(Fault),
 }

@@ -1,7 +1,11 @@
 //! Reading the registry as it was. Never what is in force now; that is `connect`.
 
 use super::{
-    super::{error::Error, rows::StoredDocumentRow, sql},
+    super::{
+        error::Error,
+        rows::{StoredDocumentRow, VersionRow},
+        sql,
+    },
     Pool, read,
 };
 
@@ -17,6 +21,18 @@ impl Pool {
     pub async fn documents_lost_at(&self, revision: i64) -> Result<i64, Error> {
         on!(Pool, self, db => {
             read(sqlx::query_scalar(sql::DOCUMENTS_LOST_AT).bind(revision).fetch_one(db)).await
+        })
+    }
+    /// The kept versions of one document before a version, newest first.
+    pub async fn versions(
+        &self,
+        (kind, id): (&str, &str),
+        before: i64,
+        limit: i64,
+    ) -> Result<Vec<VersionRow>, Error> {
+        on!(Pool, self, db => {
+            let query = sqlx::query_as(sql::VERSIONS_OF_DOCUMENT).bind(kind).bind(id);
+            read(query.bind(before).bind(limit).fetch_all(db)).await
         })
     }
 }
