@@ -27,6 +27,7 @@ mod keys;
 mod metadata;
 mod narrowing;
 mod no_way_back;
+mod policies;
 mod postgres;
 mod process;
 mod readme;
