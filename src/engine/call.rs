@@ -137,6 +137,7 @@ pub fn judge<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> J
         tool: &call.tool,
         arguments: call.arguments.as_deref(),
         holder: holder.as_ref().map(|h| h.as_ref().map(Holder::key)).map_err(|_| Unproved),
+        now,
     };
     let decision =
         decide::decide(snapshot, held.claims, held.resource, &question, &mut decide::Untraced);

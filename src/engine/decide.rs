@@ -2,24 +2,29 @@
 //!
 //! Order (design section 6): token live and meant for the caller (checked before, in `call`) →
 //! subject, if one is named → tool registered, enabled, the one it was at mint → scopes →
-//! constraints → the holder of a bound token → allow. Any doubt is a deny.
+//! constraints → policies → the holder of a bound token → allow. Any doubt is a deny.
 //!
 //! Every step goes through a [`Trace`]. The doors take [`Untraced`], which is nothing at all once
 //! compiled; `explain` takes one that remembers. So what is explained is what was decided.
 
-use super::{exchange::authority::covers, snapshot::Snapshot};
+use super::{
+    exchange::{authority::covers, policy::acting},
+    snapshot::Snapshot,
+};
 use crate::{
     base::{
         id::DecisionId,
         json::{self, Object, Value},
+        time::Timestamp,
     },
     model::{
         authority::{Entry, Tools},
-        call::{Decision, Reason, Step},
+        call::{Decision, Policed, Reason, Step},
         constraint::{Arguments, ViolationKind},
         resource::{DpopUse, Resource, Tool},
         token::{KeyThumbprint, OurClaims},
     },
+    policy::{Call, Demand, Outcome},
 };
 
 /// Decides one call at `resource`, which is the audience of `claims`. Total: every input has an
@@ -33,10 +38,20 @@ pub fn decide<T: Trace>(
 ) -> Decision {
     let tool = resource.tools.get(call.tool);
     let about = holds(is_about(call, claims), Reason::SubjectMismatch);
+    let mut policed = Policed::default();
     let verdict = trace
         .sees(Step::SubjectMatches, about)
         .and_then(|()| trace.sees(Step::ToolRegistered, tool.ok_or(denial(Reason::ToolUnknown))))
-        .and_then(|tool| permits(snapshot, claims, (resource, tool), call.arguments, trace))
+        .and_then(|tool| {
+            let arguments = permits(snapshot, claims, (resource, tool), call.arguments, trace)?;
+            let asked = Call {
+                acting: acting(snapshot, claims, call.now),
+                resource,
+                tool,
+                arguments: &arguments,
+            };
+            trace.sees(Step::Policies, let_pass(snapshot, &asked, &mut policed))
+        })
         .and_then(|()| trace.sees(Step::HolderProved, is_held(claims, resource, call)));
     let (reason, argument) = match verdict {
         Ok(()) => (Reason::Permitted, None),
@@ -49,6 +64,7 @@ pub fn decide<T: Trace>(
         argument,
         tool: tool.map(|t| t.name.clone()),
         effect: tool.map(|t| t.effect),
+        policed,
     }
 }
 
@@ -65,6 +81,8 @@ pub struct Question<'a> {
     pub arguments: Option<&'a str>,
     /// The key of who made the request to the server, where a proof that was sent along shows one.
     pub holder: Result<Option<&'a KeyThumbprint>, Unproved>,
+    /// When: policies may speak of the time.
+    pub now: Timestamp,
 }
 
 /// A proof was sent along, and it proves nothing.
@@ -124,7 +142,7 @@ fn permits<T: Trace>(
     (resource, tool): (&Resource, &Tool),
     arguments: Option<&str>,
     trace: &mut T,
-) -> Result<(), Denial> {
+) -> Result<Object, Denial> {
     trace.sees(Step::ToolEnabled, holds(tool.enabled, Reason::ToolDisabled))?;
     let unchanged = tool.is_what_it_was(claims.root_revision);
     trace.sees(Step::ToolUnchanged, holds(unchanged, Reason::ToolChanged))?;
@@ -135,7 +153,29 @@ fn permits<T: Trace>(
     let entry = claims.authority.at(&resource.uri).ok_or(denial(Reason::ToolNotDelegated));
     let permitted = delegated(trace.sees(Step::ResourceDelegated, entry)?, tool, trace)?;
     let arguments = trace.sees(Step::ArgumentsReadable, object(arguments))?;
-    trace.sees(Step::Constraints, within(permitted, &arguments))
+    trace.sees(Step::Constraints, within(permitted, &arguments))?;
+    Ok(arguments)
+}
+
+/// What the policies say. Those that could not be asked deny.
+fn let_pass(snapshot: &Snapshot, call: &Call<'_>, policed: &mut Policed) -> Result<(), Denial> {
+    let verdict = snapshot.policies.call(call);
+    policed.decided = verdict.decided;
+    policed.shadow = verdict.shadow;
+    let reason = match verdict.outcome {
+        Outcome::Passes => return Ok(()),
+        Outcome::Forbidden | Outcome::Demands(Demand::MaxTtl(_) | Demand::MaxDepth(_)) => {
+            Reason::PolicyForbids
+        }
+        Outcome::Failed => Reason::PolicyFailed,
+        Outcome::NotRepresentable => Reason::ArgumentsNotRepresentable,
+        Outcome::Demands(Demand::Dpop) => Reason::DpopRequired,
+        Outcome::Demands(Demand::Acr(class)) => {
+            policed.acr = Some(class);
+            Reason::AuthenticationInsufficient
+        }
+    };
+    Err(denial(reason))
 }
 
 fn holds(fact: bool, otherwise: Reason) -> Result<(), Denial> {

@@ -5,13 +5,17 @@ use super::{authenticate::Authenticated, call::Decided, snapshot::Config};
 use crate::{
     base::id::ResourceId,
     model::{call::Reason, resource::Effect, uri::Uri},
-    oauth::decision::{Hint, insufficient_scope, invalid_token},
+    oauth::decision::{Hint, insufficient_scope, insufficient_user_authentication, invalid_token},
 };
 
-/// Which scope would cure it: told for `read` tools or where the resource opts in, and only inside
-/// the agent's allowance.
+/// How the person must be authenticated, where that is all that is missing. Which scope would cure
+/// it: told for `read` tools or where the resource opts in, and only inside the agent's allowance.
 pub fn hint(config: &Config, decided: &Decided<'_>) -> Option<Hint> {
     let (held, decision) = (decided.held(), decided.decision());
+    if let Some(acr) = &decision.policed.acr {
+        let challenge = insufficient_user_authentication(acr);
+        return Some(Hint { required_scope: None, challenge });
+    }
     if decision.reason != Reason::ScopeMissing {
         return None;
     }
@@ -28,7 +32,7 @@ pub fn hint(config: &Config, decided: &Decided<'_>) -> Option<Hint> {
         let required_scope = tool.scopes.to_string();
         let metadata = resource_metadata_url(config, &resource.id);
         let challenge = insufficient_scope(&required_scope, &metadata);
-        Hint { required_scope, challenge }
+        Hint { required_scope: Some(required_scope), challenge }
     })
 }
 

@@ -20,7 +20,7 @@ use crate::{
     },
     model::{
         authority::{Authority, Entry, ToolName, Tools},
-        call::{Reason, Step},
+        call::{Policed, Reason, Step},
         constraint::{Argument, Arguments, Constraint, Shape},
         details,
         max_calls::MaxCalls,
@@ -126,6 +126,8 @@ pub struct Explanation {
     pub verdict: Option<Verdict>,
     /// Every limit that the token has on the arguments of this tool.
     pub limits: Vec<Limit>,
+    /// What the policies said.
+    pub policed: Policed,
     /// The smallest grant that would have allowed the call, as `authorization_details`.
     pub smallest_grant: Option<String>,
 }
@@ -133,9 +135,10 @@ pub struct Explanation {
 /// Decides the call again and says how it went.
 pub fn explain(snapshot: &Snapshot, case: &Case<'_>) -> Explanation {
     let mut seen = Seen::default();
+    let mut policed = Policed::default();
     let resource = before(snapshot, case, &mut seen);
     let verdict = match (resource, seen.failed()) {
-        (Some(resource), None) => again(snapshot, case, resource, &mut seen),
+        (Some(resource), None) => again(snapshot, case, resource, (&mut seen, &mut policed)),
         (_, Some(reason)) => Some(Verdict { reason, argument: None }),
         // Without a resource the step before has failed.
         (None, None) => None,
@@ -145,6 +148,7 @@ pub fn explain(snapshot: &Snapshot, case: &Case<'_>) -> Explanation {
     Explanation {
         steps: seen.all(),
         limits: limits(permitted, case.arguments),
+        policed,
         smallest_grant: cure.and(resource).and_then(|r| smallest_grant(case, r)),
         verdict,
     }
@@ -210,7 +214,7 @@ fn again(
     snapshot: &Snapshot,
     case: &Case<'_>,
     resource: &Resource,
-    seen: &mut Seen,
+    (seen, policed): (&mut Seen, &mut Policed),
 ) -> Option<Verdict> {
     let text = match case.arguments {
         Known::Whole(arguments) => Some(arguments.to_json()),
@@ -222,14 +226,20 @@ fn again(
         tool: case.tool,
         arguments: text.as_deref(),
         holder: holder(case),
+        now: case.at,
     };
     let decision = decide::decide(snapshot, case.claims, resource, &question, seen);
     let reason = if decision.allow { used_up(case, seen) } else { decision.reason };
-    let verdict = Verdict { reason: reason.as_str(), argument: decision.argument.clone() };
+    let verdict = Verdict { reason: reason.as_str(), argument: decision.argument };
+    *policed = decision.policed;
     if text.is_some() || !seen.0.contains_key(&Step::ArgumentsReadable) {
         return Some(verdict);
     }
-    without_values(case, resource, verdict, seen)
+    let verdict = without_values(snapshot, case, resource, (verdict, seen));
+    if seen.0.get(&Step::Policies) == Some(&Outcome::Undecidable) {
+        *policed = Policed::default();
+    }
+    verdict
 }
 
 /// Whose key was proved, as the record has it; the proof itself is not kept.
@@ -251,10 +261,10 @@ fn used_up(case: &Case<'_>, seen: &mut Seen) -> Reason {
 
 /// What can be told where the decision came to the arguments and not all of them are known.
 fn without_values(
+    snapshot: &Snapshot,
     case: &Case<'_>,
     resource: &Resource,
-    verdict: Verdict,
-    seen: &mut Seen,
+    (verdict, seen): (Verdict, &mut Seen),
 ) -> Option<Verdict> {
     let Known::Partly(values) = case.arguments else {
         seen.leave_open(Step::ArgumentsReadable);
@@ -262,8 +272,17 @@ fn without_values(
     };
     seen.0.insert(Step::ArgumentsReadable, Outcome::Passed);
     let (outcome, verdict) = match permitted(case, resource)? {
-        // No value matters: the steps behind were taken as they are.
-        Arguments::Any => (Outcome::Passed, verdict),
+        // No value matters to the constraints; if none matters to the policies either, the steps
+        // behind were taken as they are.
+        Arguments::Any => {
+            let tool = resource.tools.get(case.tool);
+            if tool.is_some_and(|tool| snapshot.policies.read_arguments(resource, tool)) {
+                seen.0.insert(Step::Constraints, Outcome::Passed);
+                seen.leave_open(Step::Policies);
+                return None;
+            }
+            (Outcome::Passed, verdict)
+        }
         // One value that is not permitted is enough for a denial, whatever the others are.
         Arguments::Closed(shape) => {
             let reason = Reason::ArgumentNotPermitted.as_str();

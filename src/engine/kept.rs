@@ -20,6 +20,10 @@ use crate::{
 pub const ARGUMENT: &str = "argument";
 /// The detail that holds the subject which the caller named, where it was not the token's.
 pub const SUBJECT_NAMED: &str = "subject_named";
+/// The detail that names a policy which said no.
+pub const POLICY: &str = "policy";
+/// The detail that names a policy which is only watched and would have said no.
+pub const SHADOW_POLICY: &str = "shadow_policy";
 /// What the names of kept values begin with; a JSON Pointer follows.
 const VALUE_AT: &str = "arguments";
 
@@ -42,6 +46,11 @@ pub fn keep(asked: &Asked<'_>, resource: &Resource, decision: &Decision) -> Rema
     if let (Reason::SubjectMismatch, Some(subject)) = (decision.reason, asked.subject) {
         remains.detail.push((SUBJECT_NAMED.into(), subject.to_owned()));
     }
+    let named = |name: &str, ids: &[Arc<str>]| -> Vec<(Arc<str>, String)> {
+        ids.iter().map(|id| (name.into(), id.to_string())).collect()
+    };
+    remains.detail.extend(named(POLICY, &decision.policed.decided));
+    remains.detail.extend(named(SHADOW_POLICY, &decision.policed.shadow));
     let text = asked.call.and_then(|call| call.arguments.as_deref()).unwrap_or("{}");
     let Ok(Value::Object(arguments)) = json::parse(text.as_bytes(), &json::Limits::DEFAULT) else {
         return remains;

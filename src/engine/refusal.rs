@@ -1,6 +1,8 @@
 //! Why the token endpoint says no: one enum, with a precise reason for operators and a constant
 //! sentence for callers.
 
+use std::sync::Arc;
+
 use crate::{
     model::{
         authority::ToolName,
@@ -55,6 +57,23 @@ pub enum Refusal {
     UsedUp(Conflict),
     /// The request's DPoP proof proves nothing, or is missing.
     Proof(ProofFault),
+    /// A policy says no.
+    Policy(PolicyFault),
+}
+
+/// Why policies do not let a token be made, with the ids of those that say so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyFault {
+    /// They forbid it.
+    Forbidden(Vec<Arc<str>>),
+    /// They could not be evaluated.
+    Failed(Vec<Arc<str>>),
+    /// They want the token to be bound to a key.
+    NeedsProof(Vec<Arc<str>>),
+    /// They want the person to be authenticated like this.
+    NeedsAuthentication(Arc<str>, Vec<Arc<str>>),
+    /// One concerns calls of this tool, and its server does not ask about calls.
+    NeverAsked(ToolName),
 }
 
 /// What is wrong with the target. RFC 8693 section 2.2.2 `invalid_target`.
@@ -175,7 +194,17 @@ impl Refusal {
             Refusal::UsedUp(_) => Code::InvalidRequest,
             Refusal::GrantNotAllowed => Code::UnauthorizedClient,
             Refusal::Target(_) => Code::InvalidTarget,
-            Refusal::NoEdge | Refusal::Cycle | Refusal::NotAllowedHere => Code::ActorUnauthorized,
+            Refusal::Policy(PolicyFault::NeedsProof(_)) => Code::InvalidDpopProof,
+            Refusal::Policy(PolicyFault::NeedsAuthentication(..)) => {
+                Code::InsufficientUserAuthentication
+            }
+            Refusal::Policy(PolicyFault::NeverAsked(_)) => Code::InvalidScope,
+            Refusal::NoEdge
+            | Refusal::Cycle
+            | Refusal::NotAllowedHere
+            | Refusal::Policy(PolicyFault::Forbidden(_) | PolicyFault::Failed(_)) => {
+                Code::ActorUnauthorized
+            }
         }
     }
 
@@ -213,6 +242,7 @@ impl Refusal {
                     .to_owned()
             }
             Refusal::UsedUp(conflict) => used_up(*conflict).to_owned(),
+            Refusal::Policy(fault) => fault.description(),
         }
     }
 
@@ -238,6 +268,59 @@ impl Refusal {
             Refusal::RequestedType => "requested_token_type".to_owned(),
             Refusal::UsedUp(Conflict::Replayed(kind)) => format!("replayed_{}", kind.as_str()),
             Refusal::UsedUp(Conflict::Exhausted(_)) => "calls_exhausted".to_owned(),
+            Refusal::Policy(fault) => fault.reason().to_owned(),
+        }
+    }
+
+    /// The policies that say no, by id.
+    pub fn policies(&self) -> &[Arc<str>] {
+        match self {
+            Refusal::Policy(
+                PolicyFault::Forbidden(ids)
+                | PolicyFault::Failed(ids)
+                | PolicyFault::NeedsProof(ids)
+                | PolicyFault::NeedsAuthentication(_, ids),
+            ) => ids,
+            _ => &[],
+        }
+    }
+
+    /// How the person must be authenticated, for `acr_values` beside the error (RFC 9470 section 3).
+    pub fn acr_values(&self) -> Option<&str> {
+        match self {
+            Refusal::Policy(PolicyFault::NeedsAuthentication(class, _)) => Some(class),
+            _ => None,
+        }
+    }
+}
+
+impl PolicyFault {
+    fn description(&self) -> String {
+        match self {
+            PolicyFault::Forbidden(_) | PolicyFault::Failed(_) => {
+                "a policy does not let this client have such a token".to_owned()
+            }
+            PolicyFault::NeedsProof(_) => {
+                "a policy wants such a token to be bound to a key: send a DPoP proof".to_owned()
+            }
+            PolicyFault::NeedsAuthentication(..) => {
+                "a policy wants the user to be authenticated otherwise: start again from a token \
+                 with one of acr_values"
+                    .to_owned()
+            }
+            PolicyFault::NeverAsked(tool) => format!(
+                "a policy concerns calls of `{tool}`, and its server does not ask about calls"
+            ),
+        }
+    }
+
+    const fn reason(&self) -> &'static str {
+        match self {
+            PolicyFault::Forbidden(_) => "policy_forbids",
+            PolicyFault::Failed(_) => "policy_failed",
+            PolicyFault::NeedsProof(_) => "policy_wants_dpop",
+            PolicyFault::NeedsAuthentication(..) => "policy_wants_acr",
+            PolicyFault::NeverAsked(_) => "policy_never_asked",
         }
     }
 }

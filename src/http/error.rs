@@ -94,6 +94,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::ActorUnauthorized
         | Code::InvalidDpopProof
         | Code::UseDpopNonce
+        | Code::InsufficientUserAuthentication
         | Code::UnsupportedResponseType => StatusCode::BAD_REQUEST,
         Code::InvalidClient => StatusCode::UNAUTHORIZED,
         Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -107,7 +108,8 @@ pub fn failure(failure: &Failure, challenged: bool, id: &RequestId) -> Response 
         Failure::Refused(refusal, error_id) => {
             let code = refusal.code();
             let body = sentence(code, &refusal.description());
-            let body = body.text("error_id", &error_id.to_string()).finish();
+            let body = body.text("error_id", &error_id.to_string());
+            let body = body.maybe_text("acr_values", refusal.acr_values()).finish();
             let mut response = json(status(code), body);
             if code == Code::InvalidClient && challenged {
                 response.headers_mut().insert(WWW_AUTHENTICATE, BASIC);

@@ -1,5 +1,7 @@
 //! The question about one call, and the closed set of answers.
 
+use std::sync::Arc;
+
 use crate::base::{id::DecisionId, secret::Fingerprint};
 
 use super::{authority::ToolName, resource::Effect};
@@ -66,6 +68,16 @@ pub enum Reason {
     CallsExhausted,
     /// The `call_id` named another call before.
     CallIdReused,
+    /// A policy forbids the call.
+    PolicyForbids,
+    /// A policy could not be evaluated.
+    PolicyFailed,
+    /// A policy looks at an argument whose value it cannot be told.
+    ArgumentsNotRepresentable,
+    /// A policy wants the token to be bound to a key.
+    DpopRequired,
+    /// A policy wants the person to be authenticated otherwise (SU-1).
+    AuthenticationInsufficient,
     /// The token is bound to a key, and no proof was sent along.
     DpopProofMissing,
     /// The proof is not one of the token's key for this request.
@@ -76,7 +88,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for the documentation and its test.
-    pub const ALL: [Reason; 17] = [
+    pub const ALL: [Reason; 22] = [
         Reason::Permitted,
         Reason::SubjectMismatch,
         Reason::ToolUnknown,
@@ -91,6 +103,11 @@ impl Reason {
         Reason::ArgumentsMalformed,
         Reason::CallsExhausted,
         Reason::CallIdReused,
+        Reason::PolicyForbids,
+        Reason::PolicyFailed,
+        Reason::ArgumentsNotRepresentable,
+        Reason::DpopRequired,
+        Reason::AuthenticationInsufficient,
         Reason::DpopProofMissing,
         Reason::DpopProofInvalid,
         Reason::DpopProofUsed,
@@ -113,6 +130,11 @@ impl Reason {
             Reason::ArgumentsMalformed => "arguments_malformed",
             Reason::CallsExhausted => "calls_exhausted",
             Reason::CallIdReused => "call_id_reused",
+            Reason::PolicyForbids => "policy_forbids",
+            Reason::PolicyFailed => "policy_failed",
+            Reason::ArgumentsNotRepresentable => "arguments_not_representable",
+            Reason::DpopRequired => "dpop_required",
+            Reason::AuthenticationInsufficient => "insufficient_user_authentication",
             Reason::DpopProofMissing => "dpop_proof_missing",
             Reason::DpopProofInvalid => "dpop_proof_invalid",
             Reason::DpopProofUsed => "dpop_proof_used",
@@ -148,6 +170,11 @@ impl Reason {
             | Reason::ArgumentsMalformed
             | Reason::CallsExhausted
             | Reason::CallIdReused
+            | Reason::PolicyForbids
+            | Reason::PolicyFailed
+            | Reason::ArgumentsNotRepresentable
+            | Reason::DpopRequired
+            | Reason::AuthenticationInsufficient
             | Reason::DpopProofMissing
             | Reason::DpopProofInvalid
             | Reason::DpopProofUsed => false,
@@ -184,6 +211,23 @@ impl Reason {
                 Some("a new delegation from the user's token has calls of its own")
             }
             Reason::CallIdReused => Some("the server must draw a new `call_id` for each execution"),
+            Reason::PolicyForbids => Some(
+                "if the call is meant to be made, change the policy: `deputy policy replay` tells \
+                 what else that would let pass",
+            ),
+            Reason::PolicyFailed => Some(
+                "the policy could not be evaluated, an overflow perhaps: mend it; until then it denies",
+            ),
+            Reason::ArgumentsNotRepresentable => Some(
+                "the value is not of the type in the tool's input schema, or has none: the server \
+                 must send it as published, or its tools be imported again",
+            ),
+            Reason::DpopRequired => {
+                Some("the agent must send a DPoP proof when it exchanges the user's token")
+            }
+            Reason::AuthenticationInsufficient => {
+                Some("the user must be authenticated again, as the policy demands (RFC 9470)")
+            }
             Reason::DpopProofMissing | Reason::DpopProofInvalid | Reason::DpopProofUsed => Some(
                 "the agent must make a new proof, with the key of its token, for each request, and \
                  the server must send it along",
@@ -221,6 +265,8 @@ pub enum Step {
     ArgumentsReadable,
     /// The arguments are what the entry permits.
     Constraints,
+    /// No policy forbids the call, and what they demand of the token is there.
+    Policies,
     /// Who called the server holds the key of the token, where it is bound and we are to look.
     HolderProved,
     /// What the call uses up was not used up: its `call_id`, and the calls that were left.
@@ -229,7 +275,7 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Step; 15] = [
+    pub const ALL: [Step; 16] = [
         Step::TokenLive,
         Step::MeantForCaller,
         Step::SubjectMatches,
@@ -243,6 +289,7 @@ impl Step {
         Step::EffectCovered,
         Step::ArgumentsReadable,
         Step::Constraints,
+        Step::Policies,
         Step::HolderProved,
         Step::NotUsedUp,
     ];
@@ -263,6 +310,7 @@ impl Step {
             Step::EffectCovered => "effect_covered",
             Step::ArgumentsReadable => "arguments_readable",
             Step::Constraints => "constraints",
+            Step::Policies => "policies",
             Step::HolderProved => "holder_proved",
             Step::NotUsedUp => "not_used_up",
         }
@@ -284,4 +332,17 @@ pub struct Decision {
     pub tool: Option<ToolName>,
     /// The tool's effect, where it is registered.
     pub effect: Option<Effect>,
+    /// What the policies said.
+    pub policed: Policed,
+}
+
+/// What the policies said about a call. Only administrators are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policed {
+    /// Those that say no, by id.
+    pub decided: Vec<Arc<str>>,
+    /// Those that are only watched and would have said no.
+    pub shadow: Vec<Arc<str>>,
+    /// How they want the person to be authenticated; this the caller is told.
+    pub acr: Option<Arc<str>>,
 }

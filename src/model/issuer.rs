@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc};
 
 use crate::base::{
     id::{Alias, ClientId},
-    json::Value,
+    json::{Object, Value},
     time::Seconds,
 };
 
@@ -34,6 +34,8 @@ pub struct TrustedIssuer {
     pub required_claims: BTreeMap<String, Vec<Value>>,
     /// What its claims are called here, and which of them are to be relied on.
     pub claim_mapping: BTreeMap<ClaimName, MappedClaim>,
+    /// Where it says which groups a person is in, and which of them are known here.
+    pub groups: Vec<GroupClaim>,
     /// What its tokens are worth, and nothing else.
     pub grant_rules: Vec<GrantRule>,
     /// The client ids of our agents at this issuer.
@@ -53,6 +55,36 @@ pub struct MappedClaim {
     pub claim: String,
     /// Whether the issuer itself vouches for it. A claim that its users can edit is none.
     pub authoritative: bool,
+}
+
+/// A claim that holds names of groups, or of roles: one text, or an array of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupClaim {
+    /// The name of the claim; or, where it begins with `/`, the way to it (RFC 6901).
+    pub claim: String,
+    /// The names that are carried into our tokens. The person's other groups are nobody's business.
+    pub keep: BTreeSet<String>,
+}
+
+impl GroupClaim {
+    /// The names that a token with these claims has, of those that are kept.
+    pub fn of(&self, claims: &Object) -> BTreeSet<Arc<str>> {
+        let value = match self.claim.strip_prefix('/') {
+            None => claims.get(&self.claim),
+            Some(way) => {
+                let mut names = way.split('/').map(|n| n.replace("~1", "/").replace("~0", "~"));
+                let first = names.next().and_then(|name| claims.get(&name));
+                names.fold(first, |value, name| value?.as_object()?.get(&name))
+            }
+        };
+        let names: &[Value] = match value {
+            Some(Value::Array(names)) => names,
+            Some(name) => std::slice::from_ref(name),
+            None => &[],
+        };
+        let kept = names.iter().filter_map(Value::as_str).filter(|name| self.keep.contains(*name));
+        kept.map(Arc::from).collect()
+    }
 }
 
 /// Where an issuer's keys come from.

@@ -1,6 +1,6 @@
 //! What a verified token says: our own kinds, and what we keep of a foreign one.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::base::{
     id::{ClientId, DelegationId, TransactionId},
@@ -69,6 +69,9 @@ pub struct OurClaims {
     pub revision: u64,
     /// How and when the person was authenticated; carried, never raised (SU-2, SU-3).
     pub authentication: Authentication,
+    /// The groups that the person's issuer says they are in, of those that are known here. Carried,
+    /// never added to.
+    pub groups: BTreeSet<Arc<str>>,
     /// The key that its holder must prove; `None` for a bearer token.
     pub bound: Option<KeyThumbprint>,
 }

@@ -70,6 +70,7 @@ pub fn write(issuer: &str, claims: &OurClaims) -> String {
         .maybe_raw("auth_time", claims.authentication.auth_time.map(|t| t.to_string()).as_deref())
         .maybe_text("acr", claims.authentication.acr.as_deref())
         .maybe_raw("amr", amr(&claims.authentication).as_deref())
+        .maybe_raw("groups", groups(claims).as_deref())
         .maybe_raw("cnf", claims.bound.as_ref().map(cnf).as_deref())
         .finish()
 }
@@ -95,6 +96,12 @@ pub fn sub_id(subject: &Subject) -> String {
         .text("iss", &subject.issuer)
         .text("sub", &subject.sub)
         .finish()
+}
+
+/// RFC 9068 section 2.2.3.1.
+fn groups(claims: &OurClaims) -> Option<String> {
+    let quoted: Vec<String> = claims.groups.iter().map(|name| json::quote(name)).collect();
+    (!quoted.is_empty()).then(|| format!("[{}]", quoted.join(",")))
 }
 
 fn amr(authentication: &Authentication) -> Option<String> {
@@ -148,6 +155,7 @@ pub fn read(
         root_revision,
         revision,
         authentication: authentication(object)?,
+        groups: claims::texts(object, "groups")?.into_iter().map(Into::into).collect(),
         bound: bound(object)?,
     })
 }

@@ -23,6 +23,8 @@ pub enum Code {
     InvalidDpopProof,
     /// RFC 9449 section 8.
     UseDpopNonce,
+    /// RFC 9470 section 3, in a token response: the person must be authenticated otherwise (SU-1).
+    InsufficientUserAuthentication,
     /// RFC 6749 section 4.1.2.1, used where something we need cannot be reached.
     TemporarilyUnavailable,
     /// RFC 6749 section 4.1.2.1.
@@ -45,6 +47,7 @@ impl Code {
             Code::ActorUnauthorized => "actor_unauthorized",
             Code::InvalidDpopProof => "invalid_dpop_proof",
             Code::UseDpopNonce => "use_dpop_nonce",
+            Code::InsufficientUserAuthentication => "insufficient_user_authentication",
             Code::TemporarilyUnavailable => "temporarily_unavailable",
             Code::ServerError => "server_error",
             Code::UnsupportedResponseType => "unsupported_response_type",

@@ -12,12 +12,12 @@ use crate::{
     },
 };
 
-/// What would cure a missing scope; only where telling it is safe.
+/// What would cure a denial; only where telling it is safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint {
-    /// The scopes the tool needs, all at once (MC-3).
-    pub required_scope: String,
-    /// A ready `WWW-Authenticate` value. RFC 6750 section 3.1.
+    /// The scopes the tool needs, all at once (MC-3), where scopes are what is missing.
+    pub required_scope: Option<String>,
+    /// A ready `WWW-Authenticate` value. RFC 6750 section 3.1, RFC 9470 section 3.
     pub challenge: String,
 }
 
@@ -46,17 +46,19 @@ pub fn members(
     out.text("message", &message)
         .text("id", &id)
         .maybe_raw("remediation", remediation(claims, decision).as_deref())
-        .maybe_text("required_scope", hint.map(|hint| hint.required_scope.as_str()))
+        .maybe_text("required_scope", hint.and_then(|hint| hint.required_scope.as_deref()))
         .maybe_text("challenge", hint.map(|hint| hint.challenge.as_str()))
         .raw("mcp", &mcp(decision, &message, hint))
 }
 
 /// What an MCP server answers to a call that was denied. More scope cures a missing scope: 403 with
-/// the challenge, upon which clients step up by themselves (MC-3). Nothing else is cured by asking
-/// again: a tool result, because the text of a 403 reaches neither model nor person.
+/// the challenge, upon which clients step up by themselves (MC-3). Only the person can cure how they
+/// were authenticated: 401 with the challenge (SU-1). Nothing else is cured by asking again: a tool
+/// result, because the text of a 403 reaches neither model nor person.
 fn mcp(decision: &Decision, message: &str, hint: Option<&Hint>) -> String {
     if hint.is_some() {
-        return r#"{"status":403}"#.to_owned();
+        let step_up = decision.reason == Reason::AuthenticationInsufficient;
+        return format!(r#"{{"status":{}}}"#, if step_up { 401 } else { 403 });
     }
     let reason = decision.reason.as_str();
     let text = format!("denied ({reason}): {message} [decision {}]", decision.id);
@@ -80,6 +82,14 @@ pub fn insufficient_scope(required_scope: &str, resource_metadata: &str) -> Stri
     format!(
         "Bearer error=\"insufficient_scope\", scope=\"{required_scope}\", \
          resource_metadata=\"{resource_metadata}\""
+    )
+}
+
+/// The RFC 9470 challenge for a person who must be authenticated otherwise.
+pub fn insufficient_user_authentication(acr_values: &str) -> String {
+    format!(
+        "Bearer error=\"insufficient_user_authentication\", error_description=\"a different \
+         authentication level is required\", acr_values=\"{acr_values}\""
     )
 }
 
@@ -133,6 +143,18 @@ fn message(decision: &Decision) -> String {
         }
         Reason::DpopProofInvalid => {
             "the DPoP proof is not one of the token's key for this request".to_owned()
+        }
+        Reason::PolicyForbids => "a policy forbids this call".to_owned(),
+        Reason::PolicyFailed => "a policy could not be evaluated, so the call is denied".to_owned(),
+        Reason::ArgumentsNotRepresentable => {
+            "a policy looks at an argument whose value is not of the type that the tool publishes"
+                .to_owned()
+        }
+        Reason::DpopRequired => {
+            "a policy wants the token of this call to be bound to a key".to_owned()
+        }
+        Reason::AuthenticationInsufficient => {
+            "a policy wants the user to be authenticated otherwise for this call".to_owned()
         }
         Reason::DpopProofUsed => "the DPoP proof was used before".to_owned(),
         Reason::CallIdReused => {

@@ -143,6 +143,9 @@ pub fn active(issuer: &str, claims: &OurClaims, decision: Option<&Decision>) -> 
     if !authentication.amr.is_empty() {
         answer = answer.texts("amr", authentication.amr.iter().map(String::as_str));
     }
+    if !claims.groups.is_empty() {
+        answer = answer.texts("groups", claims.groups.iter().map(AsRef::as_ref));
+    }
     if let Some(decision) = decision {
         answer = answer.raw("decision", &decision::write(claims, decision, None));
     }

@@ -7,20 +7,43 @@
 //! Two families never see each other's requests. *Delegation policies* may only forbid, because the
 //! ceilings allow nothing by themselves: `delegate` is judged when a token is made, `call` at every
 //! call. *Access policies* answer AuthZEN requests without a token, with Cedar's own default deny.
+//!
+//! Cedar alone fails open: a `forbid` whose evaluation errs is skipped. Here it denies.
 
-use std::sync::Arc;
+mod compile;
+mod judge;
+mod local;
+mod reads;
+mod shape;
+mod slice;
+mod text;
+mod words;
 
-use crate::model::{
-    policy::{Fault, Sources},
-    resource::Resource,
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+pub use judge::{Acting, Call, Delegate, For, Outcome, Verdict};
+
+use self::slice::Slice;
+use crate::{
+    base::time::Seconds,
+    model::{
+        authority::ToolName,
+        policy::Fault,
+        resource::{Resource, ResourceId, Tool},
+    },
 };
 
 /// A policy set, compiled against the tools of now.
 #[derive(Clone, Debug, Default)]
 pub struct Policies {
     version: u64,
-    rules: Arc<[Rule]>,
-    warnings: Arc<[Fault]>,
+    rules: Vec<Rule>,
+    warnings: Vec<Fault>,
+    calls: HashMap<ResourceId, HashMap<ToolName, Arc<Slice>>>,
+    delegate: Option<Arc<Slice>>,
 }
 
 /// One policy, as people are told of it.
@@ -34,8 +57,12 @@ pub struct Rule {
     pub file: Arc<str>,
     /// The line it begins at, from 1.
     pub line: u32,
+    /// The policy as it is written.
+    pub text: Arc<str>,
     /// Whether it is only watched: the annotation `@shadow`.
     pub shadow: bool,
+    /// What it demands instead of forbidding: the annotation `@require`.
+    pub demand: Option<Demand>,
 }
 
 /// The two families of policies.
@@ -47,19 +74,66 @@ pub enum Family {
     Access,
 }
 
-impl Policies {
-    /// Compiles a set, version `version`, against all registered resources with their tools.
-    ///
-    /// # Errors
-    /// Everything that is wrong, each with its file, line and column.
-    pub fn compile<'a>(
-        version: u64,
-        _sources: &Sources,
-        _resources: impl IntoIterator<Item = &'a Resource>,
-    ) -> Result<Policies, Vec<Fault>> {
-        Ok(Policies { version, rules: Arc::default(), warnings: Arc::default() })
+impl Family {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Family::Delegation => "delegation",
+            Family::Access => "access",
+        }
     }
+}
 
+/// What a policy may demand instead of forbidding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// That the token is bound to a key.
+    Dpop,
+    /// That the person was authenticated like this.
+    Acr(Arc<str>),
+    /// That the token lives no longer than this.
+    MaxTtl(Seconds),
+    /// That no more agents act than this.
+    MaxDepth(usize),
+}
+
+impl Demand {
+    /// Reads the text of `@require`.
+    pub fn parse(text: &str) -> Option<Demand> {
+        if text == "dpop" {
+            return Some(Demand::Dpop);
+        }
+        let (what, value) = text.split_once(':')?;
+        let number = |most: u32| {
+            let plain = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+            value.parse().ok().filter(|n: &u32| plain && (1..=most).contains(n))
+        };
+        match what {
+            // RFC 9470 section 3: `acr_values` is a list that is separated by spaces.
+            "acr" => {
+                let one = !value.is_empty() && value.len() <= 256;
+                let legal = value.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+                (one && legal).then(|| Demand::Acr(value.into()))
+            }
+            "max_ttl" => Some(Demand::MaxTtl(Seconds::new(number(900)?))),
+            "max_depth" => Some(Demand::MaxDepth(usize::try_from(number(8)?).ok()?)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Demand::Dpop => f.write_str("dpop"),
+            Demand::Acr(class) => write!(f, "acr:{class}"),
+            Demand::MaxTtl(ttl) => write!(f, "max_ttl:{}", ttl.get()),
+            Demand::MaxDepth(depth) => write!(f, "max_depth:{depth}"),
+        }
+    }
+}
+
+impl Policies {
     /// The version of the document; 0 where there is none.
     pub const fn version(&self) -> u64 {
         self.version
@@ -70,8 +144,28 @@ impl Policies {
         &self.rules
     }
 
+    /// The policy of this id.
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| *rule.id == *id)
+    }
+
     /// What is not wrong and yet surely not meant: a policy that can never apply, say.
     pub fn warnings(&self) -> &[Fault] {
         &self.warnings
+    }
+
+    /// Whether any policy that is enforced concerns calls of the tool. A server that does not ask
+    /// about calls cannot be given such a tool.
+    pub fn concern(&self, resource: &Resource, tool: &Tool) -> bool {
+        self.of(resource, tool).is_some_and(Slice::is_enforced)
+    }
+
+    /// Whether what is decided about calls of the tool rests on their arguments.
+    pub fn read_arguments(&self, resource: &Resource, tool: &Tool) -> bool {
+        self.of(resource, tool).is_some_and(Slice::reads_arguments)
+    }
+
+    fn of(&self, resource: &Resource, tool: &Tool) -> Option<&Slice> {
+        self.calls.get(&resource.id)?.get(&tool.name).map(AsRef::as_ref)
     }
 }

@@ -178,6 +178,7 @@ fn root(n: u16, revision: u64) -> Delegation {
         root_revision: revision,
         revision,
         authentication: Authentication::default(),
+        groups: [].into(),
         bound: None,
     };
     Delegation {

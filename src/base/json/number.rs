@@ -39,6 +39,12 @@ impl Number {
         i64::try_from(floor).ok()
     }
 
+    /// The number times 10^`places`, if that is an integer of 64 bits: a fixed-point value, exactly.
+    pub fn fixed_i64(self, places: u8) -> Option<i64> {
+        let exponent = self.exponent.checked_add(i16::from(places))?;
+        Number { exponent, ..self }.as_i64()
+    }
+
     /// Whether the number has no fraction.
     pub const fn is_integer(self) -> bool {
         self.exponent >= 0

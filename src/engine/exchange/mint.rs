@@ -1,12 +1,13 @@
 //! Lifetime, chain and claims of the new token. Nothing here can widen: life only shrinks, the
 //! chain only grows, the subject never changes.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Grown, OwnRequest, Tentative,
     authority::Granted,
     binding::{self, Binding},
+    policy::{self, Passed},
     presenter::Standing,
     target::Target,
 };
@@ -17,6 +18,7 @@ use crate::{
     },
     engine::{
         authenticate::Authenticated,
+        kept,
         refusal::{Refusal, TargetFault},
         snapshot::Snapshot,
         spend,
@@ -60,7 +62,7 @@ pub(super) fn child(
     let bound = binding::judge(asked, standing, Some(target))?;
     let base = match standing {
         Standing::Root { claims, issuer, txn } => {
-            root_claims(claims, sub_text(claims, issuer), *txn, (&client.id, snapshot.revision))
+            root_claims(claims, issuer, *txn, (&client.id, snapshot.revision))
         }
         Standing::Holder(claims) | Standing::Owner(claims) | Standing::Receiver(claims) => {
             (*claims).clone()
@@ -81,10 +83,6 @@ pub(super) fn child(
     if let Some(actor) = actor {
         expires_at = expires_at.min(actor.expires_at);
     }
-    if expires_at <= now {
-        // Within the leeway for its issuer's clock, but nothing can be made of it any more.
-        return Err(Refusal::SubjectToken(TokenFault::Expired));
-    }
     let claims = OurClaims {
         kind,
         path,
@@ -99,8 +97,28 @@ pub(super) fn child(
         bound,
         ..base
     };
+    let passed = policy::judge(snapshot, &claims, target, now)?;
+    let claims = shortened(claims, &passed, now);
+    if claims.expires_at <= now {
+        // Within the leeway for its issuer's clock, but nothing can be made of it any more.
+        return Err(Refusal::SubjectToken(TokenFault::Expired));
+    }
     let source = parent.map_or(Source::Foreign, Source::Delegation);
-    tentative(snapshot, claims, source, grown.via, now)
+    let tentative = tentative(snapshot, claims, source, grown.via, now)?;
+    Ok(watched(tentative, passed))
+}
+
+/// A policy may leave a token less time, never more.
+fn shortened(claims: OurClaims, passed: &Passed, now: Timestamp) -> OurClaims {
+    let most = passed.max_ttl.map_or(claims.expires_at, |ttl| now.plus(ttl));
+    OurClaims { expires_at: claims.expires_at.min(most), ..claims }
+}
+
+/// Policies that are only watched go on record.
+fn watched(mut tentative: Tentative, passed: Passed) -> Tentative {
+    let ids = passed.shadow.iter().map(|id| (kept::SHADOW_POLICY.into(), id.to_string()));
+    tentative.event.detail.extend(ids);
+    tentative
 }
 
 /// A root delegation under the agent's own allowance.
@@ -121,7 +139,10 @@ pub fn own_root(
         bound: own_key(own, Some(target))?,
         ..own_claims(snapshot, own, now)
     };
-    tentative(snapshot, claims, Source::Own, own.client.via(), now)
+    let passed = policy::judge(snapshot, &claims, target, now)?;
+    let claims = shortened(claims, &passed, now);
+    let tentative = tentative(snapshot, claims, Source::Own, own.client.via(), now)?;
+    Ok(watched(tentative, passed))
 }
 
 /// An agent's own credential: `aud` our issuer, no scope, good only as `actor_token`.
@@ -170,6 +191,7 @@ fn own_claims(snapshot: &Snapshot, own: &OwnRequest<'_>, now: Timestamp) -> OurC
         root_revision: snapshot.revision,
         revision: snapshot.revision,
         authentication: Authentication::default(),
+        groups: BTreeSet::new(),
         bound: None,
     }
 }
@@ -177,16 +199,17 @@ fn own_claims(snapshot: &Snapshot, own: &OwnRequest<'_>, now: Timestamp) -> OurC
 /// What every token of a transaction inherits from its foreign token.
 fn root_claims(
     foreign: &ForeignClaims,
-    sub: Arc<str>,
+    issuer: &TrustedIssuer,
     txn: TransactionId,
     (client, revision): (&ClientId, u64),
 ) -> OurClaims {
+    let groups = issuer.groups.iter().flat_map(|claim| claim.of(&foreign.claims)).collect();
     OurClaims {
         kind: OurKind::Call,
         path: Vec::new(),
         txn,
         subject: foreign.subject.clone(),
-        sub,
+        sub: sub_text(foreign, issuer),
         own: false,
         audience: "".into(),
         client: client.clone(),
@@ -198,6 +221,7 @@ fn root_claims(
         root_revision: revision,
         revision,
         authentication: foreign.authentication.clone(),
+        groups,
         bound: None,
     }
 }

@@ -7,13 +7,15 @@
 //! 4. target: exactly one resource or agent (`target`);
 //! 5. authority: under every ceiling, error beyond any of them (`authority`);
 //! 6. how many calls: never more than what was presented (`max_calls`);
-//! 7. the key that the token is bound to (`binding`);
-//! 8. lifetime, chain and claims (`mint`).
+//! 7. the key that the token is bound to (`binding`), chain and claims (`mint`);
+//! 8. what the policies say about such a token (`policy`);
+//! 9. lifetime (`mint`).
 
 pub mod authority;
 pub mod binding;
 pub mod max_calls;
 pub mod mint;
+pub mod policy;
 pub mod presenter;
 pub mod subject;
 pub mod target;
@@ -24,6 +26,7 @@ use self::presenter::Standing;
 use super::{
     authenticate::Authenticated,
     dpop::Holder,
+    kept,
     refusal::Refusal,
     snapshot::Snapshot,
     verify::{self, Verified},
@@ -205,6 +208,7 @@ pub fn refused(
     let event = Event {
         outcome: Outcome::Refused,
         client: Some(client.client().id.clone()),
+        detail: refusal.policies().iter().map(|id| (kept::POLICY.into(), id.to_string())).collect(),
         ..Event::new(Kind::Exchange, &refusal.reason(), now, snapshot.revision)
     };
     match subject {

@@ -36,6 +36,7 @@ fn claims() -> OurClaims {
         root_revision: 5,
         revision: JUDGED_AT,
         authentication: Authentication::default(),
+        groups: [].into(),
         bound: None,
     }
 }

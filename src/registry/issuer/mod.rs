@@ -2,6 +2,7 @@
 //!
 //! Everything defaults to less: no token kind, no agent and no grant rule unless it is written.
 
+mod groups;
 pub mod keys;
 mod mapping;
 mod rules;
@@ -54,6 +55,7 @@ pub fn parse(text: &str) -> Read<TrustedIssuer> {
         let max_age = form.or("max_age_s", DEFAULT_MAX_AGE_S, form::number(1..=MAX_MAX_AGE_S));
         let required_claims = form.or("required_claims", BTreeMap::new(), rules::claims);
         let claim_mapping = form.or("claim_mapping", BTreeMap::new(), mapping::read);
+        let groups = form.or("groups", Vec::new(), groups::read);
         let grant_rules = form.or("grant_rules", Vec::new(), rules::read);
         let agents =
             form.or("agents", BTreeMap::new(), form::map(0..=MAX_AGENTS, ClientId::parse, texts));
@@ -71,6 +73,7 @@ pub fn parse(text: &str) -> Read<TrustedIssuer> {
             max_age: u32::try_from(max_age?).ok().map(Seconds::new)?,
             required_claims: required_claims?,
             claim_mapping: claim_mapping?,
+            groups: groups?,
             grant_rules: grant_rules?,
             agents: agents?,
             any_agent: any_agent?,
@@ -178,6 +181,7 @@ pub fn write(issuer: &TrustedIssuer) -> String {
     document.insert("max_age_s", issuer.max_age.get());
     document.insert("required_claims", rules::claims_to_json(&issuer.required_claims));
     document.insert("claim_mapping", mapping::to_json(&issuer.claim_mapping));
+    document.insert("groups", groups::to_json(&issuer.groups));
     document.insert("grant_rules", rules::to_json(&issuer.grant_rules));
     let agents: Object = issuer
         .agents

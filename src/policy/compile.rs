@@ -1,0 +1,181 @@
+//! From texts to slices: read, validated strictly, and cut for each tool. Off every request's path.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
+use miette::Diagnostic;
+
+use super::{
+    Family, Policies,
+    local::Zone,
+    reads::Reads,
+    slice::{Action, Known, Slice},
+    text::{self, Written},
+    words,
+};
+use crate::model::{
+    authority::ToolName,
+    policy::{Fault, Source, Sources},
+    resource::{Resource, ResourceId},
+};
+
+impl Policies {
+    /// Compiles a set, version `version`, against all registered resources with their tools.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its file, line and column.
+    pub fn compile<'a>(
+        version: u64,
+        sources: &Sources,
+        resources: impl IntoIterator<Item = &'a Resource>,
+    ) -> Result<Policies, Vec<Fault>> {
+        let resources: Vec<&Resource> = resources.into_iter().collect();
+        let mut faults = Vec::new();
+        let written = text::read(Family::Delegation, &sources.delegation, &mut faults);
+        let reads: Vec<Reads> = written.iter().map(|w| reads_of(w)).collect();
+        let zones = zones(&sources.delegation, &written, &reads, &mut faults);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let warnings = validate(&sources.delegation, &written, &resources, &zones)?;
+        let known: Vec<Known<'_>> = written.iter().zip(&reads).collect();
+        let zones: Arc<[Zone]> = zones.into();
+        let delegate = Action {
+            id: words::DELEGATE.to_owned(),
+            groups: Vec::new(),
+            resource: None,
+            schema: None,
+        };
+        Ok(Policies {
+            version,
+            calls: calls(&resources, &known, &zones),
+            delegate: Slice::of(&delegate, &known, &zones).map(Arc::new),
+            rules: written.iter().map(|written| written.rule.clone()).collect(),
+            warnings,
+        })
+    }
+}
+
+/// A policy whose JSON form cannot be had is taken to look at everything.
+fn reads_of(written: &Written) -> Reads {
+    let all = Reads { all_arguments: true, unrepresentable: true, ..Reads::default() };
+    written.policy.to_json().map_or(all, |json| Reads::of(&json))
+}
+
+fn calls(
+    resources: &[&Resource],
+    known: &[Known<'_>],
+    zones: &Arc<[Zone]>,
+) -> HashMap<ResourceId, HashMap<ToolName, Arc<Slice>>> {
+    let mut calls = HashMap::new();
+    for resource in resources {
+        let slices: HashMap<ToolName, Arc<Slice>> = resource
+            .tools
+            .values()
+            .filter_map(|tool| {
+                let action = Action {
+                    id: words::tool(&resource.id, &tool.name),
+                    groups: words::groups(&resource.id, tool.effect).into(),
+                    resource: words::resource(&resource.id),
+                    schema: Some(&tool.input_schema),
+                };
+                let slice = Slice::of(&action, known, zones)?;
+                Some((tool.name.clone(), Arc::new(slice)))
+            })
+            .collect();
+        if !slices.is_empty() {
+            calls.insert(resource.id.clone(), slices);
+        }
+    }
+    calls
+}
+
+/// The time zones that are named, each of which must be one.
+fn zones(
+    files: &[Source],
+    written: &[Written],
+    reads: &[Reads],
+    faults: &mut Vec<Fault>,
+) -> Vec<Zone> {
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    let mut zones = Vec::new();
+    for (written, reads) in written.iter().zip(reads) {
+        for name in &reads.zones {
+            if known.contains(name.as_str()) {
+                continue;
+            }
+            if let Some(zone) = Zone::named(name) {
+                known.insert(name);
+                zones.push(zone);
+            } else if let Some(file) = files.get(written.file) {
+                let message = format!(
+                    "`{name}` is no time zone of the IANA database: write one such as \
+                     `Europe/Berlin`, with its own spelling"
+                );
+                let begin = file.text.find(&*written.rule.text).unwrap_or(0);
+                let within = written.rule.text.find(name.as_str()).unwrap_or(0);
+                faults.push(text::at_offset(file, begin.saturating_add(within), &message));
+            }
+        }
+    }
+    zones
+}
+
+/// Validates all policies strictly against the schema of all tools. Warnings come back.
+fn validate(
+    files: &[Source],
+    written: &[Written],
+    resources: &[&Resource],
+    zones: &[Zone],
+) -> Result<Vec<Fault>, Vec<Fault>> {
+    if written.is_empty() {
+        return Ok(Vec::new());
+    }
+    let nowhere = |message: String| {
+        let file = files.first().map(|file| file.name.clone()).unwrap_or_default();
+        vec![Fault { file, line: 1, column: 1, message }]
+    };
+    let names: BTreeSet<String> = zones.iter().map(|zone| zone.name.clone()).collect();
+    let schema = Schema::from_json_value(words::schema(resources, &names))
+        .map_err(|e| nowhere(format!("the registered tools make no schema: {e}")))?;
+    let set = PolicySet::from_policies(written.iter().map(|written| written.policy.clone()))
+        .map_err(|e| nowhere(e.to_string()))?;
+    let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
+    let place = |id: &str, error: &dyn Diagnostic, message: String| {
+        let written = written.iter().find(|written| *written.rule.id == *id);
+        let file = written.and_then(|written| files.get(written.file));
+        file.map_or_else(
+            || Fault { file: String::new(), line: 1, column: 1, message: message.clone() },
+            |file| text::fault(file, error, &message),
+        )
+    };
+    let id = |id: &cedar_policy::PolicyId| AsRef::<str>::as_ref(id).to_owned();
+    let mut faults: Vec<Fault> = result
+        .validation_errors()
+        .map(|error| place(&id(error.policy_id()), error, told(error)))
+        .collect();
+    if !faults.is_empty() {
+        // A policy on a group is validated once for every tool in it: one fault says it all.
+        faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        faults.dedup();
+        return Err(faults);
+    }
+    let mut warnings: Vec<Fault> = result
+        .validation_warnings()
+        .map(|warning| place(&id(warning.policy_id()), warning, told(warning)))
+        .collect();
+    warnings.dedup();
+    Ok(warnings)
+}
+
+/// Cedar's sentence without the id, which the place says better.
+fn told(error: &dyn Diagnostic) -> String {
+    let text = error.to_string();
+    match text.strip_prefix("for policy `").and_then(|rest| rest.split_once("`, ")) {
+        Some((_, sentence)) => sentence.to_owned(),
+        None => text,
+    }
+}

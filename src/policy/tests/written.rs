@@ -1,0 +1,118 @@
+//! What is refused when it is written, and where it says so.
+
+use super::*;
+
+fn faults(text: &str) -> Vec<(u32, u32, String)> {
+    let faults = Policies::compile(1, &set(text), [&billing()]).unwrap_err();
+    faults.into_iter().map(|fault| (fault.line, fault.column, fault.message)).collect()
+}
+
+/// The one fault: its place, and that it says this.
+fn fault(text: &str, says: &str) -> (u32, u32) {
+    let faults = faults(text);
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    let (line, column, message) = &faults[0];
+    assert!(message.contains(says), "{message}");
+    (*line, *column)
+}
+
+#[test]
+fn a_mistyped_attribute_is_refused_with_line_and_column() {
+    let text = "@id(\"a\")\nforbid (principal, action == Action::\"billing/refunds.issue\", resource)\nwhen { context.arguments has amount && context.arguments.amuont > 500 };";
+    assert_eq!(fault(text, "amuont"), (3, 39 + 1));
+    let text = "@id(\"a\")\nforbid (principal, action in Action::\"call\", resource)\nwhen { context.arguments has amount && context.arguments.amount > \"500\" };";
+    let (line, _) = fault(text, "Long");
+    assert_eq!(line, 3);
+}
+
+#[test]
+fn an_argument_that_may_be_absent_must_be_asked_for() {
+    let text = "@id(\"a\") forbid (principal, action in Action::\"call\", resource) when { context.arguments.amount > 500 };";
+    fault(text, "has");
+}
+
+#[test]
+fn an_action_that_is_no_tool_is_refused() {
+    let text = "@id(\"a\") forbid (principal, action == Action::\"billing/refunds.isue\", resource);";
+    assert_eq!(fault(text, "refunds.isue").0, 1);
+}
+
+#[test]
+fn a_permit_is_refused_and_told_why() {
+    let text = "// first\n@id(\"a\")\npermit (principal, action, resource);";
+    assert_eq!(fault(text, "only `forbid`"), (3, 1));
+}
+
+#[test]
+fn ids_are_there_and_unique() {
+    fault("forbid (principal, action, resource);", "@id(");
+    fault("@id(\"A b\") forbid (principal, action, resource);", "1 to 64");
+    let text = "@id(\"a\") forbid (principal, action, resource);\n\n@id(\"a\") forbid (principal, action, resource);";
+    assert_eq!(fault(text, "another policy"), (3, 1));
+}
+
+#[test]
+fn unknown_annotations_and_demands_are_refused() {
+    let text = |annotation: &str| format!("@id(\"a\")\n{annotation}\nforbid (principal, action, resource);");
+    assert_eq!(fault(&text("@requires(\"dpop\")"), "`@requires` is unknown"), (2, 1));
+    for demand in ["", "dpop ", "acr:", "acr:a\\\"b", "max_ttl:0", "max_ttl:901", "max_ttl:+5", "max_depth:9", "mfa"] {
+        assert_eq!(fault(&text(&format!("@require(\"{demand}\")")), "no demand"), (2, 1));
+    }
+}
+
+#[test]
+fn a_template_is_refused() {
+    fault("@id(\"a\") forbid (principal == ?principal, action, resource);", "template");
+}
+
+#[test]
+fn a_zone_that_is_none_is_refused_where_it_stands() {
+    let text = "@id(\"a\") forbid (principal, action, resource)\nwhen { context.local[\"Europe/Berln\"].hour > 8 };";
+    assert_eq!(fault(text, "no time zone"), (2, 23));
+    fault(&text.replace("Berln", "berlin"), "its own spelling");
+}
+
+#[test]
+fn what_is_no_cedar_is_refused_where_it_stands() {
+    let text = "@id(\"a\")\nforbid (principal, action, resource)\nwhen { context.depth >> 2 };";
+    assert_eq!(faults(text)[0].0, 3);
+    let text = "@id(\"a\") forbid (principal, action, resource) when { true }";
+    assert!(!faults(text).is_empty());
+}
+
+#[test]
+fn every_fault_is_told_at_once_and_each_once() {
+    let text = "permit (principal, action, resource);\n@id(\"b\") @nope forbid (principal, action, resource);";
+    assert_eq!(faults(text).len(), 3);
+    // On a group it is the same fault for each of its tools.
+    let text = "@id(\"a\") forbid (principal, action in Action::\"call\", resource) when { context.nothing };";
+    fault(text, "nothing");
+}
+
+#[test]
+fn faults_name_the_file() {
+    let file = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
+    let good = file("good.cedar", "@id(\"a\") forbid (principal, action, resource);");
+    let bad = file("bad.cedar", "\n@id(\"b\") forbid (principal, action, resource) when { context.nope };");
+    let sources = Sources { delegation: vec![good, bad], ..Sources::default() };
+    let faults = Policies::compile(1, &sources, [&billing()]).unwrap_err();
+    let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert!(told.len() == 1 && told[0].starts_with("bad.cedar:2:"), "{told:?}");
+}
+
+#[test]
+fn a_policy_that_can_never_hold_is_warned_of() {
+    let policies = compiled("@id(\"a\") forbid (principal, action, resource) when { principal is Agent };");
+    assert_eq!(policies.warnings().len(), 1, "{:?}", policies.warnings());
+}
+
+#[test]
+fn a_tool_that_changes_its_schema_no_longer_fits() {
+    let text = "@id(\"a\") forbid (principal, action == Action::\"billing/refunds.issue\", resource) when { context.arguments has amount && context.arguments.amount > 5 };";
+    let mut changed = billing();
+    let tool = changed.tools.get_mut("refunds.issue").unwrap();
+    let schema = r#"{"type":"object","properties":{"amount":{"type":"string"}}}"#;
+    tool.input_schema = json::parse(schema.as_bytes(), &Limits::DEFAULT).unwrap();
+    assert!(Policies::compile(1, &set(text), [&changed]).is_err());
+    assert!(Policies::compile(1, &set(text), []).is_err(), "the tool is gone");
+}
