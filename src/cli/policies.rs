@@ -152,6 +152,7 @@ struct Rule {
     family: String,
     place: String,
     shadow: bool,
+    demand: Option<String>,
     text: String,
 }
 
@@ -182,33 +183,15 @@ pub fn changes(before: &Object, after: &Object) -> Vec<String> {
 
 fn rules(set: &Object) -> Vec<Rule> {
     let told = set.get("rules").and_then(Value::as_array).unwrap_or_default();
-    let told: Vec<&Object> = told.iter().filter_map(Value::as_object).collect();
-    let line = |rule: &Object| rule.get("line").and_then(Value::as_i64).unwrap_or_default();
-    let texts = texts(set);
-    let rule = |(index, rule): (usize, &&Object)| {
-        let file = text(rule, "file");
-        // It reaches to where the next one of its file begins.
-        let behind = told.iter().skip(index.saturating_add(1));
-        let end = behind.filter(|next| text(next, "file") == file).map(|next| line(next)).min();
-        let source = texts.iter().find(|(name, _)| *name == file);
-        let source = source.map(|(_, text)| text.as_str()).unwrap_or_default();
-        Rule {
-            id: text(rule, "id"),
-            family: text(rule, "family"),
-            place: format!("{file}:{}", line(rule)),
-            shadow: rule.get("shadow").and_then(Value::as_bool) == Some(true),
-            text: between(source, line(rule), end.unwrap_or(i64::MAX)),
-        }
+    let rule = |rule: &Object| Rule {
+        id: text(rule, "id"),
+        family: text(rule, "family"),
+        place: format!("{}:{}", text(rule, "file"), text(rule, "line")),
+        shadow: rule.get("shadow").and_then(Value::as_bool) == Some(true),
+        demand: rule.get("require").and_then(Value::as_str).map(str::to_owned),
+        text: text(rule, "text"),
     };
-    told.iter().enumerate().map(rule).collect()
-}
-
-/// The lines from one on, up to another; without comments and blank lines, which decide nothing.
-fn between(text: &str, from: i64, to: i64) -> String {
-    let number = |line: i64| usize::try_from(line.saturating_sub(1)).unwrap_or_default();
-    let lines = text.lines().skip(number(from)).take(number(to).saturating_sub(number(from)));
-    let said = lines.map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
-    said.collect::<Vec<_>>().join("\n")
+    told.iter().filter_map(Value::as_object).map(rule).collect()
 }
 
 /// Every text of a set by its name, in order of name.
@@ -245,9 +228,10 @@ pub fn show_texts(set: &Object, out: &mut Out) {
 pub fn show(set: &Object, out: &mut Out) {
     let rows = rules(set).into_iter().map(|rule| {
         let mode = if rule.shadow { "shadow" } else { "enforced" };
-        vec![rule.id, rule.family, rule.place, mode.to_owned()]
+        let demand = rule.demand.unwrap_or_else(|| "-".to_owned());
+        vec![rule.id, rule.family, rule.place, mode.to_owned(), demand]
     });
-    out.table(&["POLICY", "FAMILY", "PLACE", "MODE"], &rows.collect::<Vec<_>>());
+    out.table(&["POLICY", "FAMILY", "PLACE", "MODE", "REQUIRES"], &rows.collect::<Vec<_>>());
     warnings(set, out);
 }
 

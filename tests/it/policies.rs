@@ -37,10 +37,13 @@ fn about_an_argument() -> Value {
          resource)\nunless { context.arguments has amount && context.arguments.amount <= 500 };\n")
 }
 
-/// `refunds.issue` takes an amount.
-async fn refunds_have_amounts(world: &World) {
-    let schema = json!({ "type": "object", "properties": { "amount": { "type": "integer" } } });
-    world.change("tool", "refunds.issue", "input_schema", schema).await;
+/// `refunds.issue` takes an amount of this type.
+async fn amounts_are(world: &World, kind: &str) {
+    world.change("tool", "refunds.issue", "input_schema", with_amounts(kind)).await;
+}
+
+fn with_amounts(kind: &str) -> Value {
+    json!({ "type": "object", "properties": { "amount": { "type": kind } } })
 }
 
 async fn put(world: &World, set: Value) -> Answer {
@@ -144,6 +147,7 @@ async fn a_set_can_be_gone_back_to_however_long_ago_it_was_replaced(world: World
 }
 
 async fn what_does_not_validate_is_refused_with_its_place_and_changes_nothing(world: World) {
+    amounts_are(&world, "string").await;
     let refunds = about_an_argument();
     let mut two = short_chains(2);
     let second = refunds["delegation"][0]["text"].clone();
@@ -160,7 +164,7 @@ async fn what_does_not_validate_is_refused_with_its_place_and_changes_nothing(wo
         assert!(error["column"].as_u64().unwrap() > 1, "{error}");
     }
     assert_eq!(active(&world).await["version"], 0);
-    refunds_have_amounts(&world).await;
+    amounts_are(&world, "integer").await;
     let valid = world.operator().post("/policies/validate", two.clone()).await;
     assert_eq!((valid.status, valid.json["rules"].as_array().unwrap().len()), (200, 2));
     assert_eq!(active(&world).await["version"], 0, "a question changes nothing");
@@ -168,11 +172,16 @@ async fn what_does_not_validate_is_refused_with_its_place_and_changes_nothing(wo
 }
 
 async fn no_tool_is_changed_so_that_the_active_set_would_not_validate(world: World) {
-    refunds_have_amounts(&world).await;
-    puts(&world, about_an_argument()).await;
-    let path = "/resources/refunds/tools/refunds.issue";
-    let mut tool = world.operator().get(path).await.json;
-    tool["input_schema"] = json!({ "type": "object" });
+    let about = about_an_argument()["delegation"][0]["text"].as_str().unwrap().to_owned();
+    let about = about.replace("refunds.issue", "refunds.pay");
+    let path = "/resources/refunds/tools/refunds.pay";
+    let mut tool = json!({
+        "scopes": ["refunds:write"], "effect": "write", "input_schema": with_amounts("integer"),
+    });
+    let created = world.operator().sends(Method::PUT, path, Some(tool.clone())).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    puts(&world, set(&about)).await;
+    tool["input_schema"] = with_amounts("string");
     let refused = world.operator().sends(Method::PUT, path, Some(tool.clone())).await;
     assert_eq!(refused.status, 409, "{}", refused.text);
     let detail = refused.json["detail"].as_str().unwrap();
@@ -185,16 +194,23 @@ async fn no_tool_is_changed_so_that_the_active_set_would_not_validate(world: Wor
     let path_of_import = "/resources/refunds/tools/import";
     let imported = world.operator().post(path_of_import, import).await;
     assert_eq!(imported.status, 200, "another tool is no matter: {}", imported.text);
+    // A policy that could never apply any more would go unnoticed.
+    puts(&world, set(&about.replace("unless", "when").replace("<=", ">"))).await;
+    tool["input_schema"] = json!({ "type": "object" });
+    let refused = world.operator().sends(Method::PUT, path, Some(tool.clone())).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    let detail = refused.json["detail"].as_str().unwrap();
+    assert!(detail.contains("would no longer mean what it says"), "{detail}");
     puts(&world, set("")).await;
     let accepted = world.operator().sends(Method::PUT, path, Some(tool)).await;
     assert_eq!(accepted.status, 200, "{}", accepted.text);
 }
 
 async fn a_set_that_fits_the_tools_of_then_only_is_not_gone_back_to(world: World) {
-    refunds_have_amounts(&world).await;
+    amounts_are(&world, "integer").await;
     puts(&world, about_an_argument()).await;
     puts(&world, short_chains(2)).await;
-    world.change("tool", "refunds.issue", "input_schema", json!({ "type": "object" })).await;
+    amounts_are(&world, "string").await;
     let refused = rolls_back(&world, json!({})).await;
     assert_eq!(refused.status, 409, "{}", refused.text);
     let detail = refused.json["detail"].as_str().unwrap();

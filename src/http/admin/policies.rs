@@ -4,7 +4,7 @@ use super::{Answered, Asked, Problem, Reply};
 use crate::{
     base::{compose::ObjectWriter, json::Object},
     model::policy::Fault,
-    policy::{Family, Policies, Rule},
+    policy::{Policies, Rule},
     registry::policy_set::{self, PolicySet},
     service::{
         Deputy,
@@ -103,16 +103,15 @@ fn compiled_json(writer: ObjectWriter, policies: &Policies) -> ObjectWriter {
 }
 
 fn rule_json(rule: &Rule) -> String {
-    let family = match rule.family {
-        Family::Delegation => "delegation",
-        Family::Access => "access",
-    };
+    let demand = rule.demand.as_ref().map(ToString::to_string);
     ObjectWriter::new()
         .text("id", &rule.id)
-        .text("family", family)
+        .text("family", rule.family.as_str())
         .text("file", &rule.file)
         .count("line", rule.line.into())
         .flag("shadow", rule.shadow)
+        .maybe_text("require", demand.as_deref())
+        .text("text", &rule.text)
         .finish()
 }
 

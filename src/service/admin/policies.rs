@@ -188,21 +188,41 @@ impl Deputy {
             return Ok(());
         }
         let documents = after(self.store().documents().await?, puts);
+        let is_written = puts.iter().any(|put| put.kind == kind::POLICY_SET);
         match self.0.policies.of(&documents).await {
-            Ok(_) => Ok(()),
-            Err(error) if puts.iter().any(|put| put.kind == kind::POLICY_SET) => {
+            Ok(_) if is_written => Ok(()),
+            Ok(next) => refuse_unheard(&self.snapshot().policies, &next),
+            Err(error) if is_written => {
                 let set = policies::active(&documents).map(policies::read).transpose()?;
                 Err(not_compiled(&set.unwrap_or_default().sources, error))
             }
             Err(NotCompiled::Fault(fault)) => Err(fault.into()),
             Err(NotCompiled::Faults(faults)) => Err(Refused::Unfit {
                 what: "the active policy set would no longer validate".to_owned(),
-                cure: "change the policies first, or leave the tool as it is".to_owned(),
+                cure: CURE.to_owned(),
                 faults,
             }),
         }
     }
 }
+
+/// Refuses what a policy set was not warned of when it was written: most of all, a policy that can
+/// never apply any more because an argument is gone.
+fn refuse_unheard(active: &Policies, next: &Policies) -> Result<(), Refused> {
+    let unheard = next.warnings().iter().filter(|warning| !active.warnings().contains(warning));
+    let faults: Vec<PolicyFault> = unheard.cloned().collect();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Refused::Unfit {
+        what: "the active policy set would no longer mean what it says".to_owned(),
+        cure: CURE.to_owned(),
+        faults,
+    })
+}
+
+/// What to do about a change that does not go with the active set.
+const CURE: &str = "change the policies first, or leave the tool as it is";
 
 impl PolicyVersion {
     fn of(stored: DocumentVersion) -> Result<PolicyVersion, Refused> {
