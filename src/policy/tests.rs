@@ -93,12 +93,7 @@ fn object(text: &str) -> Object {
     json::parse(text.as_bytes(), &Limits::DEFAULT).unwrap().as_object().unwrap().clone()
 }
 
-fn asked_at(
-    policies: &Policies,
-    acting: Acting<'_>,
-    tool: &str,
-    arguments: &str,
-) -> Verdict {
+fn asked_at(policies: &Policies, acting: Acting<'_>, tool: &str, arguments: &str) -> Verdict {
     let (resource, arguments) = (billing(), object(arguments));
     let tool = resource.tools.get(tool).unwrap();
     policies.call(&Call { acting, resource: &resource, tool, arguments: &arguments })
@@ -111,7 +106,8 @@ fn asked(policies: &Policies, claims: &OurClaims, tool: &str, arguments: &str) -
 fn delegated(policies: &Policies, claims: &OurClaims, tools: &[&str]) -> Verdict {
     let resource = billing();
     let tools = tools.iter().map(|name| (&resource, resource.tools.get(*name).unwrap())).collect();
-    policies.delegate(&Delegate { acting: acting(claims), target: For::Resource(&resource), tools })
+    let acting = Acting { now: claims.issued_at, ..acting(claims) };
+    policies.delegate(&Delegate { acting, target: For::Resource(&resource), tools })
 }
 
 const ONE: &[&str] = &["cl_support"];
@@ -148,7 +144,9 @@ fn a_value_that_cedar_has_none_for_is_never_overlooked() {
            when { context.arguments has amount && context.arguments.amount > 500 };"#,
     );
     let say = |arguments| asked(&policies, &token(ONE), "refunds.issue", arguments);
-    for hidden in [r#"{"amount":"501"}"#, r#"{"amount":501.5}"#, r#"{"amount":1e30}"#, r#"{"amount":{}}"#] {
+    for hidden in
+        [r#"{"amount":"501"}"#, r#"{"amount":501.5}"#, r#"{"amount":1e30}"#, r#"{"amount":{}}"#]
+    {
         assert_eq!(say(hidden), Outcome::NotRepresentable, "{hidden}");
     }
     assert_eq!(say(r#"{"amount":null}"#), Outcome::Passes, "null is absent");
@@ -182,11 +180,27 @@ fn a_policy_that_errs_denies() {
 #[test]
 fn every_kind_of_argument_can_be_looked_at() {
     let cases = [
-        (r#"has rate && context.arguments.rate.greaterThan(decimal("0.25"))"#, r#"{"rate":0.2501}"#, r#"{"rate":0.25}"#),
+        (
+            r#"has rate && context.arguments.rate.greaterThan(decimal("0.25"))"#,
+            r#"{"rate":0.2501}"#,
+            r#"{"rate":0.25}"#,
+        ),
         (r#"has urgent && context.arguments.urgent"#, r#"{"urgent":true}"#, r#"{"urgent":false}"#),
-        (r#"has tags && context.arguments.tags.contains("vip")"#, r#"{"tags":["a","vip"]}"#, r#"{"tags":["a"]}"#),
-        (r#"has note && context.arguments.note like "*export*""#, r#"{"note":"please export all"}"#, r#"{"note":"x"}"#),
-        (r#"has to && context.arguments.to has bank && context.arguments.to.bank != "own""#, r#"{"to":{"bank":"else"}}"#, r#"{"to":{"bank":"own"}}"#),
+        (
+            r#"has tags && context.arguments.tags.contains("vip")"#,
+            r#"{"tags":["a","vip"]}"#,
+            r#"{"tags":["a"]}"#,
+        ),
+        (
+            r#"has note && context.arguments.note like "*export*""#,
+            r#"{"note":"please export all"}"#,
+            r#"{"note":"x"}"#,
+        ),
+        (
+            r#"has to && context.arguments.to has bank && context.arguments.to.bank != "own""#,
+            r#"{"to":{"bank":"else"}}"#,
+            r#"{"to":{"bank":"own"}}"#,
+        ),
     ];
     for (condition, no, yes) in cases {
         let policies = compiled(&format!(
@@ -268,7 +282,10 @@ fn su1_what_is_required_is_demanded_of_the_token() {
     assert_eq!(asked(&policies, &plain, "refunds.issue", "{}"), demands(Demand::Dpop));
     let bound = OurClaims { bound: Some(KeyThumbprint::of("k")), ..token(ONE) };
     assert_eq!(asked(&policies, &bound, "refunds.issue", "{}"), Outcome::Passes);
-    assert_eq!(asked(&policies, &plain, "refunds.export", "{}"), demands(Demand::Acr("mfa".into())));
+    assert_eq!(
+        asked(&policies, &plain, "refunds.export", "{}"),
+        demands(Demand::Acr("mfa".into()))
+    );
     let mut strong = token(ONE);
     strong.authentication.acr = Some("mfa".to_owned());
     assert_eq!(asked(&policies, &strong, "refunds.export", "{}"), Outcome::Passes);

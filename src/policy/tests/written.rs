@@ -33,7 +33,8 @@ fn an_argument_that_may_be_absent_must_be_asked_for() {
 
 #[test]
 fn an_action_that_is_no_tool_is_refused() {
-    let text = "@id(\"a\") forbid (principal, action == Action::\"billing/refunds.isue\", resource);";
+    let text =
+        "@id(\"a\") forbid (principal, action == Action::\"billing/refunds.isue\", resource);";
     assert_eq!(fault(text, "refunds.isue").0, 1);
 }
 
@@ -53,9 +54,21 @@ fn ids_are_there_and_unique() {
 
 #[test]
 fn unknown_annotations_and_demands_are_refused() {
-    let text = |annotation: &str| format!("@id(\"a\")\n{annotation}\nforbid (principal, action, resource);");
+    let text = |annotation: &str| {
+        format!("@id(\"a\")\n{annotation}\nforbid (principal, action, resource);")
+    };
     assert_eq!(fault(&text("@requires(\"dpop\")"), "`@requires` is unknown"), (2, 1));
-    for demand in ["", "dpop ", "acr:", "acr:a\\\"b", "max_ttl:0", "max_ttl:901", "max_ttl:+5", "max_depth:9", "mfa"] {
+    for demand in [
+        "",
+        "dpop ",
+        "acr:",
+        "acr:a\\\"b",
+        "max_ttl:0",
+        "max_ttl:901",
+        "max_ttl:+5",
+        "max_depth:9",
+        "mfa",
+    ] {
         assert_eq!(fault(&text(&format!("@require(\"{demand}\")")), "no demand"), (2, 1));
     }
 }
@@ -93,7 +106,10 @@ fn every_fault_is_told_at_once_and_each_once() {
 fn faults_name_the_file() {
     let file = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
     let good = file("good.cedar", "@id(\"a\") forbid (principal, action, resource);");
-    let bad = file("bad.cedar", "\n@id(\"b\") forbid (principal, action, resource) when { context.nope };");
+    let bad = file(
+        "bad.cedar",
+        "\n@id(\"b\") forbid (principal, action, resource) when { context.nope };",
+    );
     let sources = Sources { delegation: vec![good, bad], ..Sources::default() };
     let faults = Policies::compile(1, &sources, [&billing()]).unwrap_err();
     let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -102,7 +118,8 @@ fn faults_name_the_file() {
 
 #[test]
 fn a_policy_that_can_never_hold_is_warned_of() {
-    let policies = compiled("@id(\"a\") forbid (principal, action, resource) when { principal is Agent };");
+    let policies =
+        compiled("@id(\"a\") forbid (principal, action, resource) when { principal is Agent };");
     assert_eq!(policies.warnings().len(), 1, "{:?}", policies.warnings());
 }
 
