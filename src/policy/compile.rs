@@ -153,22 +153,39 @@ fn validate(
         )
     };
     let id = |id: &cedar_policy::PolicyId| AsRef::<str>::as_ref(id).to_owned();
-    let mut faults: Vec<Fault> = result
+    let faults: Vec<Fault> = result
         .validation_errors()
         .map(|error| place(&id(error.policy_id()), error, told(error)))
         .collect();
     if !faults.is_empty() {
-        // A policy on a group is validated once for every tool in it: one fault says it all.
-        faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-        faults.dedup();
-        return Err(faults);
+        return Err(one_for_each_place(faults));
     }
-    let mut warnings: Vec<Fault> = result
+    let warnings: Vec<Fault> = result
         .validation_warnings()
         .map(|warning| place(&id(warning.policy_id()), warning, told(warning)))
         .collect();
-    warnings.dedup();
-    Ok(warnings)
+    Ok(one_for_each_place(warnings))
+}
+
+/// A policy on a group is validated once for every action in it: one fault says it all.
+fn one_for_each_place(mut faults: Vec<Fault>) -> Vec<Fault> {
+    let place = |fault: &Fault| (fault.file.clone(), fault.line, fault.column);
+    faults.sort_by_cached_key(|fault| (place(fault), fault.message.clone()));
+    faults.dedup();
+    let mut told: Vec<(Fault, usize)> = Vec::new();
+    for fault in faults {
+        match told.last_mut() {
+            Some((last, more)) if place(last) == place(&fault) => *more = more.saturating_add(1),
+            _ => told.push((fault, 0)),
+        }
+    }
+    let say = |(mut fault, more): (Fault, usize)| {
+        if more > 0 {
+            fault.message.push_str(&format!("; and the like for {more} more"));
+        }
+        fault
+    };
+    told.into_iter().map(say).collect()
 }
 
 /// Cedar's sentence without the id, which the place says better.

@@ -106,7 +106,8 @@ fn asked(policies: &Policies, claims: &OurClaims, tool: &str, arguments: &str) -
 fn delegated(policies: &Policies, claims: &OurClaims, tools: &[&str]) -> Verdict {
     let resource = billing();
     let tools = tools.iter().map(|name| (&resource, resource.tools.get(*name).unwrap())).collect();
-    policies.delegate(&Delegate { acting: acting(claims), target: For::Resource(&resource), tools })
+    let acting = Acting { now: claims.issued_at, ..acting(claims) };
+    policies.delegate(&Delegate { acting, target: For::Resource(&resource), tools })
 }
 
 const ONE: &[&str] = &["cl_support"];
