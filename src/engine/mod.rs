@@ -4,6 +4,7 @@
 //! outside says so (`needs`), judges once it is there (`judge`), and what it judged takes effect
 //! only when the store has confirmed it (`settle`).
 
+pub mod access;
 pub mod admin;
 pub mod assertion;
 pub mod authenticate;

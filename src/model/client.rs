@@ -24,6 +24,8 @@ pub struct Client {
     pub dpop_bound: bool,
     /// What its introspection answers are signed with, when it asks for signed ones (RFC 9701).
     pub introspection_signing: SigningAlgorithm,
+    /// Whether it may ask AuthZEN questions without a token, as a gateway does for what it protects.
+    pub asks_without_token: bool,
     /// Present when the client may act for people.
     pub agent: Option<Agent>,
     /// Present when it authenticates by assertions that it signs, and only then.

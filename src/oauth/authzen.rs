@@ -8,6 +8,7 @@ use super::decision::{self, Hint};
 use crate::{
     base::{
         compose::ObjectWriter,
+        id::DecisionId,
         json::{self, JsonError, Limits, Object, Value, quote},
         secret::Secret,
         text::pointer,
@@ -304,9 +305,9 @@ pub fn inactive(challenge: &str) -> String {
     answer(false, &context.finish())
 }
 
-/// The answer to a caller that may not ask without a token.
-pub fn token_required() -> String {
-    answer(false, &ObjectWriter::new().text("reason", "token_required").finish())
+/// The answer to a question without a token. Which policy decided is for administrators.
+pub fn without_token(allow: bool, reason: &str, id: DecisionId) -> String {
+    answer(allow, &ObjectWriter::new().text("reason", reason).text("id", &id.to_string()).finish())
 }
 
 /// The answer in the place of an item that cannot be read. AuthZEN section 7.2.1.

@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 
 use super::{
-    Family, Policies,
+    Family, Policies, access,
     local::Zone,
     reads::Reads,
     slice::{Action, Known, Slice},
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::model::{
     authority::ToolName,
-    policy::{Fault, Source, Sources},
+    policy::{Access, Fault, Source, Sources},
     resource::{Resource, ResourceId},
 };
 
@@ -37,10 +37,17 @@ impl Policies {
         let written = text::read(Family::Delegation, &sources.delegation, &mut faults);
         let reads: Vec<Reads> = written.iter().map(|w| reads_of(w)).collect();
         let zones = zones(&sources.delegation, &written, &reads, &mut faults);
+        let access = access::compile(&sources.access, &mut faults);
+        let (access, rules, odd) = access
+            .map_or_else(Default::default, |(access, written, odd)| {
+                (Some(Arc::new(access)), written, odd)
+            });
+        one_name_each(&written, &rules, &sources.access, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
-        let warnings = validate(&sources.delegation, &written, &resources, &zones)?;
+        let mut warnings = validate(&sources.delegation, &written, &resources, &zones)?;
+        warnings.extend(odd);
         let known: Vec<Known<'_>> = written.iter().zip(&reads).collect();
         let zones: Arc<[Zone]> = zones.into();
         let delegate = Action {
@@ -53,7 +60,8 @@ impl Policies {
             version,
             calls: calls(&resources, &known, &zones),
             delegate: Slice::of(&delegate, &known, &zones).map(Arc::new),
-            rules: written.iter().map(|written| written.rule.clone()).collect(),
+            access,
+            rules: written.iter().chain(&rules).map(|written| written.rule.clone()).collect(),
             warnings,
         })
     }
@@ -144,31 +152,19 @@ fn validate(
     let set = PolicySet::from_policies(written.iter().map(|written| written.policy.clone()))
         .map_err(|e| nowhere(e.to_string()))?;
     let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
-    let place = |id: &str, error: &dyn Diagnostic, message: String| {
-        let written = written.iter().find(|written| *written.rule.id == *id);
-        let file = written.and_then(|written| files.get(written.file));
-        file.map_or_else(
-            || Fault { file: String::new(), line: 1, column: 1, message: message.clone() },
-            |file| text::fault(file, error, &message),
-        )
-    };
-    let id = |id: &cedar_policy::PolicyId| AsRef::<str>::as_ref(id).to_owned();
-    let faults: Vec<Fault> = result
-        .validation_errors()
-        .map(|error| place(&id(error.policy_id()), error, told(error)))
-        .collect();
+    let place = |id: &PolicyId, error: &dyn Diagnostic| placed(files, written, id, error);
+    let faults: Vec<Fault> =
+        result.validation_errors().map(|error| place(error.policy_id(), error)).collect();
     if !faults.is_empty() {
         return Err(one_for_each_place(faults));
     }
-    let warnings: Vec<Fault> = result
-        .validation_warnings()
-        .map(|warning| place(&id(warning.policy_id()), warning, told(warning)))
-        .collect();
+    let warnings: Vec<Fault> =
+        result.validation_warnings().map(|warning| place(warning.policy_id(), warning)).collect();
     Ok(one_for_each_place(warnings))
 }
 
 /// A policy on a group is validated once for every action in it: one fault says it all.
-fn one_for_each_place(mut faults: Vec<Fault>) -> Vec<Fault> {
+pub(super) fn one_for_each_place(mut faults: Vec<Fault>) -> Vec<Fault> {
     let place = |fault: &Fault| (fault.file.clone(), fault.line, fault.column);
     faults.sort_by_cached_key(|fault| (place(fault), fault.message.clone()));
     faults.dedup();
@@ -186,6 +182,39 @@ fn one_for_each_place(mut faults: Vec<Fault>) -> Vec<Fault> {
         fault
     };
     told.into_iter().map(say).collect()
+}
+
+/// A fault of the policy with this id, where it stands.
+pub(super) fn placed(
+    files: &[Source],
+    written: &[Written],
+    id: &PolicyId,
+    error: &dyn Diagnostic,
+) -> Fault {
+    let id: &str = id.as_ref();
+    let written = written.iter().find(|written| *written.rule.id == *id);
+    let message = told(error);
+    match written.and_then(|written| files.get(written.file)) {
+        Some(file) => text::fault(file, error, &message),
+        None => Fault { file: String::new(), line: 1, column: 1, message },
+    }
+}
+
+/// Records name a policy by its id alone, whichever family it is of.
+fn one_name_each(
+    delegation: &[Written],
+    access: &[Written],
+    sources: &Access,
+    faults: &mut Vec<Fault>,
+) {
+    let known: BTreeSet<&str> = delegation.iter().map(|written| &*written.rule.id).collect();
+    for written in access.iter().filter(|written| known.contains(&*written.rule.id)) {
+        if let Some(file) = sources.policies.get(written.file) {
+            let begin = file.text.find(&*written.rule.text).unwrap_or(0);
+            let message = format!("`{}` is the id of a delegation policy", written.rule.id);
+            faults.push(text::at_offset(file, begin, &message));
+        }
+    }
 }
 
 /// Cedar's sentence without the id, which the place says better.

@@ -316,7 +316,7 @@ impl Demand {
     }
 }
 
-fn id(id: &cedar_policy::PolicyId) -> Arc<str> {
+pub(super) fn id(id: &cedar_policy::PolicyId) -> Arc<str> {
     AsRef::<str>::as_ref(id).into()
 }
 

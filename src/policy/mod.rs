@@ -10,6 +10,7 @@
 //!
 //! Cedar alone fails open: a `forbid` whose evaluation errs is skipped. Here it denies.
 
+mod access;
 mod compile;
 mod judge;
 mod local;
@@ -24,9 +25,10 @@ mod tests;
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
+pub use access::{AccessOutcome, Answer, Named, Question};
 pub use judge::{Acting, Call, Delegate, For, Outcome, Verdict};
 
-use self::slice::Slice;
+use self::{access::Access, slice::Slice};
 use crate::{
     base::time::Seconds,
     model::{
@@ -44,6 +46,7 @@ pub struct Policies {
     warnings: Vec<Fault>,
     calls: HashMap<ResourceId, HashMap<ToolName, Arc<Slice>>>,
     delegate: Option<Arc<Slice>>,
+    access: Option<Arc<Access>>,
 }
 
 /// One policy, as people are told of it.
@@ -163,6 +166,16 @@ impl Policies {
     /// Whether what is decided about calls of the tool rests on their arguments.
     pub fn read_arguments(&self, resource: &Resource, tool: &Tool) -> bool {
         self.of(resource, tool).is_some_and(Slice::reads_arguments)
+    }
+
+    /// What is said about a question without a token.
+    pub fn access(&self, question: &Question<'_>) -> Answer {
+        let nothing = Answer {
+            outcome: AccessOutcome::NotDescribed,
+            decided: Vec::new(),
+            shadow: Vec::new(),
+        };
+        self.access.as_ref().map_or(nothing, |access| access.ask(question))
     }
 
     fn of(&self, resource: &Resource, tool: &Tool) -> Option<&Slice> {

@@ -41,6 +41,7 @@ pub fn parse(text: &str) -> Read<Client> {
             SigningAlgorithm::default(),
             form::signing_algorithm,
         );
+        let asks_without_token = form.or("asks_without_token", false, form::flag);
         let agent = form.maybe("agent", |value, at| form::object(value, at, agent));
         let enabled = form.or("enabled", true, form::flag);
         Some(Client {
@@ -49,6 +50,7 @@ pub fn parse(text: &str) -> Read<Client> {
             auth_method: auth_method?,
             dpop_bound: dpop_bound?,
             introspection_signing: introspection_signing?,
+            asks_without_token: asks_without_token?,
             agent: agent?,
             assertions: assertions.ok()?,
             credentials: Vec::new(),
@@ -114,6 +116,7 @@ pub fn write(client: &Client) -> String {
     document.insert("dpop_bound_access_tokens", client.dpop_bound);
     let signing = client.introspection_signing.as_str();
     document.insert("introspection_signed_response_alg", signing);
+    document.insert("asks_without_token", client.asks_without_token);
     if let Some(agent) = &client.agent {
         document.insert("agent", agent_to_json(agent));
     }

@@ -6,8 +6,9 @@ use std::{future::poll_fn, task::Poll};
 use super::{Deputy, Failure, decide::Settled, token::Caller};
 use crate::{
     base::time::Timestamp,
-    engine::{authenticate::Authenticated, call::Asked, denial, snapshot::Snapshot},
+    engine::{access, authenticate::Authenticated, call::Asked, denial, snapshot::Snapshot},
     oauth::authzen::{self, AuthzenError, Batch, Evaluation, Request, Semantic},
+    policy::{Named, Question},
 };
 
 /// A question that is being answered: at which snapshot, for whom, when.
@@ -71,6 +72,23 @@ impl Desk<'_> {
         Ok(answers)
     }
 
+    /// Judges a question without a token, and journals it.
+    fn without_token(self, evaluation: &Evaluation) -> Result<Told, Failure> {
+        let Evaluation { subject, resource, call, action, context, .. } = evaluation;
+        let question = Question {
+            subject: named(subject),
+            action: &call.tool,
+            properties: action,
+            resource: named(resource),
+            context,
+        };
+        let about = (self.deputy.decision_id()?, self.now);
+        let (judged, event) = access::judge(self.snapshot, self.client, &question, about);
+        self.deputy.store().writer().journal(event);
+        let text = authzen::without_token(judged.allow, judged.reason, judged.id);
+        Ok(Told { decision: judged.allow, text })
+    }
+
     async fn item(self, item: &Result<Evaluation, AuthzenError>) -> Result<Told, Failure> {
         match item {
             Ok(asked) => self.answer(asked).await,
@@ -79,9 +97,7 @@ impl Desk<'_> {
     }
 
     async fn answer(self, evaluation: &Evaluation) -> Result<Told, Failure> {
-        let Some(token) = &evaluation.token else {
-            return Ok(Told { decision: false, text: authzen::token_required() });
-        };
+        let Some(token) = &evaluation.token else { return self.without_token(evaluation) };
         let config = &self.snapshot.config;
         let token = self.deputy.0.memo.ours(config, token.expose(), self.now).ok();
         let asked = Asked {
@@ -106,6 +122,10 @@ impl Desk<'_> {
             }
         })
     }
+}
+
+fn named(entity: &authzen::Entity) -> Named<'_> {
+    Named { kind: &entity.kind, id: &entity.id, properties: &entity.properties }
 }
 
 /// Begins every future in its turn, waits for all, and gives what they gave in the same order.

@@ -51,6 +51,8 @@ pub enum Gone {
     History,
     /// The delegation is no longer kept.
     Delegation,
+    /// There was no token: access policies answered.
+    Token,
     /// The token was of another issuer than ours is now.
     Issuer,
 }
@@ -61,6 +63,7 @@ impl Gone {
         match self {
             Gone::History => "the registry as it stood at that revision is no longer kept",
             Gone::Delegation => "the delegation is no longer kept",
+            Gone::Token => "it was asked without a token: the access policies on record decided",
             Gone::Issuer => "the token does not read as one of ours: was the public URL changed?",
         }
     }
@@ -90,7 +93,7 @@ impl Deputy {
         let Some(then) = self.then(event.revision).await? else { return Ok(Err(Gone::History)) };
         let stored = match event.delegation {
             Some(id) => self.store().delegation(id).await?,
-            None => None,
+            None => return Ok(Err(Gone::Token)),
         };
         let Some(stored) = stored else { return Ok(Err(Gone::Delegation)) };
         let claims = super::records::claims_of(&then.snapshot, &stored);
