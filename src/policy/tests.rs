@@ -9,16 +9,20 @@ use crate::{
     base::{
         id::{ClientId, DelegationId, TransactionId},
         json::{self, Limits, Object},
+        secret::Fingerprint,
         time::Timestamp,
     },
     model::{
         actor::{Actor, ActorChain},
         authority::Authority,
         policy::{Source, Sources},
+        resource::{About, DpopUse, Effect, Enforces},
+        scope::Scope,
+        signing::SigningAlgorithm,
         subject::Subject,
         token::{Authentication, KeyThumbprint, OurClaims, OurKind},
+        uri::Uri,
     },
-    registry,
 };
 
 const US: &str = "https://deputy.example/oauth2";
@@ -31,23 +35,43 @@ const ISSUE: &str = r##"{"type":"object","properties":{
 
 /// A billing server with one tool of each effect.
 fn billing() -> Resource {
-    let text = r#"{"id":"billing","resource":"https://billing.example/mcp","owner":"cl_billing",
-        "name":"Billing","scopes_supported":["refunds"]}"#;
-    let mut resource = registry::resource::parse(text).unwrap();
-    for (name, effect) in [
-        ("refunds.list", "read"),
-        ("refunds.issue", "write"),
-        ("refunds.purge", "destructive"),
-        ("refunds.export", "egress"),
-    ] {
-        let text = format!(
-            r#"{{"resource":"billing","name":"{name}","description":"","scopes":["refunds"],"effect":"{effect}",
-            "input_schema":{ISSUE},"keep_arguments":[],"enabled":true,"changed_at":1,"changed_on":1}}"#
-        );
-        let (_, tool) = registry::tool::parse(&text).unwrap();
-        resource.tools.insert(tool.name.clone(), tool);
+    let scopes = Scope::parse("refunds").unwrap();
+    let schema = json::parse(ISSUE.as_bytes(), &Limits::DEFAULT).unwrap();
+    let tool = |(name, effect): (&str, Effect)| Tool {
+        name: ToolName::parse(name).unwrap(),
+        description: String::new(),
+        scopes: scopes.clone(),
+        effect,
+        input_schema: schema.clone(),
+        about: About::default(),
+        digest: Fingerprint::of(name.as_bytes()),
+        keep_arguments: Vec::new(),
+        enabled: true,
+        changed_at: 1,
+        changed_on: Timestamp::EPOCH,
+        pending: None,
+    };
+    let tools = [
+        ("refunds.list", Effect::Read),
+        ("refunds.issue", Effect::Write),
+        ("refunds.purge", Effect::Destructive),
+        ("refunds.export", Effect::Egress),
+    ];
+    Resource {
+        id: ResourceId::parse("billing").unwrap(),
+        uri: Uri::parse("https://billing.example/mcp").unwrap(),
+        owner: ClientId::parse("cl_billing").unwrap(),
+        name: "Billing".to_owned(),
+        enforces: Enforces::Call,
+        verifies_offline: false,
+        dpop: DpopUse::No,
+        ttl: Resource::DEFAULT_TTL,
+        token_signing: SigningAlgorithm::default(),
+        step_up_hints: false,
+        scopes: scopes.clone(),
+        tools: tools.into_iter().map(tool).map(|tool| (tool.name.clone(), tool)).collect(),
+        enabled: true,
     }
-    resource
 }
 
 fn set(text: &str) -> Sources {

@@ -8,6 +8,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "times near the world's beginning")]
 #![expect(clippy::needless_pass_by_value, reason = "`json!` reads best where it is said")]
 
+mod access;
 mod algorithms;
 mod api;
 mod assertions;
@@ -27,6 +28,7 @@ mod keys;
 mod metadata;
 mod narrowing;
 mod no_way_back;
+mod policed;
 mod policies;
 mod postgres;
 mod process;
