@@ -107,6 +107,8 @@ fn exchanged(exchange: &Object, out: &mut Out) {
             out,
         );
         fact("", &text(exchange, "message"), out);
+        let policies = exchange.get("policies").and_then(Value::as_array).unwrap_or_default();
+        policies.iter().filter_map(Value::as_object).for_each(|policy| source(policy, out));
     }
 }
 
@@ -127,6 +129,33 @@ fn explanation(answer: &Object, out: &mut Out) {
         out.line(format!("  {mark} {name:<20} {told}").trim_end());
     }
     limits(answer, out);
+    policed(answer, out);
+}
+
+/// Which policies said no, and which would have said it.
+fn policed(answer: &Object, out: &mut Out) {
+    let Some(policed) = answer.get("policies").and_then(Value::as_object) else { return };
+    let version = text(policed, "version");
+    for (name, label) in [
+        ("decided", "policies that said no"),
+        ("shadow", "policies in shadow that would have said no"),
+    ] {
+        let policies = policed.get(name).and_then(Value::as_array).unwrap_or_default();
+        if !policies.is_empty() {
+            out.line("");
+            out.line(&format!("  {label} (version {version})"));
+        }
+        policies.iter().filter_map(Value::as_object).for_each(|policy| source(policy, out));
+    }
+}
+
+/// One policy: where it stands, and what it says.
+fn source(policy: &Object, out: &mut Out) {
+    let place = format!("{}:{}", text(policy, "file"), text(policy, "line"));
+    out.line(&format!("  ✗ {}  {place}", text(policy, "id")));
+    for line in text(policy, "text").lines() {
+        out.line(&format!("    | {}", line.replace('\t', "    ")));
+    }
 }
 
 fn limits(answer: &Object, out: &mut Out) {

@@ -19,7 +19,7 @@ const MAX_NAME_BYTES: usize = 64;
 pub struct PolicySet {
     /// The texts.
     pub sources: Sources,
-    /// The operator who wrote it.
+    /// The operator who wrote it; empty where nobody did.
     pub by: String,
     /// The version whose texts these are, where the set was rolled back.
     pub rolled_back_to: Option<u64>,
@@ -36,7 +36,7 @@ pub struct RollbackOrder {
 pub fn parse(text: &str) -> Read<PolicySet> {
     form::document(text, |form| {
         let sources = sources(form);
-        let by = form.required("by", form::label);
+        let by = form.or("by", String::new(), form::label);
         let rolled_back_to = form.maybe("rolled_back_to", version);
         Some(PolicySet { sources: sources?, by: by?, rolled_back_to: rolled_back_to? })
     })
@@ -138,7 +138,9 @@ pub fn place(sources: &Sources, fault: &Fault) -> String {
 /// Writes a set.
 pub fn write(set: &PolicySet) -> String {
     let mut document = to_json(&set.sources);
-    document.insert("by", set.by.as_str());
+    if !set.by.is_empty() {
+        document.insert("by", set.by.as_str());
+    }
     if let Some(version) = set.rolled_back_to {
         document.insert("rolled_back_to", i64::try_from(version).unwrap_or(i64::MAX));
     }

@@ -33,6 +33,7 @@ mod policies;
 mod postgres;
 mod process;
 mod readme;
+mod ready_policies;
 mod record;
 mod remote;
 mod revocation;

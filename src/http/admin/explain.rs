@@ -1,6 +1,8 @@
 //! Why a call was decided as it was, as JSON: the record, every step, the limits, and what would
 //! have been enough.
 
+use std::sync::Arc;
+
 use super::{
     Answered, Asked, Reply,
     lookups::{event_json, hop_json},
@@ -8,7 +10,8 @@ use super::{
 use crate::{
     base::{compose::ObjectWriter, id::DecisionId, json::Value},
     engine::explain::{Explanation, Limit, Outcome},
-    model::call::{Reason, Step},
+    model::call::{Policed, Reason, Step},
+    policy::Policies,
     service::{
         Deputy,
         admin::{Again, Explained},
@@ -45,18 +48,52 @@ fn again_json(writer: ObjectWriter, again: &Again) -> ObjectWriter {
         Some(agrees) => writer.flag("agrees", agrees),
         None => writer,
     };
-    explanation_json(writer, &again.explanation)
+    explanation_json(writer, &again.explanation, &again.policies)
         .raw("versions", &format!("[{}]", versions.join(",")))
 }
 
-/// The steps, the limits and the smallest grant.
-pub(super) fn explanation_json(writer: ObjectWriter, explanation: &Explanation) -> ObjectWriter {
+/// The steps, the limits, what policies said, and the smallest grant.
+pub(super) fn explanation_json(
+    writer: ObjectWriter,
+    explanation: &Explanation,
+    policies: &Policies,
+) -> ObjectWriter {
     let steps: Vec<String> = explanation.steps.iter().map(step_json).collect();
     let limits: Vec<String> = explanation.limits.iter().map(limit_json).collect();
     writer
         .raw("steps", &format!("[{}]", steps.join(",")))
         .raw("limits", &format!("[{}]", limits.join(",")))
+        .maybe_raw("policies", policed_json(&explanation.policed, policies).as_deref())
         .maybe_raw("smallest_grant", explanation.smallest_grant.as_deref())
+}
+
+/// Which policies said no, and which would have; `None` where none did.
+fn policed_json(policed: &Policed, policies: &Policies) -> Option<String> {
+    if policed.decided.is_empty() && policed.shadow.is_empty() {
+        return None;
+    }
+    let writer = ObjectWriter::new()
+        .count("version", policies.version())
+        .raw("decided", &named_json(&policed.decided, policies))
+        .raw("shadow", &named_json(&policed.shadow, policies));
+    Some(writer.finish())
+}
+
+/// Policies by their ids, each with where it stands and what it says.
+pub(super) fn named_json(ids: &[Arc<str>], policies: &Policies) -> String {
+    let one = |id: &Arc<str>| {
+        let rule = policies.rule(id);
+        let writer = ObjectWriter::new().text("id", id);
+        let writer = match rule {
+            None => writer,
+            Some(rule) => writer
+                .text("file", &rule.file)
+                .count("line", rule.line.into())
+                .text("text", &rule.text),
+        };
+        writer.finish()
+    };
+    format!("[{}]", ids.iter().map(one).collect::<Vec<_>>().join(","))
 }
 
 fn step_json((step, outcome): &(Step, Outcome)) -> String {

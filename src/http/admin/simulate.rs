@@ -2,14 +2,16 @@
 
 use super::{
     Answered, Asked, Reply,
-    explain::{explanation_json, remedy},
+    explain::{explanation_json, named_json, remedy},
 };
 use crate::{
     base::compose::ObjectWriter,
     engine::{
         explain::Explanation,
+        refusal::Refusal,
         simulate::{Exchanged, Granted},
     },
+    policy::Policies,
     service::{Deputy, admin::Simulation},
 };
 
@@ -21,7 +23,9 @@ pub async fn simulate(deputy: Deputy, asked: Asked) -> Answered {
 
 fn simulated_json(answer: &Simulation) -> String {
     let simulated = &answer.simulated;
-    let exchanges: Vec<String> = simulated.exchanges.iter().map(exchange_json).collect();
+    let policies = &answer.policies;
+    let exchanges = simulated.exchanges.iter().map(|e| exchange_json(e, policies));
+    let exchanges: Vec<String> = exchanges.collect();
     let rules: Vec<&str> =
         simulated.rules.iter().map(|m| if *m { "true" } else { "false" }).collect();
     let writer = ObjectWriter::new()
@@ -30,18 +34,18 @@ fn simulated_json(answer: &Simulation) -> String {
         .raw("grant_rules_met", &format!("[{}]", rules.join(",")))
         .raw("exchanges", &format!("[{}]", exchanges.join(",")));
     match &simulated.decided {
-        Some(decided) => decided_json(writer, decided).finish(),
+        Some(decided) => decided_json(writer, decided, policies).finish(),
         None => writer.finish(),
     }
 }
 
-fn decided_json(writer: ObjectWriter, decided: &Explanation) -> ObjectWriter {
+fn decided_json(writer: ObjectWriter, decided: &Explanation, policies: &Policies) -> ObjectWriter {
     let reason = decided.verdict.as_ref().map(|verdict| verdict.reason);
     let writer = writer.maybe_text("reason", reason).maybe_text("remedy", reason.and_then(remedy));
-    explanation_json(writer, decided)
+    explanation_json(writer, decided, policies)
 }
 
-fn exchange_json(exchanged: &Exchanged) -> String {
+fn exchange_json(exchanged: &Exchanged, policies: &Policies) -> String {
     let writer = ObjectWriter::new()
         .text("client", exchanged.client.id.as_str())
         .text("target", &exchanged.target);
@@ -51,8 +55,15 @@ fn exchange_json(exchanged: &Exchanged) -> String {
             .text("outcome", "refused")
             .text("because", &refusal.reason())
             .text("message", &refusal.description())
+            .maybe_raw("policies", by(refusal, policies).as_deref())
             .finish(),
     }
+}
+
+/// The policies that refuse; `None` where it was none of them.
+fn by(refusal: &Refusal, policies: &Policies) -> Option<String> {
+    let ids = refusal.policies();
+    (!ids.is_empty()).then(|| named_json(ids, policies))
 }
 
 fn granted_json(writer: ObjectWriter, granted: &Granted) -> ObjectWriter {

@@ -1,6 +1,8 @@
 //! Why a call was decided as it was: the recorded decision, judged again at its revision and time.
 //! What is no longer there to judge it by is named, and the record stands as it is.
 
+use std::sync::Arc;
+
 use super::Refused;
 use crate::{
     base::{id::DecisionId, json::Object},
@@ -12,6 +14,7 @@ use crate::{
         event::{Event, Hop, Kept, Kind, Outcome},
         token::OurClaims,
     },
+    policy::Policies,
     service::{Deputy, history::Then, state::kind},
     store::{Document, EventFilter, Page, StoredEvent},
 };
@@ -40,6 +43,8 @@ pub struct Again {
     /// Whether it came to the recorded answer; `None` where argument values that were not kept
     /// leave that open.
     pub agrees: Option<bool>,
+    /// The policies of then.
+    pub policies: Arc<Policies>,
     /// Which versions of the registered documents it was decided by: (kind, id, version).
     pub versions: Vec<(String, String, u64)>,
 }
@@ -156,11 +161,12 @@ fn again(
     let agrees = explanation.verdict.as_ref().map(|verdict| {
         verdict.reason == &*event.reason && verdict.allows() == (event.outcome == Outcome::Granted)
     });
-    Again { explanation, agrees, versions: versions(then, claims, event) }
+    let policies = Arc::clone(&then.snapshot.policies);
+    Again { explanation, agrees, policies, versions: versions(then, claims, event) }
 }
 
 /// The versions of what the decision rests on: the resource and its tool, the clients of the chain,
-/// the subject's issuer.
+/// the subject's issuer, the policies.
 fn versions(then: &Then, claims: &OurClaims, event: &Event) -> Vec<(String, String, u64)> {
     let resource = event.resource.as_ref().map(ToString::to_string).unwrap_or_default();
     let tool = format!("{resource}/{}", event.tool.as_deref().unwrap_or_default());
@@ -172,6 +178,7 @@ fn versions(then: &Then, claims: &OurClaims, event: &Event) -> Vec<(String, Stri
         kind::RESOURCE => d.id == resource,
         kind::TOOL => d.id == tool,
         kind::CLIENT => acts(&d.id),
+        kind::POLICY_SET => true,
         kind::ISSUER => issuer.is_some_and(|issuer| *issuer.alias.as_str() == *d.id),
         _ => false,
     };

@@ -209,7 +209,9 @@ impl Deputy {
 /// Refuses what a policy set was not warned of when it was written: most of all, a policy that can
 /// never apply any more because an argument is gone.
 fn refuse_unheard(active: &Policies, next: &Policies) -> Result<(), Refused> {
-    let unheard = next.warnings().iter().filter(|warning| !active.warnings().contains(warning));
+    let place = |warning: &PolicyFault| (warning.file.clone(), warning.line, warning.column);
+    let heard: Vec<_> = active.warnings().iter().map(place).collect();
+    let unheard = next.warnings().iter().filter(|warning| !heard.contains(&place(warning)));
     let faults: Vec<PolicyFault> = unheard.cloned().collect();
     if faults.is_empty() {
         return Ok(());

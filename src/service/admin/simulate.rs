@@ -18,6 +18,7 @@ use crate::{
         subject::Subject,
     },
     oauth::details::{self, RequestedEntry},
+    policy::Policies,
     registry::{
         operator::Operator,
         question::{self, Question},
@@ -30,6 +31,8 @@ use crate::{
 pub struct Simulation {
     /// What would happen.
     pub simulated: Simulated,
+    /// The policies it was judged by.
+    pub policies: Arc<Policies>,
     /// The revision it was judged at.
     pub revision: u64,
 }
@@ -65,7 +68,8 @@ impl Deputy {
             Subject { issuer: Arc::clone(&issuer.url), sub: question.sub.as_str().into() };
         let event = admin::event(&snapshot, operator, "call.simulated", now);
         self.store().writer().journal(asked(event, &question, subject));
-        Ok(Simulation { simulated, revision: snapshot.revision })
+        let policies = Arc::clone(&snapshot.policies);
+        Ok(Simulation { simulated, policies, revision: snapshot.revision })
     }
 }
 
