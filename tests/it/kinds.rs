@@ -69,8 +69,8 @@ async fn jw5_every_kind_of_token_is_good_at_its_own_places_alone(world: World) {
     for (kind, _) in KINDS {
         for (place, _) in PLACES {
             let token = stage.make(kind, place).await;
-            let taken = stage.offer(kind, place, &token).await;
-            assert_eq!(table[kind][place], taken, "{kind} at {place}, as docs/TOKENS.md says");
+            let is_good = stage.offer(kind, place, &token).await;
+            assert_eq!(table[kind][place], is_good, "{kind} at {place}, as docs/TOKENS.md says");
         }
     }
 }
@@ -87,8 +87,8 @@ async fn jw5_a_token_that_differs_by_its_typ_alone_is_another(world: World) {
         for (_, typ) in KINDS {
             let token = stage.make(own, place).await;
             let token = stage.retyped(&token, own, typ);
-            let taken = stage.offer(own, place, &token).await;
-            assert_eq!(taken, accepted.contains(&typ), "{own} typed {typ} at {place}");
+            let is_good = stage.offer(own, place, &token).await;
+            assert_eq!(is_good, accepted.contains(&typ), "{own} typed {typ} at {place}");
         }
     }
 }
@@ -378,9 +378,9 @@ impl<'a> Stage<'a> {
         });
         let asked = self.world.agent("refunds").sends("/access/v1/evaluation");
         let answer = asked.send_body(question.to_string(), "application/json").await.json;
-        let taken = answer["decision"].as_bool().unwrap();
-        assert!(taken || answer["context"]["reason"] == "token_inactive", "{answer}");
-        taken
+        let allows = answer["decision"].as_bool().unwrap();
+        assert!(allows || answer["context"]["reason"] == "token_inactive", "{answer}");
+        allows
     }
 
     /// So many seconds from now.
