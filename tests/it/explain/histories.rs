@@ -64,6 +64,7 @@ async fn every_decision_of_a_random_history_is_explained_as_it_was_recorded() {
         "argument_not_permitted",
         "tool_changed",
         "tool_revoked",
+        "policy_forbids",
     ] {
         assert!(reasons.contains(common), "never seen: {common} in {reasons:?}");
     }
@@ -75,6 +76,8 @@ async fn told_again(world: World, seed: u64) -> BTreeSet<String> {
     let (mut dice, mut history) = (Dice(seed), History::default());
     for (_, tool) in &TOOLS[..6] {
         world.change("tool", tool, "keep_arguments", json!(["id", "note"])).await;
+        let schema = json!({ "type": "object", "properties": { "id": { "type": "integer" } } });
+        world.change("tool", tool, "input_schema", schema).await;
     }
     for _ in 0..STEPS {
         step(&world, &mut dice, &mut history).await;
@@ -152,7 +155,8 @@ fn keep(history: &mut History, resource: &'static str, answer: &Value) {
 async fn registry_change(world: &World, dice: &mut Dice) {
     let (resource, tool) = *dice.one_of(&TOOLS[..6]);
     let on = json!(dice.below(2) == 0);
-    match dice.below(6) {
+    match dice.below(8) {
+        6 | 7 => policies(world, dice).await,
         0 | 1 => world.change("tool", tool, "enabled", on).await,
         2 => world.change("tool", tool, "description", json!(dice.below(9).to_string())).await,
         3 => {
@@ -162,6 +166,23 @@ async fn registry_change(world: &World, dice: &mut Dice) {
         4 => world.change("tool", tool, "scopes", json!([format!("{resource}:read")])).await,
         _ => world.change("client", "cl_billing", "enabled", on).await,
     }
+}
+
+/// Policies that come, go, are only watched, look at arguments, and meet values that are none.
+const POLICIES: [&str; 5] = [
+    "",
+    r#"@id("a") forbid (principal, action in Action::"call", resource)
+       when { context.arguments has id && context.arguments.id > 1 };"#,
+    r#"@id("a") @shadow forbid (principal, action in Action::"call", resource);"#,
+    r#"@id("b") forbid (principal, action in Action::"call", resource) when { context.depth > 1 };"#,
+    r#"@id("b") forbid (principal, action in Action::"effect-write", resource);
+       @id("c") forbid (principal, action == Action::"delegate", resource)
+       when { context.effects.contains("egress") };"#,
+];
+
+async fn policies(world: &World, dice: &mut Dice) {
+    let set = json!({ "delegation": [{ "name": "a", "text": dice.one_of(&POLICIES) }] });
+    world.put(&[("policy_set", "active", set)]).await;
 }
 
 async fn revocation(world: &World, dice: &mut Dice) {
