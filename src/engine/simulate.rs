@@ -176,7 +176,7 @@ fn grow(
         Source::Foreign(claims) => presenter::foreign(snapshot, client, claims, now)?,
         Source::Ours(claims) => presenter::ours(snapshot, client, claims, now)?,
     };
-    let via = client.auth_method.as_str();
+    let via = client.auth_method;
     let grown = Grown { client, via, standing, wanted: &wanted, actor: None, holder: None, id };
     let tentative = exchange::grow(snapshot, &grown, now)?;
     Ok(tentative.delegation().claims.clone())

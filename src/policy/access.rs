@@ -2,7 +2,10 @@
 //! Nothing in such a request is proved; who may ask at all is the engine's question. Cedar's own
 //! default deny holds, what the schema does not describe is denied, and so is what errs.
 
-use std::{str::FromStr, sync::Arc};
+use std::{
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use cedar_policy::{
     AuthorizationError, Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName,
@@ -148,10 +151,9 @@ impl Access {
         let (resource, object) = self.entity(question.resource)?;
         let mut context = members(question.context);
         context.insert("action".to_owned(), Value::Object(members(question.properties)));
-        let described = self.described.get("").and_then(|space| {
-            space.get("actions")?.get(question.action)?.get("appliesTo")?.get("context")
-        });
-        let context = fitting(Value::Object(context), described?);
+        let described = self.described.get("")?.get("actions")?.get(question.action)?;
+        let described = described.get("appliesTo")?.get("context");
+        let context = fitting(Value::Object(context), record_or_none(described));
         let context = Context::from_json_value(context, Some((&self.schema, &action))).ok()?;
         let request =
             Request::new(principal, action, resource, context, Some(&self.schema)).ok()?;
@@ -169,8 +171,7 @@ impl Access {
         let id = uid(named.kind, named.id)?;
         let (space, kind) = named.kind.rsplit_once("::").unwrap_or(("", named.kind));
         let described = self.described.get(space)?.get("entityTypes")?.get(kind)?;
-        let nothing = json!({ "type": "Record", "attributes": {} });
-        let shape = described.get("shape").unwrap_or(&nothing);
+        let shape = record_or_none(described.get("shape"));
         let attributes = fitting(Value::Object(members(named.properties)), shape);
         let entity = json!({
             "uid": { "type": named.kind, "id": named.id }, "attrs": attributes, "parents": [],
@@ -213,6 +214,12 @@ fn members(object: &Object) -> Map<String, Value> {
         Ok(Value::Object(members)) => members,
         Ok(_) | Err(_) => Map::new(),
     }
+}
+
+/// A type that is not written has no members.
+fn record_or_none(described: Option<&Value>) -> &Value {
+    static NONE: LazyLock<Value> = LazyLock::new(|| json!({ "type": "Record", "attributes": {} }));
+    described.unwrap_or(&NONE)
 }
 
 /// The members that a record type has. What a caller says beyond that nobody can decide by.

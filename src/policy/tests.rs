@@ -97,6 +97,7 @@ fn token(agents: &[&str]) -> OurClaims {
         audience: "https://billing.example/mcp".into(),
         client: ClientId::parse(agents.last().unwrap()).unwrap(),
         chain: agents.iter().fold(ActorChain::default(), grow),
+        via: Vec::new(),
         scope: Default::default(),
         authority: Authority::default(),
         issued_at: Timestamp::from_epoch_s(1_000).unwrap(),

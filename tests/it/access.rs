@@ -54,7 +54,7 @@ async fn fixture(world: &World, rules: &str) {
 }
 
 async fn activate(world: &World, rules: &str) {
-    let set = json!({ "delegation": [], "access": {
+    let set = json!({ "by": "test", "delegation": [], "access": {
         "schema": { "name": "schema.cedarschema", "text": SCHEMA },
         "policies": [{ "name": "records.cedar", "text": rules }],
     } });
@@ -230,7 +230,7 @@ async fn what_the_schema_does_not_describe_is_denied(world: World) {
         let answer = ask(&world, "gateway", &case).await;
         assert_eq!(answer.json["context"]["reason"], "access_not_described", "{case}");
     }
-    world.put(&[("policy_set", "active", json!({ "delegation": [] }))]).await;
+    world.put(&[("policy_set", "active", json!({ "by": "test", "delegation": [] }))]).await;
     assert!(!decision(&world, &described).await, "no policy, no permission");
 }
 
@@ -281,6 +281,7 @@ async fn neither_family_sees_the_others_requests(world: World) {
     fixture(&world, RULES).await;
     let forbids = r#"@id("none") forbid (principal, action, resource);"#;
     let set = json!({
+        "by": "test",
         "delegation": [{ "name": "a.cedar", "text": forbids }],
         "access": {
             "schema": { "name": "schema.cedarschema", "text": SCHEMA },
