@@ -3,6 +3,7 @@
 mod documents;
 mod imports;
 mod issuers;
+mod policies;
 
 use super::{Problem, form::Read};
 

@@ -18,6 +18,7 @@ on_both! {
     what_was_not_kept_is_undecidable_and_the_record_stands
     a_revoked_tool_and_a_wrong_subject_are_told_apart
     a_call_id_that_was_reused_is_explained_though_no_argument_was_kept
+    the_policy_that_decided_is_shown_as_it_was_written_then
     what_is_gone_is_named_and_the_record_stands
     an_auditor_may_ask_and_a_stranger_may_not
 }
@@ -187,6 +188,36 @@ async fn a_call_id_that_was_reused_is_explained_though_no_argument_was_kept(worl
     assert_eq!((&told["arguments_kept"], &told["agrees"]), (&json!("partly"), &json!(true)));
     assert_eq!(outcome(&told, "not_used_up"), "failed");
     assert_eq!(outcome(&told, "constraints"), "passed");
+}
+
+async fn the_policy_that_decided_is_shown_as_it_was_written_then(world: World) {
+    let enforced =
+        "@id(\"no-tickets\")\nforbid (principal, action in Action::\"tickets/*\", resource);";
+    let watched =
+        "@id(\"nothing\")\n@shadow\nforbid (principal, action in Action::\"call\", resource);";
+    let set =
+        |text: &str| json!({ "delegation": [{ "name": "delegation/a.cedar", "text": text }] });
+    let policies = format!("// Holidays.\n{enforced}\n{watched}");
+    world.put(&[("policy_set", "active", set(&policies))]).await;
+    let token = token(&world, TICKETS, json!({ "tickets.get": {} })).await;
+    let denied = world.server("tickets").asks(&token, "tickets.get", "{}").await;
+    assert_eq!(denied.json["decision"]["reason"], "policy_forbids");
+    assert!(!denied.text.contains("no-tickets"), "the caller is told no more: {}", denied.text);
+    world.put(&[("policy_set", "active", set(""))]).await;
+    let told = explained(&world, &denied).await;
+    assert_eq!((outcome(&told, "policies").as_str(), &told["agrees"]), ("failed", &json!(true)));
+    let named = |id: &str, line: u32, text: &str| json!([{ "id": id, "file": "delegation/a.cedar", "line": line, "text": text }]);
+    let expected = json!({
+        "version": 1,
+        "decided": named("no-tickets", 2, enforced),
+        "shadow": named("nothing", 4, watched),
+    });
+    assert_eq!(told["policies"], expected);
+    let version = json!({ "kind": "policy_set", "id": "active", "version": 1 });
+    assert!(told["versions"].as_array().unwrap().contains(&version), "{told}");
+    assert!(told["remedy"].as_str().unwrap().contains("policy"), "{told}");
+    let passed = world.server("tickets").asks(&token, "tickets.get", "{}").await;
+    assert!(explained(&world, &passed).await.get("policies").is_none(), "none said no");
 }
 
 async fn what_is_gone_is_named_and_the_record_stands(world: World) {

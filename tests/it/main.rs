@@ -32,6 +32,7 @@ mod narrowing;
 mod no_way_back;
 mod policed;
 mod policies;
+mod policy_cli;
 mod postgres;
 mod process;
 mod readme;

@@ -11,8 +11,8 @@ pub enum PolicyVerb {
     /// Show the active policies
     Show {
         /// Another version than the active one, with its texts
-        #[arg(long)]
-        version: Option<u64>,
+        #[arg(value_name = "VERSION")]
+        number: Option<u64>,
         /// The texts too
         #[arg(long)]
         texts: bool,

@@ -15,8 +15,8 @@ const ACTIVE: [&str; 1] = ["policies"];
 impl Session<'_> {
     pub(super) async fn policy(&mut self, verb: PolicyVerb) -> Result<ExitCode, Trouble> {
         match verb {
-            PolicyVerb::Show { version: None, texts } => self.show_policies(texts).await,
-            PolicyVerb::Show { version: Some(version), .. } => self.show_version(version).await,
+            PolicyVerb::Show { number: None, texts } => self.show_policies(texts).await,
+            PolicyVerb::Show { number: Some(version), .. } => self.show_version(version).await,
             PolicyVerb::Apply { dir } => return self.apply(&dir).await,
             PolicyVerb::Validate { dir } => return self.validate(&dir).await,
             PolicyVerb::History => self.list(&["policies", "versions"], show::versions).await,
