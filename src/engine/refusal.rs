@@ -169,7 +169,9 @@ impl Refusal {
     pub const fn code(&self) -> Code {
         match self {
             Refusal::Request(RequestError::GrantType) => Code::UnsupportedGrantType,
-            Refusal::Request(RequestError::Scope(_)) | Refusal::Scope(_) => Code::InvalidScope,
+            Refusal::Request(RequestError::Scope(_))
+            | Refusal::Scope(_)
+            | Refusal::Policy(PolicyFault::NeverAsked(_)) => Code::InvalidScope,
             Refusal::Request(RequestError::Details(_))
             | Refusal::Details(_)
             | Refusal::TooLarge => Code::InvalidAuthorizationDetails,
@@ -200,7 +202,6 @@ impl Refusal {
             Refusal::Policy(PolicyFault::NeedsAuthentication(..)) => {
                 Code::InsufficientUserAuthentication
             }
-            Refusal::Policy(PolicyFault::NeverAsked(_)) => Code::InvalidScope,
             Refusal::NoEdge
             | Refusal::TooDeepForEdge
             | Refusal::Cycle

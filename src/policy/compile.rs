@@ -35,7 +35,7 @@ impl Policies {
         let resources: Vec<&Resource> = resources.into_iter().collect();
         let mut faults = Vec::new();
         let written = text::read(Family::Delegation, &sources.delegation, &mut faults);
-        let reads: Vec<Reads> = written.iter().map(|w| reads_of(w)).collect();
+        let reads: Vec<Reads> = written.iter().map(reads_of).collect();
         let zones = zones(&sources.delegation, &written, &reads, &mut faults);
         let access = access::compile(&sources.access, &mut faults);
         let (access, rules, odd) = access
@@ -177,7 +177,7 @@ pub(super) fn one_for_each_place(mut faults: Vec<Fault>) -> Vec<Fault> {
     }
     let say = |(mut fault, more): (Fault, usize)| {
         if more > 0 {
-            fault.message.push_str(&format!("; and the like for {more} more"));
+            fault.message = format!("{}; and the like for {more} more", fault.message);
         }
         fault
     };

@@ -201,7 +201,8 @@ pub(super) fn values(
 /// A decimal of so many ten-thousandths.
 fn decimal(scaled: i64) -> Expression {
     let unit = 10_u64.pow(u32::from(DECIMAL_PLACES));
-    let (whole, part) = (scaled.unsigned_abs().div_euclid(unit), scaled.unsigned_abs() % unit);
+    let (whole, part) =
+        (scaled.unsigned_abs().div_euclid(unit), scaled.unsigned_abs().rem_euclid(unit));
     let sign = if scaled < 0 { "-" } else { "" };
     Expression::new_decimal(format!("{sign}{whole}.{part:04}"))
 }

@@ -80,7 +80,9 @@ impl Slice {
             return None;
         }
         let mut reads = Reads::default();
-        concerned.iter().for_each(|(_, more)| reads.and(more));
+        for (_, more) in &concerned {
+            reads.and(more);
+        }
         let node = Entity::new_no_attrs(id.clone(), groups.iter().cloned().collect());
         let groups = groups.into_iter().map(|id| Entity::new_no_attrs(id, [].into()));
         Some(Slice {

@@ -98,7 +98,7 @@ fn token(agents: &[&str]) -> OurClaims {
         client: ClientId::parse(agents.last().unwrap()).unwrap(),
         chain: agents.iter().fold(ActorChain::default(), grow),
         via: Vec::new(),
-        scope: Default::default(),
+        scope: Scope::default(),
         authority: Authority::default(),
         issued_at: Timestamp::from_epoch_s(1_000).unwrap(),
         expires_at: Timestamp::from_epoch_s(1_120).unwrap(),
@@ -210,7 +210,7 @@ fn every_kind_of_argument_can_be_looked_at() {
             r#"{"rate":0.2501}"#,
             r#"{"rate":0.25}"#,
         ),
-        (r#"has urgent && context.arguments.urgent"#, r#"{"urgent":true}"#, r#"{"urgent":false}"#),
+        ("has urgent && context.arguments.urgent", r#"{"urgent":true}"#, r#"{"urgent":false}"#),
         (
             r#"has tags && context.arguments.tags.contains("vip")"#,
             r#"{"tags":["a","vip"]}"#,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, str::FromStr, sync::Arc};
 
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet};
-use miette::Diagnostic;
+use miette::{Diagnostic, LabeledSpan};
 
 use super::{Demand, Family, Rule};
 use crate::model::policy::{Fault, Source};
@@ -52,7 +52,7 @@ fn policies(
 ) -> Vec<Written> {
     if set.templates().next().is_some() {
         let message = "has a template (`?principal` or `?resource`): write the policy itself";
-        faults.push(at_offset(file, file.text.find("?").unwrap_or(0), message));
+        faults.push(at_offset(file, file.text.find('?').unwrap_or(0), message));
     }
     let mut written = Vec::new();
     let mut from = 0;
@@ -169,7 +169,7 @@ pub(super) fn fault(file: &Source, error: &dyn Diagnostic, message: &str) -> Fau
     if let Some(help) = error.help() {
         message = format!("{message} ({help})");
     }
-    at_offset(file, labels.first().map_or(0, |label| label.offset()), &message)
+    at_offset(file, labels.first().map_or(0, LabeledSpan::offset), &message)
 }
 
 /// A fault at a byte of the text.

@@ -19,12 +19,12 @@ on_both! {
     neither_family_sees_the_others_requests
 }
 
-const SCHEMA: &str = r#"
+const SCHEMA: &str = r"
 entity user { role?: String };
 entity record { status?: String };
 action read, write appliesTo { principal: user, resource: record };
 action delete appliesTo { principal: user, resource: record, context: { action: { soft?: Bool } } };
-"#;
+";
 
 const RULES: &str = r#"
 @id("alice-reads-and-writes")

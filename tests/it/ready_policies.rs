@@ -200,7 +200,7 @@ fn what_the_guide_shows_as_cedar_is_cedar_that_validates() {
     for text in shown {
         let text = text.split("```").next().unwrap();
         let policies = deputy::policy::Policies::compile(1, &sources(text), [&refunds()]);
-        let faults = policies.as_ref().map(|p| p.warnings().to_vec()).unwrap_or_else(Vec::clone);
+        let faults = policies.as_ref().map_or_else(Vec::clone, |p| p.warnings().to_vec());
         assert!(policies.is_ok() && faults.is_empty(), "{text}\n{faults:#?}");
     }
 }

@@ -110,7 +110,7 @@ pub(super) fn child(
     }
     let source = parent.map_or(Source::Foreign, Source::Delegation);
     let tentative = tentative(snapshot, claims, source, now)?;
-    Ok(watched(tentative, passed))
+    Ok(watched(tentative, &passed))
 }
 
 /// A policy may leave a token less time, never more.
@@ -120,7 +120,7 @@ fn shortened(claims: OurClaims, passed: &Passed, now: Timestamp) -> OurClaims {
 }
 
 /// Policies that are only watched go on record.
-fn watched(mut tentative: Tentative, passed: Passed) -> Tentative {
+fn watched(mut tentative: Tentative, passed: &Passed) -> Tentative {
     let ids = passed.shadow.iter().map(|id| (kept::SHADOW_POLICY.into(), id.to_string()));
     tentative.event.detail.extend(ids);
     tentative
@@ -147,7 +147,7 @@ pub fn own_root(
     let passed = policy::judge(snapshot, &claims, target, now)?;
     let claims = shortened(claims, &passed, now);
     let tentative = tentative(snapshot, claims, Source::Own, now)?;
-    Ok(watched(tentative, passed))
+    Ok(watched(tentative, &passed))
 }
 
 /// An agent's own credential: `aud` our issuer, no scope, good only as `actor_token`.

@@ -73,7 +73,7 @@ fn every_problem_is_said_with_its_place_and_cure() {
             "/secret: is unknown here: the members are `client_id`, `name`, \
              `token_endpoint_auth_method`, `jwks_uri`, `jwks`, `legacy_assertions`, \
              `dpop_bound_access_tokens`, \
-             `introspection_signed_response_alg`, `agent`, `enabled`",
+             `introspection_signed_response_alg`, `asks_without_token`, `agent`, `enabled`",
         ]
     );
 }
