@@ -17,7 +17,7 @@ pub use self::{
         AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, ExplainArgs, KeyVerb, RevokeVerb,
         SimulateArgs,
     },
-    policies::PolicyVerb,
+    policies::{PolicyVerb, Since},
 };
 use crate::config::Overrides;
 

@@ -9,6 +9,7 @@ mod diff;
 mod explained;
 mod out;
 mod policies;
+mod replayed;
 mod run;
 pub mod server;
 mod show;

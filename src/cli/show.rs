@@ -222,7 +222,8 @@ pub fn chain(object: &Object) -> String {
     }
 }
 
-fn short(name: &str) -> String {
+/// A client as people call it.
+pub fn short(name: &str) -> String {
     name.strip_prefix("cl_").unwrap_or(name).to_owned()
 }
 

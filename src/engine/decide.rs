@@ -158,7 +158,7 @@ fn permits<T: Trace>(
 }
 
 /// What the policies say. Those that could not be asked deny.
-fn let_pass(snapshot: &Snapshot, call: &Call<'_>, policed: &mut Policed) -> Result<(), Denial> {
+pub fn let_pass(snapshot: &Snapshot, call: &Call<'_>, policed: &mut Policed) -> Result<(), Denial> {
     let verdict = snapshot.policies.call(call);
     policed.decided = verdict.decided;
     policed.shadow = verdict.shadow;

@@ -12,7 +12,7 @@ use crate::{
     model::{
         call::{Decision, Reason},
         event::{Event, Kept},
-        resource::Resource,
+        resource::{Resource, Tool},
     },
 };
 
@@ -81,6 +81,24 @@ pub fn arguments(event: &Event) -> Object {
         }
     }
     found
+}
+
+/// Whether all arguments of the call were kept.
+pub fn is_whole(event: &Event) -> bool {
+    event.arguments == Some(Kept::Whole)
+}
+
+/// Whether it is known what the argument of this name was, absence included: the tool's registration
+/// says that it is kept, and nothing of it was cut off.
+pub fn knows(event: &Event, tool: &Tool, name: &str) -> bool {
+    let pointer = below("", name);
+    let detail = format!("{VALUE_AT}{pointer}");
+    let written = event.detail.iter().find(|(known, _)| **known == *detail);
+    let is_json = |value: &str| json::parse(value.as_bytes(), &json::Limits::DEFAULT).is_ok();
+    event.arguments.is_some()
+        && tool.keep_arguments.contains(&pointer)
+        && event.detail.len() < Event::DETAILS_MAX
+        && written.is_none_or(|(_, value)| is_json(value))
 }
 
 /// Whether every value of `object` stands at one of the pointers, or in something that does.

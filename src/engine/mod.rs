@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod explain;
 pub mod kept;
 pub mod refusal;
+pub mod replay;
 pub mod revoke;
 pub mod simulate;
 pub mod snapshot;

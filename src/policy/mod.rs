@@ -23,7 +23,11 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+};
 
 pub use access::{AccessOutcome, Answer, Named, Question};
 pub use judge::{Acting, Call, Delegate, For, Outcome, Verdict};
@@ -166,6 +170,12 @@ impl Policies {
     /// Whether what is decided about calls of the tool rests on their arguments.
     pub fn read_arguments(&self, resource: &Resource, tool: &Tool) -> bool {
         self.of(resource, tool).is_some_and(Slice::reads_arguments)
+    }
+
+    /// The arguments of the tool, by their outermost names, that what is decided about its calls
+    /// rests on; `None` where it may rest on any.
+    pub fn arguments_read(&self, resource: &Resource, tool: &Tool) -> Option<BTreeSet<String>> {
+        self.of(resource, tool).map_or_else(|| Some(BTreeSet::new()), Slice::arguments_read)
     }
 
     /// What is said about a question without a token.

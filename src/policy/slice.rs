@@ -1,7 +1,10 @@
 //! The policies that concern one action, ready to be evaluated. A decision costs what its own
 //! policies cost, however many there are for other tools.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use cedar_policy::{
     ActionConstraint, Entities, Entity, EntityUid, Policy, PolicySet, ResourceConstraint,
@@ -102,6 +105,14 @@ impl Slice {
     pub fn reads_arguments(&self) -> bool {
         let looks = |(_, reads): &(_, Reads)| reads.any_argument() || reads.unrepresentable;
         self.enforced.reads.iter().any(looks)
+    }
+
+    /// Which arguments matter to what is enforced; `None` where it may be any.
+    pub fn arguments_read(&self) -> Option<BTreeSet<String>> {
+        let all = self.enforced.reads.iter().map(|(_, reads)| reads);
+        all.clone()
+            .all(|reads| !reads.all_arguments && !reads.unrepresentable)
+            .then(|| all.flat_map(|reads| reads.arguments.iter().cloned()).collect())
     }
 }
 

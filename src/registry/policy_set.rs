@@ -3,7 +3,10 @@
 
 use super::form::{self, Form, Read};
 use crate::{
-    base::json::{Object, Value},
+    base::{
+        json::{Object, Value},
+        time::Timestamp,
+    },
     model::policy::{Access, Fault, Source, Sources},
 };
 
@@ -45,17 +48,59 @@ pub fn parse(text: &str) -> Read<PolicySet> {
 /// Reads what an operator sends. What an answer tells beside the texts may stand there, so that an
 /// answer can be changed and sent back.
 pub fn parse_draft(text: &str) -> Read<Sources> {
-    form::document(text, |form| {
-        for told in ["at", "by", "revision", "rolled_back_to", "rules", "warnings"] {
-            form.ignored(told);
-        }
-        sources(form)
-    })
+    form::document(text, told_or_sources)
+}
+
+fn told_or_sources(form: &mut Form<'_>) -> Option<Sources> {
+    for told in ["at", "by", "revision", "rolled_back_to", "rules", "version", "warnings"] {
+        form.ignored(told);
+    }
+    sources(form)
 }
 
 /// Reads `{version}`, which may be left out; 0 is the empty set that there was at first.
 pub fn parse_rollback(text: &str) -> Read<RollbackOrder> {
     form::document(text, |form| Some(RollbackOrder { version: form.maybe("version", version)? }))
+}
+
+/// A draft, and which recorded decisions it is tried on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayOrder {
+    /// The draft.
+    pub sources: Sources,
+    /// Not those that are older.
+    pub since: Option<Timestamp>,
+    /// At most so many, the newest.
+    pub limit: u16,
+}
+
+impl ReplayOrder {
+    /// How many decisions, where it is not said.
+    pub const LIMIT_DEFAULT: u16 = 1_000;
+    /// How many at most.
+    pub const LIMIT_MAX: u16 = 10_000;
+}
+
+/// Reads `{policies, since, limit}`.
+pub fn parse_replay(text: &str) -> Read<ReplayOrder> {
+    form::document(text, |form| {
+        let sources = form.required(DRAFT, |value, at| form::object(value, at, told_or_sources));
+        let most = i64::from(ReplayOrder::LIMIT_MAX);
+        let default = i64::from(ReplayOrder::LIMIT_DEFAULT);
+        let limit = form.or("limit", default, form::number(1..=most));
+        let since = form.maybe("since", moment);
+        let limit = u16::try_from(limit?).unwrap_or(ReplayOrder::LIMIT_MAX);
+        Some(ReplayOrder { sources: sources?, since: since?, limit })
+    })
+}
+
+/// The member of a replay that holds the draft.
+pub const DRAFT: &str = "policies";
+
+fn moment(value: &Value, at: &str) -> Read<Timestamp> {
+    let read = form::number(0..=i64::MAX)(value, at)?;
+    let wrong = || form::problem(at, "must be seconds since 1970-01-01T00:00:00Z");
+    Timestamp::from_epoch_s(read).ok_or_else(wrong)
 }
 
 fn version(value: &Value, at: &str) -> Read<u64> {

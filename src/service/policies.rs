@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
     Fault,
@@ -33,6 +33,23 @@ pub const ACTIVE: &str = "active";
 pub struct Compiled {
     known: Cache<Fingerprint, Arc<Policies>>,
     drafts: Mutex<()>,
+}
+
+/// The right to try drafts.
+#[derive(Debug)]
+pub struct Drafts<'a> {
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Drafts<'_> {
+    /// Compiles a set that is not active.
+    pub async fn compile(
+        &self,
+        sources: Sources,
+        resources: Vec<Arc<Resource>>,
+    ) -> Result<Arc<Policies>, NotCompiled> {
+        compile(0, sources, resources).await
+    }
 }
 
 /// Why a set was not compiled.
@@ -71,14 +88,9 @@ impl Compiled {
         Ok(policies)
     }
 
-    /// A set that is not active. One at a time: whoever asks much waits for himself.
-    pub async fn draft(
-        &self,
-        sources: Sources,
-        resources: Vec<Arc<Resource>>,
-    ) -> Result<Arc<Policies>, NotCompiled> {
-        let _turn = self.drafts.lock().await;
-        compile(0, sources, resources).await
+    /// The right to try a draft. One at a time: whoever asks much waits for himself.
+    pub async fn drafts(&self) -> Drafts<'_> {
+        Drafts { _turn: self.drafts.lock().await }
     }
 
     /// The same for a set that is stored, whose faults are ours: nothing is half loaded.
@@ -134,9 +146,18 @@ async fn compile(
     compiled.map(Arc::new).map_err(NotCompiled::Faults)
 }
 
-/// Everything that a compiled set rests on.
+/// Everything that the compiled set of these documents rests on.
 fn basis(documents: &[Document]) -> Fingerprint {
-    let mut parts: Vec<&Document> = documents.iter().filter(|d| rest_on(&d.kind)).collect();
+    fingerprint(documents.iter().filter(|d| rest_on(&d.kind)))
+}
+
+/// The tools that a set would be compiled against.
+pub fn tools(documents: &[Document]) -> Fingerprint {
+    fingerprint(documents.iter().filter(|d| matches!(&*d.kind, kind::RESOURCE | kind::TOOL)))
+}
+
+fn fingerprint<'a>(documents: impl Iterator<Item = &'a Document>) -> Fingerprint {
+    let mut parts: Vec<&Document> = documents.collect();
     parts.sort_unstable_by_key(|d| (&d.kind, &d.id));
     let mut told = Vec::new();
     for part in parts {

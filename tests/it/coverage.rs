@@ -331,6 +331,8 @@ impl Walk {
             ))
         });
         self.asks("/policies/validate", &first, 200).await;
+        self.asks("/policies/replay", &json!({}), 400).await;
+        self.asks("/policies/replay", &json!({ "policies": first }), 200).await;
         self.change("PUT", "/policies", Some(&nonsense), 400).await;
         self.change("POST", "/policies/rollback", Some(&json!({})), 409).await;
         self.change("PUT", "/policies", Some(&first), 200).await;

@@ -39,6 +39,7 @@ mod readme;
 mod ready_policies;
 mod record;
 mod remote;
+mod replay;
 mod revocation;
 mod rules;
 mod serve_process;

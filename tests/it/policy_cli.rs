@@ -6,12 +6,16 @@ use deputy::demo::issuer::Issuer;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::serve_process::{Folder, Server, deputy, free_address};
+use crate::serve_process::{
+    Folder, Registered, Server, TICKETS, deputy, free_address, token, user_token,
+};
 
 /// A server with the ticket tool of the story, and a directory for policies.
 struct Stage {
     folder: Folder,
     server: Server,
+    people: Issuer,
+    registered: Registered,
 }
 
 impl Stage {
@@ -19,14 +23,14 @@ impl Stage {
         let folder = Folder::new();
         let server = Server::start(&folder.0, &free_address(), &[]);
         let people = Issuer::start("corp").await.unwrap();
-        server.register(&people).await;
+        let registered = server.register(&people).await;
         let tool = json!({
             "scopes": ["tickets:read"], "effect": "write",
             "input_schema": { "type": "object", "properties": { "days": { "type": "integer" } } },
         });
         let path = "/resources/tickets/tools/tickets.close";
         server.admin(Method::PUT, path, Some(&tool)).await;
-        Stage { folder, server }
+        Stage { folder, server, people, registered }
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -117,6 +121,51 @@ async fn a_directory_is_applied_changed_compared_and_gone_back_from() {
     assert!(shown.contains("days > 14"), "{shown}");
     let (_, first) = stage.policy("show 1");
     assert!(first.contains("bootstrap") && first.contains("days > 30"), "{first}");
+}
+
+#[tokio::test]
+async fn a_draft_is_tried_on_what_was_decided_and_what_it_denies_is_explained() {
+    let stage = Stage::begin().await;
+    let text =
+        "@id(\"holidays\")\nforbid (principal, action in Action::\"tickets/*\", resource);\n";
+    stage.write("delegation/holidays.cedar", text);
+    let given = stage.server.support(&stage.registered).exchanges(&user_token(&stage.people)).await;
+    let (token, _) = token(&given.unwrap());
+    let call = [
+        ("token", token.as_str()),
+        ("resource", TICKETS),
+        ("tool", "tickets.get"),
+        ("arguments", "{}"),
+    ];
+    let tickets = stage.server.tickets(&stage.registered);
+    let allowed = tickets.posts("introspect", &call).await.unwrap().json;
+    let id = allowed["decision"]["id"].as_str().unwrap();
+    let example = format!("  support tickets.get  {id}: permitted → policy_forbids  by holidays");
+    stage.prints(
+        "replay policies --since 7d",
+        &[
+            "1 decisions: 0 unchanged, 0 newly allowed, 1 newly denied, 0 undecidable",
+            "",
+            "AGENT    TOOL                 ALLOWED  DENIED  UNDECIDABLE  UNCHANGED",
+            "support  tickets tickets.get  0        1       0            0",
+            &example,
+        ],
+    );
+    let (code, said) = stage.policy("replay policies --since yesterday");
+    assert!(code == 2 && said.contains("`24h`"), "{said}");
+    stage.policy("apply policies");
+    let denied = tickets.posts("introspect", &call).await.unwrap().json;
+    let args = ["explain", denied["decision"]["id"].as_str().unwrap()];
+    let mut explain = deputy(&stage.folder.0, &args);
+    let told = explain.env("DEPUTY_URL", &stage.server.url).output().unwrap().stdout;
+    let told = String::from_utf8(told).unwrap();
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[0], "DENIED  tickets.get at tickets  policy_forbids");
+    assert!(lines.contains(&"  ✗ policies             policy_forbids"), "{told}");
+    let at = lines.iter().position(|line| line.contains("policies that said no")).unwrap();
+    assert_eq!(lines[at], "  policies that said no (version 1)");
+    assert_eq!(lines[at + 1], "  ✗ holidays  delegation/holidays.cedar:1");
+    assert_eq!(lines[at + 2], "    | @id(\"holidays\")");
 }
 
 #[tokio::test]

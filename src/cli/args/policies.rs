@@ -4,6 +4,29 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+/// A moment, as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// So many seconds before now.
+    Ago(u32),
+    /// Seconds since 1970.
+    At(i64),
+}
+
+impl Since {
+    fn parse(text: &str) -> Result<Since, String> {
+        let units = [('m', 60_u32), ('h', 3_600), ('d', 86_400)];
+        let unit = units.iter().find_map(|(unit, s)| Some((text.strip_suffix(*unit)?, s)));
+        let since = match unit {
+            Some((number, seconds)) => {
+                number.parse::<u32>().ok().and_then(|n| n.checked_mul(*seconds)).map(Since::Ago)
+            }
+            None => text.parse().ok().map(Since::At),
+        };
+        since.ok_or_else(|| "write `90m`, `24h`, `7d`, or seconds since 1970".to_owned())
+    }
+}
+
 /// What to do with policies. A directory of them has `delegation/*.cedar`, `access/*.cedar` and
 /// `access/schema.cedarschema`, or some of it.
 #[derive(Debug, Subcommand)]
@@ -26,6 +49,17 @@ pub enum PolicyVerb {
     Validate {
         /// The directory
         dir: PathBuf,
+    },
+    /// What the policies of a directory would have changed about recorded decisions
+    Replay {
+        /// The directory
+        dir: PathBuf,
+        /// No decision that is older: `90m`, `24h`, `7d`, or seconds since 1970
+        #[arg(long, value_name = "TIME", value_parser = Since::parse)]
+        since: Option<Since>,
+        /// At most so many decisions, the newest
+        #[arg(long, default_value_t = 1_000)]
+        limit: u16,
     },
     /// List the versions, newest first
     History,

@@ -3,10 +3,13 @@
 use std::{path::Path, process::ExitCode};
 
 use super::{Object, Request, Session, Trouble, Value, object};
-use crate::cli::{
-    args::PolicyVerb,
-    policies::{self, Folder},
-    show,
+use crate::{
+    base::time::{Clock, Seconds},
+    cli::{
+        args::{PolicyVerb, Since},
+        policies::{self, Folder},
+        replayed, show,
+    },
 };
 
 /// Where the active set is.
@@ -19,6 +22,9 @@ impl Session<'_> {
             PolicyVerb::Show { number: Some(version), .. } => self.show_version(version).await,
             PolicyVerb::Apply { dir } => return self.apply(&dir).await,
             PolicyVerb::Validate { dir } => return self.validate(&dir).await,
+            PolicyVerb::Replay { dir, since, limit } => {
+                return self.replay(&dir, since, limit).await;
+            }
             PolicyVerb::History => self.list(&["policies", "versions"], show::versions).await,
             PolicyVerb::Diff { from, to } => self.difference(from, to).await,
             PolicyVerb::Rollback { to } => self.roll_back(to).await,
@@ -86,6 +92,38 @@ impl Session<'_> {
         if !self.shown_as_json(&answer) {
             policies::warnings(valid, self.out);
             self.out.line(&format!("valid: {}", policies::counted(valid)));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn replay(
+        &mut self,
+        dir: &Path,
+        since: Option<Since>,
+        limit: u16,
+    ) -> Result<ExitCode, Trouble> {
+        let folder = Folder::read(dir)?;
+        let mut order = Object::new();
+        order.insert("policies", folder.draft());
+        order.insert("limit", i64::from(limit));
+        if let Some(since) = since {
+            order.insert(
+                "since",
+                match since {
+                    Since::At(seconds) => seconds,
+                    Since::Ago(seconds) => {
+                        Clock::System.wall().minus(Seconds::new(seconds)).epoch_s()
+                    }
+                },
+            );
+        }
+        let asked = self.ask(Request::post(&["policies", "replay"], Some(order))).await;
+        let Some(answer) = self.unless_faulty(&folder, asked)? else {
+            return Ok(ExitCode::FAILURE);
+        };
+        let replayed = object(&answer)?;
+        if !self.shown_as_json(&answer) {
+            replayed::show(replayed, self.out);
         }
         Ok(ExitCode::SUCCESS)
     }

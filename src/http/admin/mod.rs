@@ -8,6 +8,7 @@ mod explain;
 mod keys;
 mod lookups;
 mod policies;
+mod replay;
 mod reply;
 mod routes;
 mod secrets;

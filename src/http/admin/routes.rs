@@ -4,7 +4,7 @@ use axum::http::Method;
 
 use super::{
     Access, Handler, IMPORT_BYTES_MAX, POLICIES_BYTES_MAX, Route, documents, explain, keys,
-    lookups, policies, secrets, simulate, tools,
+    lookups, policies, replay, secrets, simulate, tools,
 };
 use crate::{
     http::serve::body::BODY_BYTES_MAX,
@@ -140,6 +140,7 @@ pub const ROUTES: &[Route] = &[
     question("/policies/validate", "validatePolicies", POLICIES, |d, a| {
         Box::pin(policies::validate(d, a))
     }),
+    question("/policies/replay", "replayPolicies", POLICIES, |d, a| Box::pin(replay::replay(d, a))),
     read("/policies/versions", "listPolicyVersions", PAGE, |d, a| {
         Box::pin(policies::versions(d, a))
     }),

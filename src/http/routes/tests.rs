@@ -59,7 +59,7 @@ fn no_operation_and_no_place_is_there_twice() {
 }
 
 /// Operations whose question is too long for a URL and that change nothing: auditors may ask too.
-const QUESTIONS: [&str; 2] = ["previewRevocation", "validatePolicies"];
+const QUESTIONS: [&str; 3] = ["previewRevocation", "replayPolicies", "validatePolicies"];
 
 #[test]
 fn whatever_is_below_the_admin_prefix_is_for_operators() {

@@ -58,6 +58,23 @@ fn a_fault_stands_where_its_text_does() {
 }
 
 #[test]
+fn a_replay_has_a_draft_and_bounds() {
+    let order = policy_set::parse_replay(r#"{"policies":{"version":3,"delegation":[]}}"#).unwrap();
+    assert_eq!((order.since, order.limit), (None, 1_000));
+    let order = policy_set::parse_replay(r#"{"policies":{},"since":7,"limit":10000}"#).unwrap();
+    assert_eq!((order.since.map(|since| since.epoch_s()), order.limit), (Some(7), 10_000));
+    for (bad, place) in [
+        ("{}", "/policies: is missing"),
+        (r#"{"policies":{"x":1}}"#, "/policies/x: is unknown here"),
+        (r#"{"policies":{},"limit":10001}"#, "/limit: must be"),
+        (r#"{"policies":{},"since":-1}"#, "/since: must be"),
+    ] {
+        let told = problems(policy_set::parse_replay(bad));
+        assert!(told.len() == 1 && told[0].starts_with(place), "{told:?}");
+    }
+}
+
+#[test]
 fn an_order_to_go_back_may_name_a_version() {
     let order = |text: &str| policy_set::parse_rollback(text).map(|order| order.version);
     assert_eq!(order("{}"), Ok(None));

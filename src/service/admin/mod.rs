@@ -10,6 +10,7 @@ mod explain;
 mod keys;
 mod policies;
 mod records;
+mod replay;
 mod revocations;
 mod simulate;
 mod tools;
@@ -23,6 +24,7 @@ pub use self::{
     keys::{KeyState, KeyView},
     policies::{ActivePolicies, PlacedFault, PolicyVersion},
     records::DelegationView,
+    replay::{Counts, Example, Group, Replay},
     revocations::Order,
     simulate::Simulation,
     tools::{Imported, ToolChange},

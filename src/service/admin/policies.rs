@@ -65,7 +65,8 @@ impl Deputy {
         let snapshot = self.newest().await?;
         let sources = policy_set::parse_draft(&read(body)?.to_json())?;
         let resources = snapshot.config.resources().cloned().collect();
-        let compiled = self.0.policies.draft(sources.clone(), resources).await;
+        let drafts = self.0.policies.drafts().await;
+        let compiled = drafts.compile(sources.clone(), resources).await;
         compiled.map_err(|error| not_compiled(&sources, error))
     }
 
@@ -258,7 +259,7 @@ fn after(mut documents: Vec<Document>, puts: &[Put]) -> Vec<Document> {
     documents
 }
 
-fn not_compiled(sources: &Sources, error: NotCompiled) -> Refused {
+pub(super) fn not_compiled(sources: &Sources, error: NotCompiled) -> Refused {
     match error {
         NotCompiled::Fault(fault) => fault.into(),
         NotCompiled::Faults(faults) => {
