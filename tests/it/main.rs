@@ -23,6 +23,7 @@ mod dpop;
 mod edges;
 mod exchange;
 mod explain;
+mod hostile;
 mod introspect;
 mod keys;
 mod kinds;
