@@ -9,12 +9,19 @@ use serde_json::{Value, json};
 
 use crate::{
     serve_process::{Folder, Server, free_address, user_token},
-    world::{World, on_both, story::TICKETS, wire::Request},
+    world::{
+        ISSUER, World, on_both,
+        story::{self, TICKETS},
+        wire::Request,
+    },
 };
 
 on_both! {
     i9_hostile_issuers_delay_nobody_who_does_not_need_them
+    i10_a_client_whose_keys_never_come_delays_no_other_client
 }
+
+const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What an issuer can do to who fetches its keys; the first two never come to an end.
 fn modes(elsewhere: &Issuer) -> [Mode; 15] {
@@ -112,6 +119,44 @@ async fn i9_hostile_issuers_delay_nobody_who_does_not_need_them(world: World) {
     for (issuer, mode) in hostile.iter().zip(&modes) {
         assert_eq!(exchange_of(issuer).send().await.status, 200, "{mode:?} is over");
     }
+}
+
+/// A client's own keys are fetched like an issuer's, and anybody can name the client.
+async fn i10_a_client_whose_keys_never_come_delays_no_other_client(world: World) {
+    let publisher = Issuer::start("keys").await.unwrap();
+    publisher.set_mode(Mode::Slow(60_000));
+    let mut keyed = story::agent("keyed", "urn:agent:keyed", &json!([]));
+    keyed["token_endpoint_auth_method"] = json!("private_key_jwt");
+    keyed["jwks_uri"] = json!(publisher.jwks_uri());
+    world.put(&[("client", "cl_keyed", keyed)]).await;
+    let said = json!({
+        "iss": "cl_keyed", "sub": "cl_keyed", "aud": ISSUER, "jti": "1",
+        "exp": world.deputy.now().epoch_s() + 60,
+    });
+    let head = publisher.header("JWT").to_string();
+    let assertion = publisher.sign(&head, &said.to_string()).unwrap();
+    let given_up = AtomicUsize::new(0);
+    let waits = async {
+        let own = world.agent("keyed").asks_for_itself().basic(None);
+        let own = own.field("client_assertion_type", ASSERTION);
+        let answer = own.field("client_assertion", &assertion).send().await;
+        given_up.fetch_add(1, Ordering::SeqCst);
+        answer
+    };
+    let well = async {
+        for _ in 0..10 {
+            assert_eq!(exchange(&world, &world.alice()).send().await.status, 200);
+        }
+        given_up.load(Ordering::SeqCst)
+    };
+    let (answer, given_up_before) = tokio::join!(waits, well);
+    assert_eq!(given_up_before, 0, "others were served while one was waiting");
+    assert_eq!(answer.status, 503, "{answer:?}");
+    publisher.set_mode(Mode::Good);
+    world.advance(30).await;
+    let own = world.agent("keyed").asks_for_itself().basic(None);
+    let own = own.field("client_assertion_type", ASSERTION);
+    assert_eq!(own.field("client_assertion", &assertion).send().await.status, 200);
 }
 
 /// How much a server may grow while it is attacked, in KiB: the allocator keeps what a few fetches
