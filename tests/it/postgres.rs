@@ -63,6 +63,14 @@ impl Cluster {
         self.url(name)
     }
 
+    /// All that is in the database at `url`, as text; bytes are hexadecimal digits.
+    pub fn dump(&self, url: &str) -> String {
+        let dumped = Command::new(self.bin.join("pg_dump")).args(["--inserts", url]).output();
+        let dumped = dumped.unwrap();
+        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+        String::from_utf8(dumped.stdout).unwrap()
+    }
+
     fn start() -> Cluster {
         let bin = binaries();
         let mut log = String::new();
