@@ -168,12 +168,10 @@ impl Walk {
 
     async fn provoke_form(&mut self, method: &str, path: &str) {
         const FORM: &str = "application/x-www-form-urlencoded";
-        let request = self
-            .world
-            .asks(method, path)
-            .header(CONTENT_TYPE, FORM)
-            .body("token=x&grant_type=client_credentials");
-        self.send(request, 401).await;
+        let request = self.world.asks(method, path).header(CONTENT_TYPE, FORM);
+        let request = request.body("token=x&grant_type=client_credentials");
+        self.send(request.try_clone().unwrap(), 401).await;
+        self.send(request.basic_auth("cl_nobody", Some("nothing")), 401).await;
         let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\n");
         self.raw(&format!("{head}content-length: 99999999\r\n"), 413).await;
         let long = "x".repeat(10_000);
@@ -183,7 +181,9 @@ impl Walk {
     async fn provoke_gateway(&mut self, method: &str, path: &str) {
         self.provoke_by_many_fields(method, path).await;
         let request = self.world.asks(method, path).header(CONTENT_TYPE, "application/json");
-        self.send(request.body("{}"), 401).await;
+        let request = request.body("{}");
+        self.send(request.try_clone().unwrap(), 401).await;
+        self.send(request.basic_auth("cl_nobody", Some("nothing")), 401).await;
         let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n");
         let head = format!("{head}content-type: application/json\r\n");
         self.raw(&format!("{head}content-length: 99999999\r\n"), 413).await;
@@ -192,7 +192,8 @@ impl Walk {
     async fn provoke_operation(&mut self, method: &str, path: &str, role: Role) {
         self.provoke_by_many_fields(method, path).await;
         let request = self.world.asks(method, path);
-        self.send(request, 401).await;
+        self.send(request.try_clone().unwrap(), 401).await;
+        self.send(request.bearer_auth("da_nobody"), 401).await;
         if role == Role::Admin {
             let request = self.world.asks(method, path).bearer_auth(AUDITOR);
             self.send(request, 403).await;
