@@ -77,6 +77,7 @@ enum Work {
     Sign1,
     Verify1sign1,
     Verify2sign1,
+    Verify3sign1,
 }
 
 fn main() -> Result<(), Failure> {
@@ -144,6 +145,7 @@ impl Floor {
             Work::Echo | Work::Sign1 => 0,
             Work::Verify1sign1 => 1,
             Work::Verify2sign1 => 2,
+            Work::Verify3sign1 => 3,
         };
         for _ in 0..verifications {
             self.public.verify(black_box(&SIGNING_INPUT), &self.signature)?;

@@ -8,16 +8,20 @@ import json
 import pathlib
 
 import wire
-from issuer import Issuer
+from issuer import Client, Issuer
 
 RESOURCE = "https://tickets.bench.example/mcp"
+# The same, for tokens that are bound to a key.
+BOUND_RESOURCE = "https://bound.bench.example/mcp"
 TOOL = "tickets.get"
 SCOPE = "tickets:read"
 AUDIENCE = "https://deputy.bench.example"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 # The longest life Deputy gives: a token made before the rounds must outlive them.
 TOKEN_LIFE_S = 900
+ALLOWANCE = [{"resource": name, "scope": SCOPE} for name in ("tickets", "bound")]
 GARBAGE = "not-a-token-" + "x" * 52
 
 
@@ -67,28 +71,29 @@ class Api:
         created = self.create("clients", document)
         return created["client_id"], created["client_secret"]
 
-    def resource(self, owner: str) -> None:
+    def resource(self, owner: str, name: str, uri: str, more: dict) -> None:
         self.create(
             "resources",
             {
-                "id": "tickets",
-                "resource": RESOURCE,
+                "id": name,
+                "resource": uri,
                 "owner": owner,
-                "name": "Tickets",
+                "name": name,
                 "scopes_supported": [SCOPE],
                 "token_ttl_s": TOKEN_LIFE_S,
-            },
+            }
+            | more,
         )
         schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
         self.create(
-            "resources/tickets/tools/import",
+            f"resources/{name}/tools/import",
             {
                 "tools_list": {"tools": [{"name": TOOL, "inputSchema": schema}]},
                 "assign": {TOOL: {"scopes": [SCOPE], "effect": "read"}},
             },
         )
 
-    def issuer(self, issuer: Issuer, agent: str) -> None:
+    def issuer(self, issuer: Issuer, agents: list[str]) -> None:
         self.create(
             "issuers",
             {
@@ -98,12 +103,12 @@ class Api:
                 "keys": {"jwks": issuer.jwks()},
                 "algorithms": ["ES256"],
                 "access_tokens": {"audiences": [AUDIENCE]},
-                "agents": {agent: ["bench-app"]},
+                "agents": {agent: ["bench-app"] for agent in agents},
                 "grant_rules": [
                     {
                         "kind": "access_token",
                         "any_scope": True,
-                        "gives": [{"resource": "tickets", "scope": SCOPE}],
+                        "gives": ALLOWANCE,
                     }
                 ],
             },
@@ -119,29 +124,50 @@ class Deputy:
         api = Api(port, admin_token(directory))
         self._issuer = Issuer("https://idp.bench.example")
         self._server = api.client({"client_id": "cl_tickets", "name": "Ticket server"})
-        api.resource(self._server[0])
-        allowance = [{"resource": "tickets", "scope": SCOPE}]
-        agent = {"uri": "urn:agent:planner", "allowance": allowance}
+        api.resource(self._server[0], "tickets", RESOURCE, {})
+        api.resource(self._server[0], "bound", BOUND_RESOURCE, {"dpop": "itself"})
+        agent = {"uri": "urn:agent:planner", "allowance": ALLOWANCE}
         self._agent = api.client({"client_id": "cl_planner", "name": "Planner", "agent": agent})
-        api.issuer(self._issuer, self._agent[0])
+        self._keyed = Client("cl_keyed")
+        keyed = {"client_id": "cl_keyed", "name": "Keyed", "jwks": self._keyed.jwks()}
+        agent = {"uri": "urn:agent:keyed", "allowance": ALLOWANCE}
+        method = {"token_endpoint_auth_method": "private_key_jwt"}
+        api.create("clients", keyed | method | {"agent": agent})
+        api.issuer(self._issuer, ["cl_planner", "cl_keyed"])
 
-    def exchange(self) -> bytes:
-        """An exchange of a subject token nobody has seen, for one tool with any arguments."""
+    def exchange(self, by_key: bool = False, nonce: str | None = None) -> bytes:
+        """An exchange of a subject token nobody has seen, for one tool with any arguments: by a
+        client that proves itself by its secret or its key, and with a nonce bound to that key."""
         subject = {"sub": "alice", "aud": AUDIENCE, "client_id": "bench-app", "scope": "tickets"}
         fields = {
             "grant_type": EXCHANGE,
             "subject_token": self._issuer.token(subject),
             "subject_token_type": ACCESS_TOKEN,
-            "resource": RESOURCE,
+            "resource": RESOURCE if nonce is None else BOUND_RESOURCE,
             "scope": SCOPE,
         }
-        return wire.form(self._host, "/oauth2/token", self._agent, fields)
+        headers = {} if by_key else wire.basic(self._agent)
+        if by_key:
+            assertion = self._keyed.assertion(f"http://{self._host}/oauth2")
+            fields |= {"client_assertion_type": ASSERTION, "client_assertion": assertion}
+        if nonce is not None:
+            proof = self._keyed.proof(f"http://{self._host}/oauth2/token", nonce)
+            headers |= {"DPoP": proof}
+        return wire.form(self._host, "/oauth2/token", headers, fields)
+
+    def nonce(self) -> str:
+        """What the next proofs have to be made with: the answer to one that is made without."""
+        connection = wire.Connection(self.port)
+        connection.send(self.exchange(nonce=""))
+        connection.receive()
+        connection.close()
+        return connection.head[b"dpop-nonce"].decode()
 
     def introspection(self, token: str, context: bool = False) -> bytes:
         fields = {"token": token}
         if context:
             fields |= {"resource": RESOURCE, "tool": TOOL, "arguments": '{"id":4711}'}
-        return wire.form(self._host, "/oauth2/introspect", self._server, fields)
+        return wire.form(self._host, "/oauth2/introspect", wire.basic(self._server), fields)
 
     def issue(self, count: int) -> list[str]:
         """`count` access tokens, each from a subject token of its own."""

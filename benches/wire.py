@@ -17,13 +17,15 @@ def request(host: str, method: str, path: str, headers: dict, body: bytes = b"")
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
-def form(host: str, path: str, client: tuple[str, str], fields: dict) -> bytes:
-    """A form POST with the client authenticated by Basic (RFC 6749 §2.3.1)."""
+def basic(client: tuple[str, str]) -> dict:
+    """The header that authenticates a client by its secret (RFC 6749 §2.3.1)."""
     pair = ":".join(quote(part, safe="") for part in client)
-    headers = {
-        "Authorization": "Basic " + base64.b64encode(pair.encode()).decode(),
-        "Content-Type": "application/x-www-form-urlencoded",
-    }
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+
+def form(host: str, path: str, headers: dict, fields: dict) -> bytes:
+    """A form POST."""
+    headers = headers | {"Content-Type": "application/x-www-form-urlencoded"}
     return request(host, "POST", path, headers, urlencode(fields).encode())
 
 
@@ -34,21 +36,20 @@ class Connection:
         self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
+        self.head: dict[bytes, bytes] = {}
 
     def send(self, raw: bytes) -> None:
         self._socket.sendall(raw)
 
     def receive(self) -> tuple[int, bytes]:
-        """Status and body of the next answer."""
+        """Status and body of the next answer; its head stays in `head`."""
         while b"\r\n\r\n" not in self._buffer:
             self._more()
         head, self._buffer = self._buffer.split(b"\r\n\r\n", 1)
         status, *fields = head.split(b"\r\n")
-        length = 0
-        for field in fields:
-            name, _, value = field.partition(b":")
-            if name.lower() == b"content-length":
-                length = int(value)
+        named = (field.partition(b":") for field in fields)
+        self.head = {name.lower(): value.strip() for name, _, value in named}
+        length = int(self.head.get(b"content-length", 0))
         while len(self._buffer) < length:
             self._more()
         body, self._buffer = self._buffer[:length], self._buffer[length:]

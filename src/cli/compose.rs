@@ -211,6 +211,12 @@ pub fn edge(args: &EdgeArgs) -> Result<Object, Trouble> {
     if !args.effect.is_empty() {
         edge.insert("effects", texts(args.effect.iter().map(String::as_str)));
     }
+    if let Some(depth) = args.max_depth {
+        edge.insert("max_depth", depth);
+    }
+    if let Some(ttl) = args.max_ttl {
+        edge.insert("max_ttl_s", ttl);
+    }
     Ok(edge)
 }
 

@@ -66,11 +66,16 @@ fn an_issuer_with_grants_is_written_from_flags() {
 
 #[test]
 fn an_edge_leaves_out_what_was_not_said() {
-    let AdminCommand::Edge(noun) = parse("deputy edge put cl_a cl_b --effect read,egress") else {
+    let AdminCommand::Edge(noun) =
+        parse("deputy edge put cl_a cl_b --effect read,egress --max-depth 2 --max-ttl 60")
+    else {
         panic!()
     };
     let EdgeVerb::Put(args) = noun.verb else { panic!() };
-    assert_eq!(compose::edge(&args).unwrap(), json(r#"{"effects":["read","egress"]}"#));
+    assert_eq!(
+        compose::edge(&args).unwrap(),
+        json(r#"{"effects":["read","egress"],"max_depth":2,"max_ttl_s":60}"#)
+    );
 }
 
 #[test]

@@ -167,10 +167,10 @@ impl Authenticated {
     }
 
     /// What proved it: goes to the record as `via`.
-    pub fn via(&self) -> &'static str {
+    pub const fn via(&self) -> AuthMethod {
         match self.proof {
-            Proof::Secret(method, _) => method.as_str(),
-            Proof::Key => AuthMethod::PrivateKeyJwt.as_str(),
+            Proof::Secret(method, _) => method,
+            Proof::Key => AuthMethod::PrivateKeyJwt,
         }
     }
 }

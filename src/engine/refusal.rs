@@ -39,6 +39,8 @@ pub enum Refusal {
     Target(TargetFault),
     /// There is no edge for this hand-over.
     NoEdge,
+    /// The chain is longer than this edge lets through.
+    TooDeepForEdge,
     /// The actor already acts in this chain.
     Cycle,
     /// The agent is not allowed at this target.
@@ -175,7 +177,10 @@ impl Refusal {
             Refusal::UsedUp(_) => Code::InvalidRequest,
             Refusal::GrantNotAllowed => Code::UnauthorizedClient,
             Refusal::Target(_) => Code::InvalidTarget,
-            Refusal::NoEdge | Refusal::Cycle | Refusal::NotAllowedHere => Code::ActorUnauthorized,
+            Refusal::NoEdge
+            | Refusal::TooDeepForEdge
+            | Refusal::Cycle
+            | Refusal::NotAllowedHere => Code::ActorUnauthorized,
         }
     }
 
@@ -199,6 +204,9 @@ impl Refusal {
             Refusal::Target(fault) => fault.description().to_owned(),
             Refusal::NoEdge => {
                 "no administrator has allowed this client to hand authority to that one".to_owned()
+            }
+            Refusal::TooDeepForEdge => {
+                "too many actors stand in the chain to hand this authority on".to_owned()
             }
             Refusal::Cycle => "this actor already acts in the chain".to_owned(),
             Refusal::NotAllowedHere => "this agent has no allowance at the target".to_owned(),
@@ -230,6 +238,7 @@ impl Refusal {
             Refusal::TooDeep => "chain_too_deep".to_owned(),
             Refusal::Target(fault) => format!("target_{}", fault.as_str()),
             Refusal::NoEdge => "no_edge".to_owned(),
+            Refusal::TooDeepForEdge => "chain_too_deep_for_edge".to_owned(),
             Refusal::Cycle => "cycle".to_owned(),
             Refusal::NotAllowedHere => "no_allowance_at_target".to_owned(),
             Refusal::Scope(fault) => fault.reason(),

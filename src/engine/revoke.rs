@@ -2,10 +2,7 @@
 //! would end.
 
 use super::{
-    authenticate::Authenticated,
-    exchange::{authority::covers, mint},
-    snapshot::Snapshot,
-    verify::Verified,
+    authenticate::Authenticated, exchange::authority::covers, snapshot::Snapshot, verify::Verified,
 };
 use crate::{
     base::{
@@ -49,7 +46,7 @@ pub fn by_holder(
     let target = Target::Delegation(claims.id()?);
     let event = Event {
         client: Some(claims.client.clone()),
-        chain: mint::hops(&snapshot.config.issuer, claims, Some(client.via())),
+        chain: claims.hops(),
         subject: Some(claims.subject.clone()),
         resource: snapshot.resource_of(claims).map(|r| r.id.clone()),
         txn: Some(claims.txn),

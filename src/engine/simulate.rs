@@ -177,7 +177,7 @@ fn grow(
         Source::Foreign(claims) => presenter::foreign(snapshot, client, claims, now)?,
         Source::Ours(claims) => presenter::ours(snapshot, client, claims, now)?,
     };
-    let via = client.auth_method.as_str();
+    let via = client.auth_method;
     // Whoever must prove a key is supposed to: what is asked is what may be done with it.
     let holder = must_prove(client, source).then(|| Holder::supposed(now));
     let holder = holder.as_ref();

@@ -13,6 +13,16 @@ pub enum Provenance {
     Asserted,
 }
 
+impl Provenance {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Provenance::Verified => "verified",
+            Provenance::Asserted => "asserted",
+        }
+    }
+}
+
 /// One actor: the pair (`iss`, `sub`); a bare `sub` names nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Actor {

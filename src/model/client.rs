@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::base::{
     id::{ClientId, CredentialId},
-    time::Timestamp,
+    time::{Seconds, Timestamp},
 };
 
 use super::{
@@ -58,6 +58,11 @@ impl AuthMethod {
             AuthMethod::PrivateKeyJwt => "private_key_jwt",
         }
     }
+
+    /// The method of that name.
+    pub fn parse(name: &str) -> Option<AuthMethod> {
+        AuthMethod::ALL.into_iter().find(|method| method.as_str() == name)
+    }
 }
 
 /// How a client's own assertions are checked.
@@ -105,6 +110,10 @@ pub struct Edge {
     pub ceiling: Option<Ceiling>,
     /// The effects that may be handed over.
     pub effects: BTreeSet<Effect>,
+    /// The most actors of a chain that passes, the receiver included. `None`: as many as any chain.
+    pub max_depth: Option<usize>,
+    /// The longest life of what passes. `None`: that of its kind.
+    pub max_ttl: Option<Seconds>,
     /// A disabled edge lets nothing through.
     pub enabled: bool,
 }

@@ -7,7 +7,12 @@ use crate::base::{
     time::Timestamp,
 };
 
-use super::{actor::Provenance, resource::Effect, subject::Subject};
+use super::{
+    actor::{ActorChain, Provenance},
+    client::AuthMethod,
+    resource::Effect,
+    subject::Subject,
+};
 
 /// One thing that happened and must be known later.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,8 +118,23 @@ pub struct Hop {
     pub sub: Arc<str>,
     /// Whether we saw it authenticate.
     pub provenance: Provenance,
-    /// What proved the current actor: the authentication method.
+    /// What proved it: the authentication method; for an asserted actor, the issuer that says so.
     pub via: Option<Arc<str>>,
+}
+
+impl Hop {
+    /// A chain, current actor first: the first ones proved themselves to us by `via`, and the rest
+    /// stood in a token of `asserter`.
+    pub fn all(chain: &ActorChain, via: &[AuthMethod], asserter: &Arc<str>) -> Vec<Hop> {
+        let proofs = via.iter().map(Some).chain(std::iter::repeat(None));
+        let hops = chain.hops().iter().zip(proofs).map(|(actor, proof)| Hop {
+            issuer: Arc::clone(&actor.issuer),
+            sub: Arc::clone(&actor.sub),
+            provenance: proof.map_or(Provenance::Asserted, |_| Provenance::Verified),
+            via: Some(proof.map_or_else(|| Arc::clone(asserter), |method| method.as_str().into())),
+        });
+        hops.collect()
+    }
 }
 
 /// The kinds of event.

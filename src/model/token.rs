@@ -9,7 +9,8 @@ use crate::base::{
 };
 
 use super::{
-    actor::ActorChain, authority::Authority, issuer::ForeignKind, scope::Scope, subject::Subject,
+    actor::ActorChain, authority::Authority, client::AuthMethod, event::Hop, issuer::ForeignKind,
+    scope::Scope, subject::Subject,
 };
 
 /// The kinds of token that we issue.
@@ -55,6 +56,9 @@ pub struct OurClaims {
     pub client: ClientId,
     /// Who acts, current actor first.
     pub chain: ActorChain,
+    /// What proved the actors that authenticated here, current one first. Those of the chain that
+    /// are beyond these stand in the foreign token, whose issuer asserts them.
+    pub via: Vec<AuthMethod>,
     /// The scopes at `audience`; empty for the other kinds.
     pub scope: Scope,
     /// What it can do and pass on.
@@ -105,6 +109,11 @@ impl OurClaims {
     /// The delegation that this token is.
     pub fn id(&self) -> Option<DelegationId> {
         self.path.last().copied()
+    }
+
+    /// The chain with how we know of each actor.
+    pub fn hops(&self) -> Vec<Hop> {
+        Hop::all(&self.chain, &self.via, &self.subject.issuer)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The claims of our own tokens: written when one is minted, read back when one is presented.
 //!
 //! RFC 9068 section 2.2 names the required ones. Ours are `dlg` (the delegation ids from root to
-//! self), `txn`, `sub_id` (RFC 9493) and `rev` (the configuration revisions that the root and the
+//! self), `via` (what proved the actors), `txn`, `sub_id` (RFC 9493) and `rev` (the configuration revisions that the root and the
 //! token itself were judged at), so that introspection needs no database.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ use crate::{
     model::{
         actor::ActorChain,
         authority::{Authority, Entry, Tools},
+        client::AuthMethod,
         constraint::{Never, SubjectClaims},
         max_calls::{Limit, MaxCalls},
         scope::Scope,
@@ -65,6 +66,7 @@ pub fn write(issuer: &str, claims: &OurClaims) -> String {
         .text("jti", &id)
         .text("txn", &claims.txn.to_string())
         .texts("dlg", path.iter().map(String::as_str))
+        .maybe_raw("via", via(claims).as_deref())
         .raw("rev", &format!("[{},{}]", claims.root_revision, claims.revision))
         .maybe_raw("calls", calls(&claims.authority).as_deref())
         .maybe_raw("auth_time", claims.authentication.auth_time.map(|t| t.to_string()).as_deref())
@@ -72,6 +74,13 @@ pub fn write(issuer: &str, claims: &OurClaims) -> String {
         .maybe_raw("amr", amr(&claims.authentication).as_deref())
         .maybe_raw("cnf", claims.bound.as_ref().map(cnf).as_deref())
         .finish()
+}
+
+/// What proved the actors of the chain; the rest of them are asserted.
+fn via(claims: &OurClaims) -> Option<String> {
+    // The names need no escapes.
+    let names: Vec<&str> = claims.via.iter().map(|method| method.as_str()).collect();
+    (!names.is_empty()).then(|| format!("[\"{}\"]", names.join("\",\"")))
 }
 
 /// The limits behind each `max_calls`, by location: which delegation set which.
@@ -128,6 +137,8 @@ pub fn read(
     let subject = subject(object)?;
     let (root_revision, revision) = revisions(object)?;
     let authority = authority(object, kind, audience, &scope)?;
+    let chain = chain(object, text)?;
+    let via = proofs(issuer, object, &chain)?;
     Ok(OurClaims {
         kind,
         path,
@@ -140,7 +151,8 @@ pub fn read(
         audience: audience.into(),
         client: ClientId::parse(claims::required_text(object, "client_id")?)
             .map_err(|_| OurClaimsError::NotOurs("client_id"))?,
-        chain: chain(object, text)?,
+        chain,
+        via,
         scope,
         authority,
         issued_at: claims::required_time(object, "iat")?,
@@ -207,6 +219,23 @@ fn chain(object: &Object, text: &str) -> Result<ActorChain, OurClaimsError> {
     let members = json::raw_members(text).map_err(|_| OurClaimsError::NotOurs("act"))?;
     let act = members.iter().find(|(name, _)| name == "act").map(|(_, raw)| *raw);
     ActorChain::from_act(act.unwrap_or_default()).map_err(|_| OurClaimsError::NotOurs("act"))
+}
+
+/// What proved the actors: exactly those that are ours, which stand before all others.
+fn proofs(
+    issuer: &str,
+    object: &Object,
+    chain: &ActorChain,
+) -> Result<Vec<AuthMethod>, OurClaimsError> {
+    let via = claims::texts(object, "via")?;
+    let via: Option<Vec<AuthMethod>> = via.into_iter().map(AuthMethod::parse).collect();
+    let fits = |via: &Vec<AuthMethod>| {
+        let (ours, others) = chain.hops().split_at_checked(via.len()).unwrap_or_default();
+        ours.len() == via.len()
+            && ours.iter().all(|hop| *hop.issuer == *issuer)
+            && others.iter().all(|hop| *hop.issuer != *issuer)
+    };
+    via.filter(fits).ok_or(OurClaimsError::NotOurs("via"))
 }
 
 fn authentication(object: &Object) -> Result<Authentication, OurClaimsError> {

@@ -16,6 +16,7 @@ use crate::{
     },
     model::{
         call::{Call, Decision, ShownProof},
+        event::Hop,
         token::OurClaims,
     },
 };
@@ -130,6 +131,7 @@ pub fn active(issuer: &str, claims: &OurClaims, decision: Option<&Decision>) -> 
         .text("aud", &claims.audience)
         .text("client_id", claims.client.as_str())
         .maybe_raw("act", claims.chain.act())
+        .maybe_raw("chain", chain(claims).as_deref())
         .text("scope", &scope)
         .maybe_raw("authorization_details", details.as_deref())
         .text("token_type", if claims.bound.is_some() { "DPoP" } else { "Bearer" })
@@ -147,6 +149,22 @@ pub fn active(issuer: &str, claims: &OurClaims, decision: Option<&Decision>) -> 
         answer = answer.raw("decision", &decision::write(claims, decision, None));
     }
     answer.finish()
+}
+
+/// The actors with how we know of each: it authenticated here, or its issuer says so.
+fn chain(claims: &OurClaims) -> Option<String> {
+    let hops: Vec<String> = claims.hops().iter().map(hop).collect();
+    (!hops.is_empty()).then(|| format!("[{}]", hops.join(",")))
+}
+
+/// One actor of a chain.
+pub fn hop(hop: &Hop) -> String {
+    ObjectWriter::new()
+        .text("sub", &hop.sub)
+        .text("iss", &hop.issuer)
+        .text("provenance", hop.provenance.as_str())
+        .maybe_text("via", hop.via.as_deref())
+        .finish()
 }
 
 /// The answer for a live token whose holder may not make this call. `active` answers for the call.

@@ -1,15 +1,22 @@
 //! `edge`: an administrator's permission for one client to hand authority to another.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use super::{
     ceiling,
     form::{self, Read},
 };
 use crate::{
-    base::{id::ClientId, json::Object},
-    model::{client::Edge, resource::Effect},
+    base::{id::ClientId, json::Object, time::Seconds},
+    model::{
+        client::Edge,
+        resource::{Effect, Resource},
+    },
 };
+
+/// The actors of a chain that passes an edge: who hands over and who receives, at least; no chain is
+/// longer than the second number.
+const DEPTHS: RangeInclusive<i64> = 2..=8;
 
 /// The id of an edge: `from>to`.
 pub fn id(edge: &Edge) -> String {
@@ -37,12 +44,16 @@ pub fn parse(text: &str) -> Read<Edge> {
             vec![Effect::Read, Effect::Write],
             form::list(1..=Effect::ALL.len(), form::word(&words)),
         );
+        let max_depth = form.maybe("max_depth", form::number(DEPTHS));
+        let max_ttl = form.maybe("max_ttl_s", form::number(1..=Resource::MAX_TTL.get()));
         let enabled = form.or("enabled", true, form::flag);
         Some(Edge {
             from: from?,
             to: to?,
             ceiling: ceiling?,
             effects: effects?.into_iter().collect::<BTreeSet<Effect>>(),
+            max_depth: max_depth?.and_then(|depth| depth.try_into().ok()),
+            max_ttl: max_ttl?.and_then(|ttl| ttl.try_into().ok()).map(Seconds::new),
             enabled: enabled?,
         })
     })
@@ -57,6 +68,12 @@ pub fn write(edge: &Edge) -> String {
         document.insert("ceiling", ceiling::to_json(ceiling.entries()));
     }
     document.insert("effects", form::texts(edge.effects.iter().map(|e| e.as_str())));
+    if let Some(depth) = edge.max_depth.and_then(|depth| i64::try_from(depth).ok()) {
+        document.insert("max_depth", depth);
+    }
+    if let Some(ttl) = edge.max_ttl {
+        document.insert("max_ttl_s", ttl.get());
+    }
     document.insert("enabled", edge.enabled);
     document.to_json()
 }

@@ -78,6 +78,7 @@ async fn tx15_a_token_carries_what_its_server_may_see_and_no_more(world: World) 
         "jti",
         "txn",
         "dlg",
+        "via",
         "rev",
     ];
     let allowed: BTreeSet<&str> = standard.into_iter().collect();

@@ -171,6 +171,7 @@ fn root(n: u16, revision: u64) -> Delegation {
         audience: "https://tickets.example".into(),
         client: agent(),
         chain: ActorChain::default(),
+        via: Vec::new(),
         scope: Scope::default(),
         authority: Authority::default(),
         issued_at: at(i64::from(n)),

@@ -380,6 +380,12 @@ pub struct EdgeArgs {
     /// An effect that may be handed over; `read` and `write` unless said otherwise; repeat
     #[arg(long, value_name = "EFFECT", value_delimiter = ',')]
     pub effect: Vec<String>,
+    /// The most actors of a chain that passes, the receiver included
+    #[arg(long, value_name = "ACTORS")]
+    pub max_depth: Option<i64>,
+    /// The longest life of what is handed over
+    #[arg(long, value_name = "SECONDS")]
+    pub max_ttl: Option<i64>,
     /// The document.
     #[command(flatten)]
     pub whole: Whole,

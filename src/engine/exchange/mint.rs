@@ -23,8 +23,9 @@ use crate::{
         verify::TokenFault,
     },
     model::{
-        actor::{Actor, ActorChain, ChainError, Provenance},
+        actor::{Actor, ActorChain, ChainError},
         authority::Authority,
+        client::{AuthMethod, Edge},
         delegation::{Delegation, Source},
         event::{Event, Hop, Kind, Outcome},
         issuer::TrustedIssuer,
@@ -71,12 +72,15 @@ pub(super) fn child(
     let keeps_chain = matches!(standing, Standing::Holder(_));
     let us = Actor { issuer: Arc::clone(&snapshot.config.issuer), sub: client.id.as_str().into() };
     let chain = chain(&base, us, keeps_chain, target)?;
+    let via = via(&base, &chain, grown.via, keeps_chain);
     let mut path = base.path.clone();
     path.push(grown.id);
     if path.len() > OurClaims::MAX_PATH {
         return Err(Refusal::TooDeep);
     }
     let (kind, audience, ttl) = addressed(target);
+    let edge = target.crossed(&snapshot.config, client, &granted.authority);
+    let ttl = ttl.min(over_edge(edge, &chain)?.unwrap_or(ttl));
     let mut expires_at = now.plus(ttl).min(base.expires_at);
     if let Some(actor) = actor {
         expires_at = expires_at.min(actor.expires_at);
@@ -91,6 +95,7 @@ pub(super) fn child(
         audience,
         client: client.id.clone(),
         chain,
+        via,
         scope: granted.scope,
         authority: granted.authority,
         issued_at: now,
@@ -100,7 +105,7 @@ pub(super) fn child(
         ..base
     };
     let source = parent.map_or(Source::Foreign, Source::Delegation);
-    tentative(snapshot, claims, source, grown.via, now)
+    tentative(snapshot, claims, source, now)
 }
 
 /// A root delegation under the agent's own allowance.
@@ -121,7 +126,7 @@ pub fn own_root(
         bound: own_key(own, Some(target))?,
         ..own_claims(snapshot, own, now)
     };
-    tentative(snapshot, claims, Source::Own, own.client.via(), now)
+    tentative(snapshot, claims, Source::Own, now)
 }
 
 /// An agent's own credential: `aud` our issuer, no scope, good only as `actor_token`.
@@ -138,7 +143,7 @@ pub fn agent_token(
     }
     let bound = own_key(own, None)?;
     let claims = OurClaims { bound, ..own_claims(snapshot, own, now) };
-    tentative(snapshot, claims, Source::Own, own.client.via(), now)
+    tentative(snapshot, claims, Source::Own, now)
 }
 
 fn own_key(
@@ -163,6 +168,7 @@ fn own_claims(snapshot: &Snapshot, own: &OwnRequest<'_>, now: Timestamp) -> OurC
         audience: Arc::clone(issuer),
         client: id.clone(),
         chain: ActorChain::default(),
+        via: Vec::new(),
         scope: Scope::default(),
         authority: Authority::default(),
         issued_at: now,
@@ -191,6 +197,7 @@ fn root_claims(
         audience: "".into(),
         client: client.clone(),
         chain: foreign.asserted.clone(),
+        via: Vec::new(),
         scope: Scope::default(),
         authority: Authority::default(),
         issued_at: foreign.issued_at,
@@ -241,6 +248,24 @@ fn chain(
     Ok(chain)
 }
 
+/// What proved the actors of `chain`. A holder that narrows has proved itself anew.
+fn via(base: &OurClaims, chain: &ActorChain, now: AuthMethod, keeps: bool) -> Vec<AuthMethod> {
+    // An agent's token for itself has no actor.
+    let current = chain.current().map(|_| now);
+    let earlier = base.via.iter().copied().skip(usize::from(keeps));
+    current.into_iter().chain(earlier).collect()
+}
+
+/// How long what passes over an edge may live; refused where the chain is longer than may pass.
+fn over_edge(edge: Option<&Edge>, chain: &ActorChain) -> Result<Option<Seconds>, Refusal> {
+    let Some(edge) = edge else { return Ok(None) };
+    let with_receiver = chain.hops().len().saturating_add(1);
+    if edge.max_depth.is_some_and(|most| most < with_receiver) {
+        return Err(Refusal::TooDeepForEdge);
+    }
+    Ok(edge.max_ttl)
+}
+
 fn addressed(target: &Target<'_>) -> (OurKind, Arc<str>, Seconds) {
     match target {
         Target::Agent(_, uri, _) => (OurKind::HandOver, uri.as_str().into(), HAND_OVER_TTL),
@@ -257,7 +282,6 @@ fn tentative(
     snapshot: &Snapshot,
     claims: OurClaims,
     source: Source,
-    via: &'static str,
     now: Timestamp,
 ) -> Result<Tentative, Refusal> {
     let (typ, issued, max) = match claims.kind {
@@ -272,7 +296,7 @@ fn tentative(
     if size > max {
         return Err(Refusal::TooLarge);
     }
-    let event = issued_event(snapshot, &claims, &source, via, now);
+    let event = issued_event(snapshot, &claims, &source, now);
     // What only we read is signed as we like it best.
     let signing = snapshot.resource_of(&claims).map(|r| r.token_signing).unwrap_or_default();
     let effects = spend::issuing(&claims);
@@ -280,13 +304,7 @@ fn tentative(
     Ok(Tentative { delegation, event, effects, typ, issued, signing, now })
 }
 
-fn issued_event(
-    snapshot: &Snapshot,
-    claims: &OurClaims,
-    source: &Source,
-    via: &'static str,
-    now: Timestamp,
-) -> Event {
+fn issued_event(snapshot: &Snapshot, claims: &OurClaims, source: &Source, now: Timestamp) -> Event {
     Event {
         at: now,
         kind: Kind::Exchange,
@@ -294,7 +312,7 @@ fn issued_event(
         reason: claims.kind.as_str().into(),
         client: Some(claims.client.clone()),
         subject: Some(claims.subject.clone()),
-        chain: hops(&snapshot.config.issuer, claims, Some(via)),
+        chain: claims.hops(),
         resource: snapshot.resource_of(claims).map(|r| r.id.clone()),
         tool: None,
         effect: None,
@@ -312,31 +330,22 @@ fn issued_event(
     }
 }
 
-/// The chain as the audit log shows it: what we saw authenticate, and what others assert.
-pub fn hops(issuer: &str, claims: &OurClaims, via: Option<&'static str>) -> Vec<Hop> {
-    hops_of(issuer, &claims.chain, via)
-}
-
 /// The chain that a refused exchange would have grown: `client` in front of what was there.
-pub fn hops_through(issuer: &str, client: &Authenticated, chain: &ActorChain) -> Vec<Hop> {
-    let us = Actor { issuer: issuer.into(), sub: client.client().id.as_str().into() };
+pub fn hops_through(
+    snapshot: &Snapshot,
+    client: &Authenticated,
+    chain: &ActorChain,
+    via: &[AuthMethod],
+    asserter: &Arc<str>,
+) -> Vec<Hop> {
+    let issuer = Arc::clone(&snapshot.config.issuer);
+    let us = Actor { issuer, sub: client.client().id.as_str().into() };
     match chain.extended(us) {
-        Ok(grown) => hops_of(issuer, &grown, Some(client.via())),
+        Ok(grown) => {
+            let via: Vec<AuthMethod> = std::iter::once(client.via()).chain(via.to_vec()).collect();
+            Hop::all(&grown, &via, asserter)
+        }
         // Too deep, or it stands there already: the chain as it is.
-        Err(_) => hops_of(issuer, chain, None),
+        Err(_) => Hop::all(chain, via, asserter),
     }
-}
-
-fn hops_of(issuer: &str, chain: &ActorChain, via: Option<&'static str>) -> Vec<Hop> {
-    let hop = |(i, actor): (usize, &Actor)| Hop {
-        issuer: Arc::clone(&actor.issuer),
-        sub: Arc::clone(&actor.sub),
-        provenance: if *actor.issuer == *issuer {
-            Provenance::Verified
-        } else {
-            Provenance::Asserted
-        },
-        via: via.filter(|_| i == 0).map(Into::into),
-    };
-    chain.hops().iter().enumerate().map(hop).collect()
 }

@@ -34,7 +34,7 @@ use crate::{
         time::Timestamp,
     },
     model::{
-        client::Client,
+        client::{AuthMethod, Client},
         delegation::{Delegation, Receipt},
         effect::Effects,
         event::{Event, Kind, Outcome},
@@ -76,7 +76,7 @@ pub(super) struct Grown<'a> {
     /// Who asks.
     pub client: &'a Client,
     /// What proved it.
-    pub via: &'static str,
+    pub via: AuthMethod,
     /// Why it may present what it presents.
     pub standing: Standing<'a>,
     /// What should come out.
@@ -211,7 +211,10 @@ pub fn refused(
         None => event,
         Some(SubjectToken::Foreign(token)) => Event {
             subject: Some(token.get().subject.clone()),
-            chain: mint::hops_through(&snapshot.config.issuer, client, &token.get().asserted),
+            chain: {
+                let claims = token.get();
+                mint::hops_through(snapshot, client, &claims.asserted, &[], &claims.subject.issuer)
+            },
             txn: Some(presenter::transaction(&snapshot.config, client.client(), token.get())),
             ..event
         },
@@ -219,7 +222,10 @@ pub fn refused(
             let claims = token.get();
             Event {
                 subject: Some(claims.subject.clone()),
-                chain: mint::hops_through(&snapshot.config.issuer, client, &claims.chain),
+                chain: {
+                    let asserter = &claims.subject.issuer;
+                    mint::hops_through(snapshot, client, &claims.chain, &claims.via, asserter)
+                },
                 txn: Some(claims.txn),
                 parent: claims.id(),
                 ..event

@@ -6,9 +6,10 @@ use super::presenter::Standing;
 use crate::{
     engine::{
         refusal::{Refusal, TargetFault},
-        snapshot::Snapshot,
+        snapshot::{Config, Snapshot},
     },
     model::{
+        authority::Authority,
         client::{Client, Edge},
         resource::Resource,
         uri::Uri,
@@ -23,6 +24,25 @@ pub enum Target<'a> {
     Resource(&'a Arc<Resource>),
     /// A hand-over to this agent, over this edge.
     Agent(&'a Arc<Client>, &'a Uri, &'a Edge),
+}
+
+impl<'a> Target<'a> {
+    /// The edge that the new token carries authority over: to the receiver of a hand-over, or,
+    /// where there are onward entries, to the owner of the audience.
+    pub fn crossed(
+        &self,
+        config: &'a Config,
+        client: &Client,
+        authority: &Authority,
+    ) -> Option<&'a Edge> {
+        match self {
+            Target::Agent(_, _, edge) => Some(edge),
+            Target::Resource(resource) => {
+                let is_onward = authority.iter().any(|(location, _)| *location != resource.uri);
+                is_onward.then(|| config.edge(&client.id, &resource.owner)).flatten()
+            }
+        }
+    }
 }
 
 /// Finds the target, or refuses.

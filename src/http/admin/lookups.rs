@@ -10,12 +10,12 @@ use crate::{
         time::Timestamp,
     },
     model::{
-        actor::Provenance,
         delegation::Source,
-        event::{Hop, Kind, Outcome},
+        event::{Kind, Outcome},
         resource::Effect,
         subject::Subject,
     },
+    oauth::introspection,
     service::{
         Deputy,
         admin::{DelegationView, Order, Radius},
@@ -190,7 +190,7 @@ fn delegation_json(view: &DelegationView) -> String {
 /// An event.
 pub(super) fn event_json(found: &StoredEvent) -> String {
     let event = &found.event;
-    let chain: Vec<String> = event.chain.iter().map(hop_json).collect();
+    let chain: Vec<String> = event.chain.iter().map(introspection::hop).collect();
     let mut detail = ObjectWriter::new();
     for (name, value) in &event.detail {
         detail = detail.text(name, value);
@@ -214,20 +214,6 @@ pub(super) fn event_json(found: &StoredEvent) -> String {
         .count("revision", event.revision)
         .raw("detail", &detail.finish());
     if found.erased { writer.flag("erased", true).finish() } else { writer.finish() }
-}
-
-/// One actor of a chain.
-pub(super) fn hop_json(hop: &Hop) -> String {
-    let provenance = match hop.provenance {
-        Provenance::Verified => "verified",
-        Provenance::Asserted => "asserted",
-    };
-    ObjectWriter::new()
-        .text("sub", &hop.sub)
-        .text("iss", &hop.issuer)
-        .text("provenance", provenance)
-        .maybe_text("via", hop.via.as_deref())
-        .finish()
 }
 
 fn broken_json(broken: &Broken) -> String {

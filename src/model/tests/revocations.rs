@@ -29,6 +29,7 @@ fn claims() -> OurClaims {
         audience: "https://refunds.example".into(),
         client: client("cl_billing"),
         chain: chain.extended(actor("cl_billing")).unwrap(),
+        via: Vec::new(),
         scope: scope("read"),
         authority: Authority::default(),
         issued_at: Timestamp::EPOCH,

@@ -15,7 +15,7 @@ use crate::{
 const CLIENT: &str = r#"{"client_id":"cl_support-agent","name":"Support","token_endpoint_auth_method":"client_secret_post","dpop_bound_access_tokens":true,"introspection_signed_response_alg":"RS256","agent":{"uri":"https://support.example","allowance":[{"resource":"refunds","scope":"refunds:read refunds:write","tools":{"refunds.list":{"order_id":{"constraint_type":"exact","value":"A-17"}}}},{"resource":"tickets","scope":"tickets:read"}],"own_allowance":[]},"enabled":true}"#;
 const RESOURCE: &str = r#"{"id":"refunds","resource":"https://refunds.example/mcp","owner":"cl_refunds","name":"Refunds","enforces":"scope","verifies_offline":true,"dpop":"itself","token_ttl_s":45,"token_signing_alg":"Ed25519","step_up_hints":true,"scopes_supported":["refunds:read","refunds:write"],"enabled":false}"#;
 const TOOL: &str = r#"{"resource":"refunds","name":"refunds.list","description":"Lists\nrefunds.","scopes":["refunds:read"],"effect":"read","input_schema":{"type":"object","properties":{"order_id":{"type":"string"}}},"keep_arguments":["/order/id","/order_id"],"enabled":true,"changed_at":12,"changed_on":1700000000}"#;
-const EDGE: &str = r#"{"from":"cl_support-agent","to":"cl_billing-agent","ceiling":[{"resource":"refunds","scope":"refunds:read"}],"effects":["read","egress"],"enabled":true}"#;
+const EDGE: &str = r#"{"from":"cl_support-agent","to":"cl_billing-agent","ceiling":[{"resource":"refunds","scope":"refunds:read"}],"effects":["read","egress"],"max_depth":3,"max_ttl_s":60,"enabled":true}"#;
 const OPERATOR: &str =
     r#"{"name":"Ada","token_hash":"LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ","role":"auditor"}"#;
 const CREDENTIAL: &str = r#"{"client_id":"cl_support-agent","id":"AAAAAAAAAAAAAAAAAAAAAA","hash":"$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA","created":1700000000,"expires":1800000000}"#;
@@ -46,6 +46,7 @@ fn what_is_left_out_is_the_lesser() {
     assert!(!read.verifies_offline && !read.step_up_hints && read.scopes.is_empty());
     let read = edge::parse(r#"{"from":"cl_a","to":"cl_b"}"#).unwrap();
     assert!(read.effects.iter().eq(&[Effect::Read, Effect::Write]) && read.ceiling.is_none());
+    assert_eq!((read.max_depth, read.max_ttl), (None, None));
 }
 
 #[test]
@@ -163,12 +164,14 @@ fn arguments_to_keep_are_normalised_pointers() {
 
 #[test]
 fn an_edge_joins_two_clients() {
-    let text = r#"{"from":"cl_a","to":"cl_a","effects":[]}"#;
+    let text = r#"{"from":"cl_a","to":"cl_a","effects":[],"max_depth":1,"max_ttl_s":901}"#;
     assert_eq!(
         problems(edge::parse(text)),
         [
             "/to: is the same client as `from`: an edge joins two",
-            "/effects: must have 1 to 4 values"
+            "/effects: must have 1 to 4 values",
+            "/max_depth: must be a whole number from 2 to 8",
+            "/max_ttl_s: must be a whole number from 1 to 900"
         ]
     );
     let read = edge::parse(EDGE).unwrap();

@@ -9,15 +9,12 @@ use crate::{
         kept,
     },
     model::{
-        event::{Event, Hop, Kept, Kind, Outcome},
+        event::{Event, Kept, Kind, Outcome},
         token::OurClaims,
     },
     service::{Deputy, history::Then, state::kind},
-    store::{Document, EventFilter, Page, StoredEvent},
+    store::{Document, StoredEvent},
 };
-
-/// Exchanges of one transaction that are looked through for what proved each actor.
-const EXCHANGES_MAX: u16 = Page::LIMIT_MAX;
 
 /// A recorded decision, explained.
 #[derive(Debug)]
@@ -26,8 +23,6 @@ pub struct Explained {
     pub found: StoredEvent,
     /// The arguments, as far as they were kept.
     pub arguments: Object,
-    /// Who acted, current actor first, each with what proved it.
-    pub chain: Vec<Hop>,
     /// The decision again, or why it cannot be made again.
     pub again: Result<Again, Gone>,
 }
@@ -78,8 +73,7 @@ impl Deputy {
             Ok((then, claims)) => Ok(again(id, (&then, &claims), &found.event, &arguments)),
             Err(gone) => Err(gone),
         };
-        let chain = self.with_proofs(&found.event).await?;
-        Ok(Explained { found, arguments, chain, again })
+        Ok(Explained { found, arguments, again })
     }
 
     /// What a decision was made by: the registry and revocations of then, and the token.
@@ -96,35 +90,6 @@ impl Deputy {
         let claims = super::records::claims_of(&then.snapshot, &stored);
         Ok(claims.map(|claims| (then, claims)).ok_or(Gone::Issuer))
     }
-
-    /// The chain with what proved each actor, which stands in the events of the exchanges that
-    /// brought them in.
-    async fn with_proofs(&self, event: &Event) -> Result<Vec<Hop>, Refused> {
-        let filter = EventFilter {
-            txn: event.txn,
-            kind: Some(Kind::Exchange),
-            outcome: Some(Outcome::Granted),
-            ..EventFilter::default()
-        };
-        let page = Page { after: None, limit: EXCHANGES_MAX };
-        let exchanges = match event.txn {
-            Some(_) => self.store().events(&filter, &page).await?.items,
-            None => Vec::new(),
-        };
-        let whole = &event.chain;
-        let proof = |depth: usize| {
-            let chain = whole.get(depth..)?;
-            let same = |found: &&StoredEvent| are_same(&found.event.chain, chain);
-            exchanges.iter().find(same)?.event.chain.first()?.via.clone()
-        };
-        let hop = |(depth, hop): (usize, &Hop)| Hop { via: proof(depth), ..hop.clone() };
-        Ok(whole.iter().enumerate().map(hop).collect())
-    }
-}
-
-fn are_same(one: &[Hop], other: &[Hop]) -> bool {
-    let same = |(a, b): (&Hop, &Hop)| a.issuer == b.issuer && a.sub == b.sub;
-    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 /// The pure verb again, held against the record.
