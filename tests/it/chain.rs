@@ -13,6 +13,7 @@ on_both! {
     act10_a_registered_issuer_may_assert_its_own_actors
     act19_the_subject_is_the_same_person_on_every_hop
     tx9_only_the_outermost_actor_acts
+    tx9_the_outermost_act_is_the_current_actor
     tx10_introspection_shows_act_as_the_token_has_it
     tx11_may_act_lets_its_agent_through_and_is_never_copied
     act3_the_subject_s_profile_is_told
@@ -90,6 +91,16 @@ async fn act19_the_subject_is_the_same_person_on_every_hop(world: World) {
         assert_eq!(said["sub"], "alice");
         assert_eq!(said["sub_id"]["iss"], world.issuer.url().as_str());
     }
+}
+
+async fn tx9_the_outermost_act_is_the_current_actor(world: World) {
+    let (_, call) = line(&world).await;
+    let act = &claims(&call)["act"];
+    assert_eq!((&act["sub"], &act["act"]["sub"]), (&json!("cl_billing"), &json!("cl_support")));
+    // Only the outermost may present the token; whoever stands inside has no say any more.
+    let narrows = |agent: &str| world.agent(agent).exchanges(&call).at(REFUNDS);
+    assert_eq!(narrows("billing").send().await.status, 200);
+    narrows("support").send().await.is_refused("invalid_request");
 }
 
 async fn tx10_introspection_shows_act_as_the_token_has_it(world: World) {
