@@ -267,9 +267,6 @@ async fn without_a_token_nothing_is_permitted(world: World) {
     let mut asked = question("x", TICKETS, "tickets.get", json!({}));
     asked["subject"]["properties"] = json!({});
     let denied = ask(&world, "tickets", &asked).await;
-    assert_eq!(denied.status, 200);
-    assert_eq!(
-        denied.json,
-        json!({ "decision": false, "context": { "reason": "token_required" } })
-    );
+    assert_eq!((denied.status, &denied.json["decision"]), (200, &json!(false)));
+    assert_eq!(denied.json["context"]["reason"], "token_required");
 }
