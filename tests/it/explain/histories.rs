@@ -13,7 +13,7 @@ use crate::world::{
 };
 
 /// Steps of one history.
-const STEPS: usize = 90;
+const STEPS: usize = 100;
 
 /// Numbers that look random (`SplitMix64`).
 struct Dice(u64);
@@ -51,6 +51,19 @@ const TOOLS: [(&str, &str); 7] = [
 const ARGUMENTS: [&str; 6] =
     ["{}", r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":1,"note":{"text":"x"}}"#, r#"{"id":"*"}"#, "[1]"];
 
+/// Some of them are active, some of those only watched.
+const POLICIES: [&str; 6] = [
+    r#"@id("one") forbid (principal, action in Action::"effect-read", resource)
+       when { context.arguments has id && context.arguments.id > 1 };"#,
+    r#"@id("deep") forbid (principal, action in Action::"call", resource) when { context.depth > 1 };"#,
+    r#"@id("bound") @require("dpop") forbid (principal, action in Action::"tickets/*", resource)
+       when { context.arguments has note };"#,
+    r#"@id("mfa") @require("acr:mfa") forbid (principal, action in Action::"effect-write", resource);"#,
+    r#"@id("young") @require("max_ttl:15") forbid (principal, action in Action::"refunds/*", resource);"#,
+    r#"@id("odd") forbid (principal, action in Action::"call", resource)
+       when { context.local["Asia/Kathmandu"].minute < 20 };"#,
+];
+
 #[tokio::test]
 async fn every_decision_of_a_random_history_is_explained_as_it_was_recorded() {
     let mut reasons = BTreeSet::new();
@@ -65,6 +78,8 @@ async fn every_decision_of_a_random_history_is_explained_as_it_was_recorded() {
         "tool_changed",
         "tool_revoked",
         "policy_forbids",
+        "arguments_not_representable",
+        "dpop_required",
     ] {
         assert!(reasons.contains(common), "never seen: {common} in {reasons:?}");
     }
@@ -76,7 +91,10 @@ async fn told_again(world: World, seed: u64) -> BTreeSet<String> {
     let (mut dice, mut history) = (Dice(seed), History::default());
     for (_, tool) in &TOOLS[..6] {
         world.change("tool", tool, "keep_arguments", json!(["id", "note"])).await;
-        let schema = json!({ "type": "object", "properties": { "id": { "type": "integer" } } });
+        let schema = json!({ "type": "object", "properties": {
+            "id": { "type": "integer" },
+            "note": { "type": "object", "properties": { "text": { "type": "string" } } },
+        } });
         world.change("tool", tool, "input_schema", schema).await;
     }
     for _ in 0..STEPS {
@@ -95,7 +113,8 @@ async fn told_again(world: World, seed: u64) -> BTreeSet<String> {
 }
 
 async fn step(world: &World, dice: &mut Dice, history: &mut History) {
-    match dice.below(12) {
+    match dice.below(13) {
+        12 => policies(world, dice).await,
         0 | 1 => exchange(world, dice, history).await,
         2 => hand_over(world, dice, history).await,
         3 => registry_change(world, dice).await,
@@ -155,8 +174,7 @@ fn keep(history: &mut History, resource: &'static str, answer: &Value) {
 async fn registry_change(world: &World, dice: &mut Dice) {
     let (resource, tool) = *dice.one_of(&TOOLS[..6]);
     let on = json!(dice.below(2) == 0);
-    match dice.below(8) {
-        6 | 7 => policies(world, dice).await,
+    match dice.below(6) {
         0 | 1 => world.change("tool", tool, "enabled", on).await,
         2 => world.change("tool", tool, "description", json!(dice.below(9).to_string())).await,
         3 => {
@@ -168,20 +186,16 @@ async fn registry_change(world: &World, dice: &mut Dice) {
     }
 }
 
-/// Policies that come, go, are only watched, look at arguments, and meet values that are none.
-const POLICIES: [&str; 5] = [
-    "",
-    r#"@id("a") forbid (principal, action in Action::"call", resource)
-       when { context.arguments has id && context.arguments.id > 1 };"#,
-    r#"@id("a") @shadow forbid (principal, action in Action::"call", resource);"#,
-    r#"@id("b") forbid (principal, action in Action::"call", resource) when { context.depth > 1 };"#,
-    r#"@id("b") forbid (principal, action in Action::"effect-write", resource);
-       @id("c") forbid (principal, action == Action::"delegate", resource)
-       when { context.effects.contains("egress") };"#,
-];
-
 async fn policies(world: &World, dice: &mut Dice) {
-    let set = json!({ "delegation": [{ "name": "a", "text": dice.one_of(&POLICIES) }] });
+    let mut text = String::new();
+    for policy in POLICIES {
+        match dice.below(6) {
+            0 | 1 => text.push_str(policy),
+            2 => text.push_str(&format!("@shadow {policy}")),
+            _ => {}
+        }
+    }
+    let set = json!({ "by": "test", "delegation": [{ "name": "dice.cedar", "text": text }] });
     world.put(&[("policy_set", "active", set)]).await;
 }
 
