@@ -253,25 +253,10 @@ fn state(object: &Object) -> String {
     if enabled { "enabled".to_owned() } else { "disabled".to_owned() }
 }
 
-/// A moment, in UTC.
+/// A moment, in UTC: `2026-11-24 00:30:00`.
 pub fn moment(object: &Object, name: &str) -> String {
-    object.get(name).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), civil)
-}
-
-/// `2026-11-24 00:30:00`, from seconds since 1970 (Howard Hinnant's `civil_from_days`).
-fn civil(seconds: i64) -> String {
-    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let z = days.saturating_add(719_468);
-    let (era, doe) = (z.div_euclid(146_097), z.rem_euclid(146_097));
-    let yoe =
-        doe.saturating_sub(doe / 1_460).saturating_add(doe / 36_524).saturating_sub(doe / 146_096)
-            / 365;
-    let years = yoe.saturating_mul(365).saturating_add(yoe / 4).saturating_sub(yoe / 100);
-    let doy = doe.saturating_sub(years);
-    let mp = doy.saturating_mul(5).saturating_add(2) / 153;
-    let day = doy.saturating_sub(mp.saturating_mul(153).saturating_add(2) / 5).saturating_add(1);
-    let month = if mp < 10 { mp.saturating_add(3) } else { mp.saturating_sub(9) };
-    let year = yoe.saturating_add(era.saturating_mul(400)).saturating_add(i64::from(month <= 2));
-    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    let at = object.get(name).and_then(Value::as_i64);
+    // What is beyond the calendar is no moment of anything that happened.
+    let at = at.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    at.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }

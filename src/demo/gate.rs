@@ -39,6 +39,8 @@ pub struct Bearer {
     gate: Arc<Gate>,
     token: Arc<Secret<String>>,
     heard: Arc<OnceLock<Heard>>,
+    /// The challenge for a call that was denied for a scope that may be had.
+    lacking: Arc<OnceLock<String>>,
 }
 
 /// What Deputy said about the token itself.
@@ -57,7 +59,8 @@ enum Heard {
 pub enum Verdict {
     /// Go ahead; the decision.
     Allowed(Value),
-    /// Do not; the decision, with its reason.
+    /// Do not; the decision, with its reason. Where a missing scope may be had, the layer answers for
+    /// the whole request all the same.
     Denied(Value),
     /// There is no decision: the layer answers for the whole request.
     Undecided,
@@ -72,7 +75,8 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
     let Some(token) = bearer(request.headers()) else {
         return gate.unauthorised(None);
     };
-    let bearer = Bearer { gate, token: Arc::new(token), heard: Arc::default() };
+    let bearer =
+        Bearer { gate, token: Arc::new(token), heard: Arc::default(), lacking: Arc::default() };
     let announced = request.headers().get("mcp-method");
     if announced.is_none_or(|method| method != "tools/call")
         && bearer.introspect().await != Heard::Live
@@ -81,6 +85,10 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
     }
     request.extensions_mut().insert(bearer.clone());
     let response = next.run(request).await;
+    // MCP's authorization: a scope that may be had is asked for by HTTP, whatever the tool said.
+    if let Some(challenge) = bearer.lacking.get() {
+        return challenged(StatusCode::FORBIDDEN, challenge.clone());
+    }
     if bearer.heard.get() == Some(&Heard::Live) { response } else { bearer.refusal() }
 }
 
@@ -107,7 +115,12 @@ impl Bearer {
             (Some(body), Some(decision)) if both_allow(&body, &decision) => {
                 (Heard::Live, Verdict::Allowed(decision))
             }
-            (Some(_), Some(decision)) => (Heard::Live, Verdict::Denied(decision)),
+            (Some(_), Some(decision)) => {
+                if let Some(challenge) = forbidding(&decision) {
+                    let _ = self.lacking.set(challenge.to_owned());
+                }
+                (Heard::Live, Verdict::Denied(decision))
+            }
             (Some(body), None) if body.get("active") == Some(&Value::Bool(false)) => {
                 (Heard::Inactive, Verdict::Undecided)
             }
@@ -158,8 +171,19 @@ impl Gate {
     fn unauthorised(&self, error: Option<&str>) -> Response {
         let error = error.map(|error| format!("error=\"{error}\", ")).unwrap_or_default();
         let challenge = format!("Bearer {error}resource_metadata=\"{}\"", self.metadata);
-        (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response()
+        challenged(StatusCode::UNAUTHORIZED, challenge)
     }
+}
+
+fn challenged(status: StatusCode, challenge: String) -> Response {
+    (status, [(header::WWW_AUTHENTICATE, challenge)]).into_response()
+}
+
+/// The challenge, ready in the decision, of a denial that is an HTTP 403. Every other denial is a
+/// result of the tool.
+fn forbidding(decision: &Value) -> Option<&str> {
+    let forbidden = decision.pointer("/mcp/status").and_then(Value::as_u64) == Some(403);
+    decision.get("challenge").and_then(Value::as_str).filter(|_| forbidden)
 }
 
 fn both_allow(body: &Value, decision: &Value) -> bool {
@@ -184,31 +208,70 @@ pub fn as_text(object: &Map<String, Value>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::{Router, body::Body, middleware, routing::post};
+    use axum::{Extension, Router, body::Body, middleware, routing::post};
+    use serde_json::json;
+    use tokio::net::TcpListener;
     use tower::ServiceExt as _;
 
-    /// A door behind which lies gold, and nobody to ask: port 1 answers nothing.
-    fn door() -> Router {
+    /// A door behind which lies gold; Deputy is at `origin`.
+    fn door(origin: &str) -> Router {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let gate = Arc::new(Gate {
             wire: Wire::new().unwrap(),
-            introspection: "http://127.0.0.1:1/oauth2/introspect".to_owned(),
+            introspection: format!("{origin}/oauth2/introspect"),
             owner: Credentials { client_id: "cl_x".to_owned(), secret: Secret::new(String::new()) },
             resource: "http://127.0.0.1:2/mcp".to_owned(),
             metadata: "http://127.0.0.1:2/.well-known/oauth-protected-resource/mcp".to_owned(),
-            metadata_source: "http://127.0.0.1:1/resources/x".to_owned(),
+            metadata_source: format!("{origin}/resources/x"),
         });
+        let calls = |Extension(bearer): Extension<Bearer>| async move {
+            let verdict = bearer.may_call("x", &Map::new()).await;
+            assert!(matches!(verdict, Verdict::Denied(_)));
+            "denied"
+        };
         Router::new()
             .route("/mcp", post(|| async { "gold" }))
+            .route("/call", post(calls))
             .route_layer(middleware::from_fn_with_state(gate, guard))
     }
 
-    async fn knock(headers: &[(&str, &str)]) -> Response {
-        let mut request = Request::post("/mcp");
+    /// Nobody is there to ask: port 1 answers nothing.
+    const NOBODY: &str = "http://127.0.0.1:1";
+
+    async fn knock_at(door: Router, path: &str, headers: &[(&str, &str)]) -> Response {
+        let mut request = Request::post(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        door().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        door.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    async fn knock(headers: &[(&str, &str)]) -> Response {
+        knock_at(door(NOBODY), "/mcp", headers).await
+    }
+
+    /// Something that answers every question about a call with this decision.
+    async fn answering(decision: Value) -> String {
+        let answer = json!({ "active": false, "decision": decision }).to_string();
+        let router = Router::new().route("/oauth2/introspect", post(move || async move { answer }));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        origin
+    }
+
+    #[tokio::test]
+    async fn mc3_a_missing_scope_that_may_be_had_is_a_403_with_its_challenge() {
+        let challenge = "Bearer error=\"insufficient_scope\", scope=\"tickets:read\"";
+        let denied = |mcp: Value| json!({ "allow": false, "challenge": challenge, "mcp": mcp });
+        let headers = [("authorization", "Bearer t"), ("mcp-method", "tools/call")];
+        let origin = answering(denied(json!({ "status": 403 }))).await;
+        let response = knock_at(door(&origin), "/call", &headers).await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], challenge);
+        let origin = answering(denied(json!({ "status": 200 }))).await;
+        let response = knock_at(door(&origin), "/call", &headers).await;
+        assert_eq!(response.status(), StatusCode::OK, "a result of the tool");
     }
 
     #[tokio::test]

@@ -116,6 +116,13 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// Somebody who would prove a key, for a request that nobody sends: `simulate` supposes one. No
+    /// client could hold it, and nothing that comes of it is signed or committed.
+    pub fn supposed(now: Timestamp) -> Holder {
+        let key = KeyThumbprint::of("supposed");
+        Holder { once: Once::proof(key.as_str(), "supposed", now), key, nonce: None }
+    }
+
     /// The key.
     pub const fn key(&self) -> &KeyThumbprint {
         &self.key

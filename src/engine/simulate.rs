@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{
     authenticate::ClientRefusal,
+    dpop::Holder,
     exchange::{self, Grown, authority, presenter},
     explain::{self, Case, Explanation, Known},
     refusal::Refusal,
@@ -177,9 +178,21 @@ fn grow(
         Source::Ours(claims) => presenter::ours(snapshot, client, claims, now)?,
     };
     let via = client.auth_method;
-    let grown = Grown { client, via, standing, wanted: &wanted, actor: None, holder: None, id };
+    // Whoever must prove a key is supposed to: what is asked is what may be done with it.
+    let holder = must_prove(client, source).then(|| Holder::supposed(now));
+    let holder = holder.as_ref();
+    let grown = Grown { client, via, standing, wanted: &wanted, actor: None, holder, id };
     let tentative = exchange::grow(snapshot, &grown, now)?;
     Ok(tentative.delegation().claims.clone())
+}
+
+/// Whether only a bound token would be made: the client gets no other, or the line is bound already.
+fn must_prove(client: &Client, source: Source<'_>) -> bool {
+    let is_bound = match source {
+        Source::Foreign(claims) => claims.bound.is_some(),
+        Source::Ours(claims) => claims.bound.is_some(),
+    };
+    client.dpop_bound || is_bound
 }
 
 /// What was said, or else exactly this call: if a ceiling refuses that, it refuses all that is more.

@@ -17,7 +17,8 @@ use crate::{
 pub struct Hint {
     /// The scopes the tool needs, all at once (MC-3), where scopes are what is missing.
     pub required_scope: Option<String>,
-    /// A ready `WWW-Authenticate` value. RFC 6750 section 3.1, RFC 9470 section 3.
+    /// A ready `WWW-Authenticate` value. RFC 6750 section 3.1, RFC 9449 section 7.1, RFC 9470
+    /// section 3.
     pub challenge: String,
 }
 
@@ -52,13 +53,13 @@ pub fn members(
 }
 
 /// What an MCP server answers to a call that was denied. More scope cures a missing scope: 403 with
-/// the challenge, upon which clients step up by themselves (MC-3). Only the person can cure how they
-/// were authenticated: 401 with the challenge (SU-1). Nothing else is cured by asking again: a tool
-/// result, because the text of a 403 reaches neither model nor person.
+/// the challenge, upon which clients step up by themselves (MC-3). A better proof cures a bad one,
+/// and the person how they were authenticated: 401 (DP-6, SU-1). Nothing else is cured by asking again: a tool result, because the text of a 403
+/// reaches neither model nor person.
 fn mcp(decision: &Decision, message: &str, hint: Option<&Hint>) -> String {
     if hint.is_some() {
-        let step_up = decision.reason == Reason::AuthenticationInsufficient;
-        return format!(r#"{{"status":{}}}"#, if step_up { 401 } else { 403 });
+        let status = if decision.reason == Reason::ScopeMissing { 403 } else { 401 };
+        return format!(r#"{{"status":{status}}}"#);
     }
     let reason = decision.reason.as_str();
     let text = format!("denied ({reason}): {message} [decision {}]", decision.id);
@@ -90,6 +91,13 @@ pub fn insufficient_user_authentication(acr_values: &str) -> String {
     format!(
         "Bearer error=\"insufficient_user_authentication\", error_description=\"a different \
          authentication level is required\", acr_values=\"{acr_values}\""
+    )
+}
+
+/// The RFC 9449 challenge for a request whose proof is missing or none.
+pub fn invalid_dpop_proof(algs: &str, resource_metadata: &str) -> String {
+    format!(
+        "DPoP error=\"invalid_dpop_proof\", algs=\"{algs}\", resource_metadata=\"{resource_metadata}\""
     )
 }
 

@@ -14,8 +14,9 @@ use crate::{
     model::token::{ForeignClaims, OurClaims},
 };
 
-/// The most tokens of each sort that are remembered: about 2 KiB each.
-const CAPACITY: usize = 8_192;
+/// The most tokens of each sort that are remembered. One takes about 2.6 KiB, so that both memories
+/// together stay below 22 MiB.
+const CAPACITY: usize = 4_096;
 
 /// Verified tokens by the hash of their bytes.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //! for which a call may or may not run.
 
 mod arguments;
+mod denials;
 
 use serde_json::{Value, json};
 
@@ -18,15 +19,11 @@ on_both! {
     in4_a_live_token_tells_its_members
     in5_only_the_owner_of_the_audience_learns_anything
     in6_no_store
-    a_server_of_several_resources_names_the_one_that_acts
+    in5_a_server_of_several_resources_names_the_one_that_acts
     what_is_not_decided_is_refused
     a_tool_is_known_by_its_exact_name
-    a_tool_that_was_disabled_changed_or_revoked_is_none
-    a_missing_scope_is_told_only_where_that_is_safe
     scopes_alone_never_cover_what_cannot_be_undone
     onward_entries_permit_nothing_at_the_audience
-    a_denial_tells_no_other_limit
-    every_decision_is_on_record
 }
 
 const INACTIVE: &str = r#"{"active":false}"#;
@@ -92,6 +89,7 @@ async fn in3_inactive_is_byte_identical(world: World) {
         live[..live.len() - 1].to_owned(),
         format!("{said}."),
         format!("{live}="),
+        format!("{live}A"),
         format!(" {live}"),
         format!(".{signature}"),
         none,
@@ -191,7 +189,7 @@ async fn in6_no_store(world: World) {
     }
 }
 
-async fn a_server_of_several_resources_names_the_one_that_acts(world: World) {
+async fn in5_a_server_of_several_resources_names_the_one_that_acts(world: World) {
     let token = reading(&world).await;
     let asks = world.agent("tickets").introspects(&token);
     assert_eq!(asks.clone().send().await.json["active"], true, "no call, no doubt");
@@ -253,61 +251,6 @@ async fn a_tool_is_known_by_its_exact_name(world: World) {
     assert_eq!(tickets.decides(&token, "tickets.get", json!({})).await, "permitted");
 }
 
-async fn a_tool_that_was_disabled_changed_or_revoked_is_none(world: World) {
-    let tickets = world.server("tickets");
-    for (member, value) in [("scopes", json!(["tickets:write"])), ("effect", json!("write"))] {
-        let token = reading(&world).await;
-        assert_eq!(tickets.decides(&token, "tickets.get", json!({})).await, "permitted");
-        world.change("tool", "tickets.get", member, value).await;
-        assert_eq!(tickets.decides(&token, "tickets.get", json!({})).await, "tool_changed");
-        world.change("tool", "tickets.get", "scopes", json!(["tickets:read"])).await;
-        let still = tickets.decides(&token, "tickets.get", json!({})).await;
-        assert_eq!(still, "tool_changed", "changed back is not unchanged");
-    }
-    world.change("tool", "tickets.get", "effect", json!("read")).await;
-    let token = limited(&world, json!({ "tickets.get": {}, "tickets.update": {} })).await;
-    world.revoke(json!({ "tool": { "resource": "tickets", "name": "tickets.get" } })).await;
-    assert_eq!(tickets.decides(&token, "tickets.get", json!({})).await, "tool_revoked");
-    assert_eq!(tickets.decides(&token, "tickets.update", json!({})).await, "permitted");
-    world.change("tool", "tickets.get", "enabled", json!(false)).await;
-    assert_eq!(tickets.decides(&token, "tickets.get", json!({})).await, "tool_disabled");
-}
-
-async fn a_missing_scope_is_told_only_where_that_is_safe(world: World) {
-    let trash = json!({
-        "resource": "tickets", "name": "tickets.trash", "scopes": ["tickets:delete"],
-        "effect": "read", "input_schema": {}, "changed_at": 0, "changed_on": 0,
-    });
-    world.put(&[("tool", "tickets.trash", trash)]).await;
-    let tickets = world.server("tickets");
-    let writing = world.agent("support").exchanges(&world.alice()).at(TICKETS);
-    let writing = writing.scope("tickets:write").token().await;
-    let told = tickets.asks(&writing, "tickets.get", "{}").await.json["decision"].clone();
-    assert_eq!(
-        (&told["reason"], &told["required_scope"]),
-        (&json!("scope_missing"), &json!("tickets:read"))
-    );
-    let challenge = told["challenge"].as_str().unwrap();
-    assert!(challenge.starts_with("Bearer error=\"insufficient_scope\", scope=\"tickets:read\""));
-    assert!(challenge.contains("/resources/tickets/oauth-protected-resource"), "{challenge}");
-    let reading = reading(&world).await;
-    for (tool, why) in [
-        ("tickets.update", "a write"),
-        ("tickets.delete", "destructive"),
-        ("tickets.trash", "beyond the agent's allowance"),
-    ] {
-        let answer = tickets.asks(&reading, tool, "{}").await;
-        assert_eq!(answer.json["decision"]["reason"], "scope_missing", "{tool}");
-        assert!(!answer.text.contains("required_scope"), "{why}: {}", answer.text);
-        assert!(!answer.text.contains("challenge") && !answer.text.contains("tickets:"), "{why}");
-    }
-    world.change("resource", "tickets", "step_up_hints", json!(true)).await;
-    let opted = tickets.asks(&reading, "tickets.update", "{}").await;
-    assert_eq!(opted.json["decision"]["required_scope"], "tickets:write");
-    let beyond = tickets.asks(&reading, "tickets.delete", "{}").await;
-    assert!(beyond.json["decision"].get("required_scope").is_none());
-}
-
 async fn scopes_alone_never_cover_what_cannot_be_undone(world: World) {
     let purge = json!({
         "resource": "refunds", "name": "refunds.purge", "scopes": ["refunds:read"],
@@ -347,48 +290,4 @@ async fn onward_entries_permit_nothing_at_the_audience(world: World) {
     assert_eq!(refunds.decides(&token, "refunds.list", json!({})).await, "permitted");
     assert_eq!(refunds.decides(&token, "ledger.get", json!({})).await, "tool_not_delegated");
     assert!(!world.server("ledger").accepts(&token).await, "not sent to the ledger");
-}
-
-async fn a_denial_tells_no_other_limit(world: World) {
-    let tools = json!({
-        "tickets.get": { "id": exact(4711) },
-        "tickets.update": { "id": exact(990_099), "text": exact("hidden-limit") },
-    });
-    let token = limited(&world, tools).await;
-    let tickets = world.server("tickets");
-    let denied = tickets.asks(&token, "tickets.get", r#"{"id":1}"#).await;
-    let own = json!([entry(TICKETS, json!({ "tickets.get": { "id": exact(4711) } }))]);
-    assert_eq!(denied.json["decision"]["remediation"]["authorization_details"], own);
-    for (tool, arguments) in
-        [("tickets.get", r#"{"id":1}"#), ("tickets.delete", "{}"), ("tickets.none", "{}")]
-    {
-        let answer = tickets.asks(&token, tool, arguments).await;
-        let members = answer.json.as_object().unwrap();
-        assert_eq!(members.keys().collect::<Vec<_>>(), ["active", "decision"], "{tool}");
-        for secret in ["990099", "hidden-limit", "tickets.update", "tickets:", "alice", ARCHIVE] {
-            assert!(!answer.text.contains(secret), "{tool} tells {secret}: {}", answer.text);
-        }
-    }
-    for (tool, arguments) in [("tickets.delete", "{}"), ("tickets.get", "[]")] {
-        let answer = tickets.asks(&token, tool, arguments).await;
-        assert!(!answer.text.contains("4711"), "{tool}: {}", answer.text);
-    }
-}
-
-async fn every_decision_is_on_record(world: World) {
-    let token = limited(&world, json!({ "tickets.update": { "id": exact(1) } })).await;
-    let tickets = world.server("tickets");
-    for (id, reason) in [(1, "permitted"), (2, "argument_not_permitted")] {
-        let arguments = json!({ "id": id }).to_string();
-        let answer = tickets.asks(&token, "tickets.update", &arguments).await;
-        let newest = world.events().await.into_iter().next().unwrap();
-        assert_eq!(&*newest.reason, reason);
-        assert_eq!(newest.tool.as_deref(), Some("tickets.update"));
-        let id = newest.decision.unwrap().to_string();
-        assert_eq!(answer.json["decision"]["id"], id, "the answer names its record");
-    }
-    let before = world.events().await.len();
-    tickets.sees(&token).await;
-    tickets.asks("garbage", "tickets.update", "{}").await;
-    assert_eq!(world.events().await.len(), before, "plain questions are not recorded");
 }

@@ -25,6 +25,8 @@ on_both! {
     te1_unknown_parameters_are_ignored_and_empty_ones_omitted
     te3_other_grants_are_not_offered
     te3_a_server_that_is_no_agent_may_not_exchange
+    te5_what_answers_for_tokens_and_secrets_is_never_stored
+    te6_expires_in_is_a_whole_number_and_the_scope_is_told
     te9_nothing_is_taken_from_the_query
     ri1_an_unknown_resource_is_invalid_target
     ri1_a_resource_is_told_by_its_canonical_uri
@@ -244,6 +246,37 @@ async fn te3_a_server_that_is_no_agent_may_not_exchange(world: World) {
     let exchange = world.agent("tickets").exchanges(&world.alice()).at(TICKETS);
     exchange.scope("tickets:read").send().await.is_refused("unauthorized_client");
     world.agent("tickets").asks_for_itself().send().await.is_refused("unauthorized_client");
+}
+
+async fn te5_what_answers_for_tokens_and_secrets_is_never_stored(world: World) {
+    let support = world.agent("support");
+    let exchange = support.exchanges(&world.alice()).at(TICKETS).scope("tickets:read");
+    let given = exchange.clone().send().await;
+    let back = support.revokes(&given.token());
+    for (answer, status) in [
+        (given, 200),
+        (support.asks_for_itself().send().await, 200),
+        (back.send().await, 200),
+        (exchange.clone().scope("nothing").send().await, 400),
+        (exchange.clone().basic(None).send().await, 401),
+        (exchange.send_body("x".repeat(100_000), "application/x-www-form-urlencoded").await, 413),
+    ] {
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{answer:?}");
+    }
+}
+
+async fn te6_expires_in_is_a_whole_number_and_the_scope_is_told(world: World) {
+    let exchange = || world.agent("support").exchanges(&world.alice()).at(TICKETS);
+    let named = json!({ "tickets.get": {} });
+    for (request, scope) in [
+        (exchange().scope("tickets:write tickets:read"), "tickets:read tickets:write"),
+        (exchange().tools(TICKETS, named), "tickets:read"),
+    ] {
+        let answer = request.send().await;
+        assert_eq!(answer.json["scope"], scope, "{answer:?}");
+        assert!(answer.text.contains("\"expires_in\":120,"), "{answer:?}");
+    }
 }
 
 async fn te9_nothing_is_taken_from_the_query(world: World) {

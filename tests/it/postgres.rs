@@ -63,6 +63,14 @@ impl Cluster {
         self.url(name)
     }
 
+    /// All that is in the database at `url`, as text; bytes are hexadecimal digits.
+    pub fn dump(&self, url: &str) -> String {
+        let dumped = Command::new(self.bin.join("pg_dump")).args(["--inserts", url]).output();
+        let dumped = dumped.unwrap();
+        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+        String::from_utf8(dumped.stdout).unwrap()
+    }
+
     fn start() -> Cluster {
         let bin = binaries();
         let mut log = String::new();
@@ -100,15 +108,18 @@ impl Cluster {
     }
 }
 
+/// What runs the words behind it without the files that this process inherited: they are not for a
+/// server that outlives it. Whoever waits for a lock or a pipe of ours would wait for that one too.
+const ALONE: &str = r#"exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec "$@""#;
+
 /// PostgreSQL refuses to run as root.
 fn unprivileged() -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", ALONE, "sh"]);
     if rustix::process::geteuid().is_root() {
-        let mut command = Command::new("runuser");
-        command.args(["-u", "postgres", "--"]);
-        command
-    } else {
-        Command::new("env")
+        command.args(["runuser", "-u", "postgres", "--"]);
     }
+    command
 }
 
 /// The directory of `initdb`: the newest under Debian's, else the first on the path.

@@ -1,6 +1,7 @@
 //! What the program promises as a process: its first start, its restart, its end by SIGTERM and by
 //! `kill -9` under load.
 
+mod keep;
 mod kill;
 
 use std::{

@@ -89,6 +89,8 @@ fn the_readme_can_be_followed_by_hand() {
     assert!(answers[1].contains("argument_not_permitted"), "{said}");
     assert!(answers[2].contains("tool_not_delegated"), "{said}");
     assert_eq!(answers[3], "{\"active\":false}");
+    let refused = said.lines().filter(|l| l.starts_with("{\"error\":\"invalid_request\""));
+    assert_eq!(refused.count(), 1, "the exchange is refused: {said}");
     assert!(said.contains("alice ← helper"), "{said}");
     assert!(said.contains("the audit log is whole"), "{said}");
     fs::remove_dir_all(dir.parent().unwrap()).unwrap();

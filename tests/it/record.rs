@@ -2,13 +2,20 @@
 
 use std::fs;
 
-use deputy::model::event::{Event, Kind, Outcome};
+use deputy::{
+    base::id::ClientId,
+    model::event::{Event, Kind, Outcome},
+    service::keys::ADMIN_TOKEN_FILE,
+};
 use serde_json::json;
 
-use crate::world::{
-    World, on_both,
-    story::TICKETS,
-    wire::{claims, exact},
+use crate::{
+    postgres::cluster,
+    world::{
+        World, on_both,
+        story::TICKETS,
+        wire::{claims, exact},
+    },
 };
 
 on_both! {
@@ -16,6 +23,7 @@ on_both! {
     a_refused_exchange_is_on_record_with_its_subject_and_error_id
     every_decision_is_on_record_and_a_plain_question_is_not
     requests_before_authentication_are_summed_up_once_a_minute
+    no_token_and_no_secret_is_written_down
 }
 
 async fn ticket(world: &World) -> String {
@@ -58,15 +66,18 @@ async fn every_decision_is_on_record_and_a_plain_question_is_not(world: World) {
     let tickets = world.server("tickets");
     let before = world.events().await.len();
     assert!(tickets.accepts(&token).await);
+    tickets.asks("garbage", "tickets.update", "{}").await;
     assert_eq!(world.events().await.len(), before);
     for (tool, arguments, reason) in [
         ("tickets.get", json!({ "id": 4711 }), "permitted"),
         ("tickets.get", json!({ "id": 1 }), "argument_not_permitted"),
         ("tickets.update", json!({ "any": "thing" }), "permitted"),
     ] {
-        assert_eq!(tickets.decides(&token, tool, arguments).await, reason);
+        let answer = tickets.asks(&token, tool, &arguments.to_string()).await;
         let events = world.events().await;
         let event = newest(&events, Kind::Decision);
+        let id = event.decision.unwrap().to_string();
+        assert_eq!(answer.json["decision"]["id"], id, "the answer names its record");
         assert_eq!((&*event.reason, event.tool.as_deref()), (reason, Some(tool)));
         assert_eq!((subject(event), event.chain.len()), ("alice", 1));
         // Events of one second are listed newest first only by their place in the log.
@@ -94,30 +105,37 @@ async fn requests_before_authentication_are_summed_up_once_a_minute(world: World
     assert!(event.detail.contains(&("count".into(), "5".to_owned())), "{:?}", event.detail);
 }
 
-#[tokio::test]
-async fn no_token_and_no_secret_is_written_down() {
-    let world = World::on_sqlite().await;
+async fn no_token_and_no_secret_is_written_down(world: World) {
     let alice = world.alice();
     let exchange = world.agent("support").exchanges(&alice).at(TICKETS).scope("tickets:read");
     let token = exchange.token().await;
-    assert_eq!(
-        world.server("tickets").decides(&token, "tickets.get", json!({ "id": 1 })).await,
-        "permitted"
-    );
+    let asked = world.server("tickets").decides(&token, "tickets.get", json!({ "id": 1 })).await;
+    assert_eq!(asked, "permitted");
+    let client = json!({ "client_id": "cl_new", "name": "New" });
+    let created = world.operator().post("/clients", client).await;
+    let admin = fs::read_to_string(world.deputy.options().keys_dir.join(ADMIN_TOKEN_FILE)).unwrap();
+    let support = ClientId::parse("cl_support").unwrap();
     world.events().await;
-    let support = deputy::base::id::ClientId::parse("cl_support").unwrap();
-    let secret = world.secret(&support).expose().clone();
-    let file = deputy_file(&world);
-    for name in [file.clone(), format!("{file}-wal")] {
-        let bytes = fs::read(&name).unwrap();
-        for written in [alice.as_str(), token.as_str(), secret.as_str()] {
-            // A signature, or the random part of a secret, is enough to know it by.
-            let tail = &written.as_bytes()[written.len() - 40..];
-            assert!(!bytes.windows(tail.len()).any(|window| window == tail), "{name}");
-        }
+    let database = everything(&world.deputy.options().database);
+    for secret in [
+        &alice,
+        &token,
+        world.secret(&support).expose(),
+        created.json["client_secret"].as_str().unwrap(),
+        admin.trim(),
+    ] {
+        // A signature, or the random part of a secret, is enough to know it by. PostgreSQL writes
+        // bytes down as digits.
+        let tail = &secret[secret.len() - 40..];
+        let digits: Vec<String> = tail.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!database.contains(tail) && !database.contains(&digits.concat()));
     }
+    assert!(database.contains("cl_support"), "this is the database");
 }
 
-fn deputy_file(world: &World) -> String {
-    world.deputy.options().database.trim_start_matches("sqlite:").to_owned()
+/// All that a database holds.
+fn everything(database: &str) -> String {
+    let Some(file) = database.strip_prefix("sqlite:") else { return cluster().dump(database) };
+    let read = |name: String| String::from_utf8_lossy(&fs::read(name).unwrap()).into_owned();
+    format!("{}{}", read(file.to_owned()), read(format!("{file}-wal")))
 }

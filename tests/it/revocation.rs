@@ -1,6 +1,7 @@
 //! Revocation: by a token's holder (RFC 7009) and by an operator. It holds at once, everywhere, and
 //! nothing comes back by another door.
 
+mod doors;
 mod race;
 mod radius;
 
@@ -276,23 +277,18 @@ async fn a_revoked_resource_is_closed_to_older_sources(world: World) {
     assert!(!world.server("refunds").accepts(&call).await);
     assert!(world.server("tickets").accepts(&ticket).await);
     takes_over(&world, &hand_over).await.is_refused("invalid_request");
-    let refunds = |token: &str| world.agent("support").exchanges(token).at(REFUNDS);
-    refunds(&alice).scope("refunds:read").send().await.is_refused("invalid_request");
     let again = world.agent("billing").takes_over(&hand_over).at(AUDITOR).token().await;
     let last = world.agent("auditor").takes_over(&again).at(REFUNDS);
     last.send().await.is_refused("invalid_request");
-    // Nor does the old user token come around by a new hand-over.
-    let handed = world.agent("support").exchanges(&alice).at(BILLING);
-    let handed = handed.tools(REFUNDS, json!({ "refunds.list": {} }));
-    handed.send().await.is_refused("invalid_request");
     assert_eq!(reads_tickets(&world, &alice).await.status, 200);
     world.advance(1).await;
-    let newer = refunds(&world.alice()).scope("refunds:read").token().await;
+    let newer = world.agent("support").exchanges(&world.alice()).at(REFUNDS);
+    let newer = newer.scope("refunds:read").token().await;
     assert!(world.server("refunds").accepts(&newer).await);
 }
 
 async fn a_revoked_tool_stays_revoked_for_what_was_delegated(world: World) {
-    let (alice, hand_over) = with_an_auditor(&world).await;
+    let (_, hand_over) = with_an_auditor(&world).await;
     let call = takes_over(&world, &hand_over).await.token();
     let refunds = world.server("refunds");
     world.revoke(json!({ "tool": { "resource": "refunds", "name": "refunds.list" } })).await;
@@ -302,9 +298,7 @@ async fn a_revoked_tool_stays_revoked_for_what_was_delegated(world: World) {
     for older in [takes_over(&world, &hand_over).await.token(), auditor] {
         assert_eq!(refunds.decides(&older, "refunds.list", json!({})).await, "tool_revoked");
     }
-    // Authority over a tool is given anew from a newer user token, and from no older one.
-    let again = world.agent("support").exchanges(&alice).at(REFUNDS).scope("refunds:read");
-    again.send().await.is_refused("invalid_request");
+    // Authority over a tool is given anew, from a newer user token.
     world.advance(1).await;
     let anew = world.agent("support").exchanges(&world.alice()).at(REFUNDS);
     let anew = anew.scope("refunds:read").token().await;

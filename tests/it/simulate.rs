@@ -12,6 +12,7 @@ use crate::world::{
 on_both! {
     a_call_through_two_agents_is_simulated_as_it_would_be_decided
     every_ceiling_is_asked_and_the_one_that_refuses_is_named
+    who_must_prove_a_key_is_supposed_to
     only_what_the_users_claims_are_worth_is_granted
     nothing_is_issued_and_that_it_was_asked_is_on_record
     a_question_that_makes_no_sense_is_refused_with_its_place
@@ -89,6 +90,23 @@ async fn every_ceiling_is_asked_and_the_one_that_refuses_is_named(world: World) 
     world.change("client", "cl_billing", "enabled", json!(false)).await;
     let (_, reason) = because(&asked(&world, question()).await);
     assert_eq!(reason, "target_unknown");
+}
+
+async fn who_must_prove_a_key_is_supposed_to(world: World) {
+    world.change("client", "cl_support", "dpop_bound_access_tokens", json!(true)).await;
+    // A server that looks at no key gets no bound token, and so none at all.
+    let told = asked(&world, question()).await;
+    assert_eq!(told["exchanges"][0]["outcome"], "granted", "{told}");
+    assert_eq!(told["exchanges"][1]["because"], "target_bearer_only", "{told}");
+    for who_checks in ["itself", "deputy"] {
+        world.change("resource", "refunds", "dpop", json!(who_checks)).await;
+        let told = asked(&world, question()).await;
+        assert_eq!(
+            (&told["allowed"], &told["reason"]),
+            (&json!(true), &json!("permitted")),
+            "{told}"
+        );
+    }
 }
 
 async fn only_what_the_users_claims_are_worth_is_granted(world: World) {

@@ -360,7 +360,7 @@ pub fn hops_through(
     client: &Authenticated,
     chain: &ActorChain,
     via: &[AuthMethod],
-    asserter: &Arc<str>,
+    asserter: &str,
 ) -> Vec<Hop> {
     let issuer = Arc::clone(&snapshot.config.issuer);
     let us = Actor { issuer, sub: client.client().id.as_str().into() };

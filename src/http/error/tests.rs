@@ -21,7 +21,7 @@ async fn text(response: Response) -> String {
 }
 
 #[tokio::test]
-async fn te5_a_refusal_is_the_json_of_rfc_6749() {
+async fn te2_a_refusal_is_the_json_of_rfc_6749() {
     let response = refused(Refusal::GrantNotAllowed, true);
     assert_eq!(response.status(), 400);
     assert_eq!(response.headers()["content-type"], "application/json");
@@ -34,7 +34,7 @@ async fn te5_a_refusal_is_the_json_of_rfc_6749() {
 }
 
 #[test]
-fn te6_only_who_used_authorization_is_challenged() {
+fn te4_only_who_used_authorization_is_challenged() {
     let wrong = || Refusal::Client(ClientRefusal::Wrong);
     let challenged = refused(wrong(), true);
     assert_eq!(challenged.status(), 401);

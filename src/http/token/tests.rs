@@ -14,7 +14,7 @@ fn minted(issued: TokenType, is_access_token: bool, scope: &str, details: &str) 
 }
 
 #[test]
-fn tx9_a_call_token_is_a_bearer_token_with_its_scope() {
+fn tx7_a_call_token_is_a_bearer_token_with_its_scope() {
     let minted = minted(TokenType::AccessToken, true, "refunds:read", r#"[{"type":"x"}]"#);
     assert_eq!(
         body(&minted),
@@ -35,7 +35,7 @@ fn dp4_a_bound_token_says_so_and_a_bound_hand_over_stays_what_it_is() {
 }
 
 #[test]
-fn tx9_a_hand_over_is_no_access_token_and_has_no_empty_member() {
+fn tx7_a_hand_over_is_no_access_token_and_has_no_empty_member() {
     assert_eq!(
         body(&minted(TokenType::Jwt, false, "", "[]")),
         "{\"access_token\":\"aa.bb.cc\",\

@@ -1,6 +1,6 @@
 //! Where journalled events wait for the writer. Whoever journals never waits, and wakes the writer
-//! twice for a segment at most: when its first event comes, so that its age is counted from there,
-//! and when it is full. A wake-up for each event would cost more than the event.
+//! twice for a commit at most: when its first event comes, so that its age is counted from there,
+//! and when it is worth a commit. A wake-up for each event would cost more than the event.
 
 use std::{
     collections::VecDeque,
@@ -13,6 +13,11 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{model::event::Event, store::commit::SEGMENT_EVENTS};
+
+/// How many events are worth a commit before the oldest of them is due. A commit for each segment
+/// would cost a busy server more than its events do; an eighth of what may wait leaves room for
+/// those that come while it is made.
+pub(super) const FULL: usize = 4 * SEGMENT_EVENTS;
 
 /// Events that are not written yet, oldest first.
 pub(super) struct Journal {
@@ -44,7 +49,7 @@ impl Journal {
         waiting.events.push_back(event);
         let waits = waiting.events.len();
         drop(waiting);
-        if waits == 1 || waits == SEGMENT_EVENTS {
+        if waits == 1 || waits == FULL {
             self.woken.notify_one();
         }
         true

@@ -29,7 +29,7 @@ use super::{
         sql, twin,
     },
     Change, Configure, Configured, Put, Reply, Revoke, SweepUntil, Swept, answer,
-    journal::Journal,
+    journal::{self, Journal},
     work::{Sorted, Work},
 };
 
@@ -176,7 +176,7 @@ impl Task {
             if let Some(more) = heard {
                 return more;
             }
-            if self.unwritten() >= SEGMENT_EVENTS && self.db.is_some() {
+            if self.unwritten() >= journal::FULL && self.db.is_some() {
                 return true;
             }
             self.due = self.due.or_else(|| Instant::now().checked_add(SEGMENT_AGE));

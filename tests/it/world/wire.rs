@@ -202,12 +202,26 @@ impl Request<'_> {
 
     /// Sends it.
     pub async fn send(self) -> Answer {
-        let body = self.body();
-        self.send_body(body, "application/x-www-form-urlencoded").await
+        Answer::of(self.form()).await
     }
 
     /// Sends any body with these credentials.
     pub async fn send_body(self, body: impl Into<reqwest::Body>, content_type: &str) -> Answer {
+        Answer::of(self.with_body(body, content_type)).await
+    }
+
+    /// The form, ready to be sent.
+    pub fn form(self) -> reqwest::RequestBuilder {
+        let body = self.body();
+        self.with_body(body, "application/x-www-form-urlencoded")
+    }
+
+    /// Any body with these credentials, ready to be sent.
+    pub fn with_body(
+        self,
+        body: impl Into<reqwest::Body>,
+        content_type: &str,
+    ) -> reqwest::RequestBuilder {
         let mut request = self.world.http.post(&self.url).body(body);
         if let Some((id, secret)) = &self.basic {
             request = request.basic_auth(id, Some(secret));
@@ -215,7 +229,7 @@ impl Request<'_> {
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
-        Answer::of(request.header(CONTENT_TYPE, content_type)).await
+        request.header(CONTENT_TYPE, content_type)
     }
 
     /// The token it is answered with.
