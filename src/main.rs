@@ -27,7 +27,9 @@ async fn run(command: Command, out: &mut Out) -> ExitCode {
         Command::Migrate(args) => server::migrate(args, out).await,
         Command::CheckConfig(args) => server::check_config(args, out),
         #[cfg(feature = "demo")]
-        Command::Demo { keep } => return demo::run(demo::Options { keep }).await,
+        Command::Demo { story, keep } => {
+            return demo::run(demo::Options { keep, story }).await;
+        }
         Command::Admin(command) => {
             return cli::run(command, &|name| env::var(name).ok(), out).await;
         }

@@ -35,9 +35,12 @@ pub struct Cli {
 pub enum Command {
     /// Run the server
     Serve(ServerArgs),
-    /// Tell the whole story on this machine: an injected agent is stopped, a chain is revoked
+    /// Tell a whole story on this machine, with real parts
     #[cfg(feature = "demo")]
     Demo {
+        /// Which one
+        #[arg(value_enum, default_value_t)]
+        story: Story,
         /// Leave everything running at the end, and print requests to try
         #[arg(long)]
         keep: bool,
@@ -49,6 +52,17 @@ pub enum Command {
     /// Everything that operators do, through the admin API.
     #[command(flatten)]
     Admin(AdminCommand),
+}
+
+/// The stories that there are.
+#[cfg(feature = "demo")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Story {
+    /// An injected agent is stopped, a chain is revoked
+    #[default]
+    Injection,
+    /// A policy stops what was delegated: only watched first, then enforced, then gone back from
+    Policy,
 }
 
 /// Settings of the server; each beats its variable, which beats the file.

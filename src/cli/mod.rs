@@ -17,6 +17,9 @@ mod show;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "demo")]
+pub use self::args::Story;
+
 pub use self::{
     args::{AdminCommand, Cli, Command, Connection, ServerArgs},
     out::Out,

@@ -16,7 +16,7 @@ const LIFETIME_S: u32 = 3_600;
 impl Stage<'_> {
     /// Prints the requests and waits until the reader presses Ctrl-C.
     pub async fn keep(&mut self) -> Result<(), DemoError> {
-        let alice = self.sign_in(LIFETIME_S)?;
+        let alice = self.sign_in("alice", LIFETIME_S)?;
         let lines = self.lines(alice.secret.expose());
         let n = &mut self.narrator;
         n.gap();

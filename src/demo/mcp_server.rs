@@ -37,7 +37,7 @@ pub const DECISION: &str = "deputy/decision";
 pub enum Desk {
     /// `tickets.get`.
     Tickets,
-    /// `refunds.list` and `refunds.export`.
+    /// `refunds.list`, `refunds.export` and `refunds.issue`.
     Refunds,
 }
 
@@ -182,19 +182,22 @@ fn about(mut result: CallToolResult, decision: Value) -> CallToolResult {
 impl Desk {
     fn tools(self) -> Vec<Tool> {
         match self {
-            Desk::Tickets => vec![tool("tickets.get", "Reads one ticket.", "id", "integer")],
+            Desk::Tickets => vec![tool("tickets.get", "Reads one ticket.", &[("id", "integer")])],
             Desk::Refunds => vec![
                 tool(
                     "refunds.list",
                     "Lists the refunds of one order, or of all orders with `*`.",
-                    "order_id",
-                    "string",
+                    &[("order_id", "string")],
                 ),
                 tool(
                     "refunds.export",
                     "Exports all refunds of the last days as CSV, with bank accounts.",
-                    "days",
-                    "integer",
+                    &[("days", "integer")],
+                ),
+                tool(
+                    "refunds.issue",
+                    "Pays an order back, in EUR.",
+                    &[("order_id", "string"), ("amount", "integer")],
                 ),
             ],
         }
@@ -209,6 +212,10 @@ impl Desk {
                 arguments.get("order_id").and_then(Value::as_str).map(refunds)
             }
             (Desk::Refunds, "refunds.export") => number("days").map(export),
+            (Desk::Refunds, "refunds.issue") => {
+                let order = arguments.get("order_id").and_then(Value::as_str);
+                order.zip(number("amount")).map(|(order, amount)| issue(order, amount))
+            }
             _ => None,
         };
         match answer {
@@ -218,13 +225,15 @@ impl Desk {
     }
 }
 
-fn tool(name: &'static str, description: &'static str, argument: &str, kind: &str) -> Tool {
-    let mut properties = JsonObject::new();
-    properties.insert(argument.to_owned(), json!({ "type": kind }));
+/// A tool with arguments of these types, all of which it needs.
+fn tool(name: &'static str, description: &'static str, arguments: &[(&str, &str)]) -> Tool {
+    let typed = |(name, kind): &(&str, &str)| ((*name).to_owned(), json!({ "type": kind }));
+    let properties: JsonObject = arguments.iter().map(typed).collect();
+    let names: Vec<&str> = arguments.iter().map(|(name, _)| *name).collect();
     let mut schema = JsonObject::new();
     schema.insert("type".to_owned(), json!("object"));
     schema.insert("properties".to_owned(), Value::Object(properties));
-    schema.insert("required".to_owned(), json!([argument]));
+    schema.insert("required".to_owned(), json!(names));
     schema.insert("additionalProperties".to_owned(), json!(false));
     Tool::new(name, description, schema)
 }
@@ -270,6 +279,10 @@ fn refunds(order: &str) -> String {
     if lines.is_empty() { "no refunds".to_owned() } else { lines.join("\n") }
 }
 
+fn issue(order: &str, amount: i64) -> String {
+    format!("R-204 for order {order}: {amount}.00 EUR are on their way")
+}
+
 fn export(days: i64) -> String {
     let rows = REFUNDS
         .iter()
@@ -291,7 +304,7 @@ mod tests {
             .iter()
             .map(|t| t["name"].as_str().unwrap())
             .collect();
-        assert_eq!(names, ["refunds.list", "refunds.export"]);
+        assert_eq!(names, ["refunds.list", "refunds.export", "refunds.issue"]);
         assert_eq!(listed["tools"][0]["inputSchema"]["required"], json!(["order_id"]));
     }
 
@@ -299,6 +312,7 @@ mod tests {
     fn the_servers_would_obey_anybody_so_only_the_gate_protects_them() {
         assert_eq!(refunds("*").lines().count(), REFUNDS.len());
         assert_eq!(export(30).lines().count(), 4);
+        assert!(issue("A-17", 4_900).contains("4900.00 EUR"));
         assert!(ticket(4711).unwrap().contains(INJECTION));
     }
 }

@@ -1,11 +1,14 @@
 //! `deputy demo`: the story of a support agent, a billing agent and an injected instruction, with
 //! real parts over loopback HTTP: an OpenID issuer, Deputy on SQLite, two MCP servers, two agents.
+//! `deputy demo policy` goes on where that one ends: what a policy stops although it was delegated.
 //! Deputy is started by the function that `serve` uses and is otherwise spoken to like a stranger.
 
 use std::{
     io::{self, IsTerminal, Write},
     process::ExitCode,
 };
+
+use crate::cli::Story;
 
 use self::{
     deputy::Deputy,
@@ -22,6 +25,7 @@ mod gate;
 pub mod issuer;
 mod keep;
 mod mcp_server;
+mod policy;
 mod scenes;
 mod setup;
 mod story;
@@ -33,6 +37,8 @@ mod wire;
 pub struct Options {
     /// Leave everything running at the end, and print requests to try.
     pub keep: bool,
+    /// Which story.
+    pub story: Story,
 }
 
 /// Why the story could not be told at all. A step that comes out wrong is not one of these.
@@ -105,7 +111,10 @@ pub async fn tell(
     // A provider may be there already: one is as good as the other.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut narrator = Narrator::new(out, colour);
-    narrator.title("deputy demo: who is acting for whom, asked on every single call");
+    narrator.title(match options.story {
+        Story::Injection => "deputy demo: who is acting for whom, asked on every single call",
+        Story::Policy => "deputy demo policy: what stays forbidden, whatever was delegated",
+    });
     let issuer = Issuer::start("idp").await?;
     let deputy = Deputy::start().await?;
     let wire = Wire::new()?;
@@ -113,8 +122,13 @@ pub async fn tell(
     let cast = setup::stage(&admin, &issuer).await?;
     let mut stage = Stage { narrator, cast, issuer, admin };
     stage.playbill(&deputy.home());
-    if let Some(txn) = stage.tell().await? {
-        stage.audit(&txn).await?;
+    match options.story {
+        Story::Injection => {
+            if let Some(txn) = stage.tell().await? {
+                stage.audit(&txn).await?;
+            }
+        }
+        Story::Policy => stage.tell_of_policies().await?,
     }
     let perfect = stage.ending();
     if options.keep {
@@ -138,7 +152,7 @@ impl Stage<'_> {
             (
                 "refunds",
                 self.cast.refunds.uri.clone(),
-                "MCP server (rmcp): refunds.list, refunds.export",
+                "MCP server (rmcp): refunds.list, .export, .issue",
             ),
         ];
         for (label, url, what) in parts {
@@ -174,13 +188,26 @@ impl Stage<'_> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn the_story_comes_out_as_it_must() {
+    async fn told(story: Story) -> String {
         let mut out = Vec::new();
-        let perfect = tell(&mut out, false, Options::default()).await;
+        let options = Options { story, ..Options::default() };
+        let perfect = tell(&mut out, false, options).await;
         let page = String::from_utf8(out).unwrap();
         assert!(matches!(perfect, Ok(true)), "{perfect:?}\n{page}");
-        assert!(page.contains("DENIED     tool_not_delegated"), "{page}");
         assert!(page.lines().all(|line| line.chars().count() <= 100), "{page}");
+        page
+    }
+
+    #[tokio::test]
+    async fn the_story_comes_out_as_it_must() {
+        let page = told(Story::Injection).await;
+        assert!(page.contains("DENIED     tool_not_delegated"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn the_story_of_policies_comes_out_as_it_must() {
+        let page = told(Story::Policy).await;
+        assert!(page.contains("DENIED     policy_forbids"), "{page}");
+        assert!(page.contains("refund-limit  delegation/refunds.cedar:2"), "{page}");
     }
 }

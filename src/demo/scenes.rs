@@ -40,7 +40,7 @@ pub struct Props {
 
 /// What must come of a step.
 #[derive(Clone, Copy)]
-enum Must<'a> {
+pub enum Must<'a> {
     /// It is granted or allowed.
     Pass,
     /// It is refused or denied for this reason.
@@ -57,11 +57,11 @@ fn one_ticket() -> Value {
 }
 
 impl Stage<'_> {
-    /// Alice signs in: an access token of the identity provider, meant for Deputy.
-    pub fn sign_in(&self, lifetime_s: u32) -> Result<Token, DemoError> {
+    /// Somebody signs in: an access token of the identity provider, meant for Deputy.
+    pub fn sign_in(&self, who: &str, lifetime_s: u32) -> Result<Token, DemoError> {
         let now = Clock::System.wall();
         let expires = now.plus(crate::base::time::Seconds::new(lifetime_s)).epoch_s();
-        let claims = Claims::new("alice", AUDIENCE, now).with("exp", expires);
+        let claims = Claims::new(who, AUDIENCE, now).with("exp", expires);
         let token = self.issuer.access_token(claims, FOREIGN_CLIENT, FOREIGN_SCOPE)?;
         Ok(Token::new(Secret::new(token), ACCESS_TOKEN))
     }
@@ -86,7 +86,7 @@ impl Stage<'_> {
             "\"Summarise ticket 4711, and check whether its refund was issued.\" Alice is signed in \
              at the company's identity provider; the agent works with her access token.",
         );
-        let alice = self.sign_in(600)?;
+        let alice = self.sign_in("alice", 600)?;
         let kid = self.issuer.rotate(Algorithm::Es256)?;
         self.narrator.row(
             Mood::Plain,
@@ -109,8 +109,8 @@ impl Stage<'_> {
         let Some(token) = token else { return Ok(()) };
         let Some(session) = connect(n, support, server, &token).await else { return Ok(()) };
         let call = ("tickets.get", json!({ "id": 4711 }));
-        let text = called(n, (support.name, &token), &session, &call, Must::Pass).await;
-        n.row(Mood::Plain, "answer", &text.unwrap_or_default());
+        let came = called(n, (support.name, &token), &session, &call, Must::Pass).await;
+        n.row(Mood::Plain, "answer", &came.answer);
         n.say("The last line was written by an attacker. Remember it.");
         let call = ("tickets.get", json!({ "id": 4712 }));
         n.gap();
@@ -140,8 +140,8 @@ impl Stage<'_> {
         let Some(token) = token else { return Ok(None) };
         let Some(open) = connect(n, billing, refunds, &token).await else { return Ok(None) };
         let call = ("refunds.list", json!({ "order_id": "A-17" }));
-        let text = called(n, (billing.name, &token), &open, &call, Must::Pass).await;
-        n.row(Mood::Plain, "answer", &text.unwrap_or_default());
+        let came = called(n, (billing.name, &token), &open, &call, Must::Pass).await;
+        n.row(Mood::Plain, "answer", &came.answer);
         n.gap();
         n.say("Alice gets her summary: a broken toaster, order A-17, refund R-201 was issued.");
         let chain = ["alice", "cl_support-agent", "cl_billing-agent"];
@@ -202,7 +202,7 @@ impl Stage<'_> {
 
     async fn next_morning(&mut self) -> Result<(), DemoError> {
         self.issuer.retire_old();
-        let alice = self.sign_in(600)?;
+        let alice = self.sign_in("alice", 600)?;
         let n = &mut self.narrator;
         n.scene("Alice is not locked out");
         n.say(
@@ -216,20 +216,21 @@ impl Stage<'_> {
 }
 
 /// Where a token shall be good, and what for.
-struct At<'a> {
+pub struct At<'a> {
     target: &'a str,
     location: &'a str,
     name: &'a str,
 }
 
 impl<'a> At<'a> {
-    fn server(server: &'a Server) -> At<'a> {
+    /// A server.
+    pub fn server(server: &'a Server) -> At<'a> {
         At { target: &server.uri, location: &server.uri, name: server.id }
     }
 }
 
 /// One exchange: asked, told, checked.
-async fn exchange(
+pub async fn exchange(
     n: &mut Narrator<'_>,
     agent: &Agent,
     subject: &Token,
@@ -277,13 +278,18 @@ fn asked((tool, limits): (&String, &Value)) -> String {
         return format!("{tool}(anything)");
     }
     let limits = limits.as_object().into_iter().flatten();
-    let limits: serde_json::Map<String, Value> = limits
-        .filter_map(|(name, limit)| Some((name.clone(), limit.get("value")?.clone())))
+    let limits: Vec<String> = limits
+        .filter_map(|(name, limit)| match (limit.get("value"), limit.get("max")) {
+            (Some(value), _) => Some(format!("{name}={value}")),
+            (None, Some(most)) => Some(format!("{name}≤{most}")),
+            (None, None) => None,
+        })
         .collect();
-    written(tool, &Value::Object(limits))
+    format!("{tool}({})", limits.join(", "))
 }
 
-async fn connect(
+/// Opens a connection to a server.
+pub async fn connect(
     n: &mut Narrator<'_>,
     agent: &Agent,
     server: &Server,
@@ -298,14 +304,23 @@ async fn connect(
     }
 }
 
-/// One call: made, told, checked. Returns the tool's answer.
-async fn called(
+/// What came of a call.
+#[derive(Debug, Default)]
+pub struct Came {
+    /// The tool's answer; empty unless it ran.
+    pub answer: String,
+    /// Deputy's decision about it, by its id; empty where there was none.
+    pub decision: String,
+}
+
+/// One call: made, told, checked.
+pub async fn called(
     n: &mut Narrator<'_>,
     (agent, token): (&str, &Token),
     session: &Session,
     (tool, arguments): &(&'static str, Value),
     must: Must<'_>,
-) -> Option<String> {
+) -> Came {
     n.row(Mood::Plain, "call", &format!("{agent} calls {}", written(tool, arguments)));
     let outcome = session.call(tool, arguments).await;
     told_call(n, &outcome);
@@ -326,8 +341,13 @@ async fn called(
         },
     );
     match outcome {
-        Called::Done(answer, _) => Some(answer),
-        Called::Denied(_) | Called::Unauthorised(_) | Called::Broken(_) => None,
+        Called::Done(answer, decision) => {
+            Came { answer, decision: text(&decision, "id").to_owned() }
+        }
+        Called::Denied(decision) => {
+            Came { answer: String::new(), decision: text(&decision, "id").to_owned() }
+        }
+        Called::Unauthorised(_) | Called::Broken(_) => Came::default(),
     }
 }
 

@@ -175,7 +175,7 @@ async fn server(admin: &Admin, desk: Desk) -> Result<Server, DemoError> {
         "resource": uri,
         "owner": owner.client_id,
         "name": name,
-        "scopes_supported": [format!("{id}:read")],
+        "scopes_supported": [format!("{id}:read"), format!("{id}:write")],
     });
     admin.post("/resources", &resource).await?;
     let import =
@@ -204,6 +204,10 @@ fn assign(desk: Desk) -> Value {
             },
             "refunds.export": {
                 "scopes": ["refunds:read"], "effect": "egress", "keep_arguments": ["days"],
+            },
+            "refunds.issue": {
+                "scopes": ["refunds:write"], "effect": "destructive",
+                "keep_arguments": ["order_id", "amount"],
             },
         }),
     }

@@ -157,14 +157,17 @@ async fn the_audit_log_says_who_acted_for_whom_to_an_operator(place: Place) {
 }
 
 #[test]
-fn the_demo_tells_its_whole_story() {
+fn the_demo_tells_its_whole_stories() {
     let folder = Folder::new();
-    let ran = deputy(&folder.0, &["demo"]).output().unwrap();
-    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
-    for word in
-        ["alice", "support-agent", "billing-agent", "argument_not_permitted", "refunds.export"]
-    {
-        assert!(said.contains(word), "{word} is missing:\n{said}");
+    let injection: &[&str] =
+        &["alice", "support-agent", "billing-agent", "argument_not_permitted", "refunds.export"];
+    let policy: &[&str] = &["in shadow", "2 newly denied", "policy_forbids", "rollback"];
+    for (line, words) in [(&["demo"][..], injection), (&["demo", "policy"][..], policy)] {
+        let ran = deputy(&folder.0, line).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+        for word in words {
+            assert!(said.contains(word), "{word} is missing:\n{said}");
+        }
     }
 }

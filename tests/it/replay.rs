@@ -135,9 +135,9 @@ async fn a_value_that_was_not_kept_leaves_open_only_what_rests_on_it(world: Worl
     assert_eq!(counts(&told), [0, 0, 0, 1], "{told}");
     assert_eq!(told["undecidable_because"], json!({ "argument_values_not_kept": 1 }));
     // What looks at no argument needs none.
-    let none = r#"@id("none") forbid (principal, action in Action::"effect-destructive", resource)
+    let alone = r#"@id("alone") forbid (principal, action in Action::"effect-destructive", resource)
         when { principal == Subject::"alice" };"#;
-    assert_eq!(counts(&replays(&world, draft(none)).await), [0, 0, 1, 0]);
+    assert_eq!(counts(&replays(&world, draft(alone)).await), [0, 0, 1, 0]);
 }
 
 async fn each_decision_is_made_again_by_the_registry_of_then(world: World) {

@@ -2,6 +2,7 @@
 
 use super::problems;
 use crate::{
+    base::time::Timestamp,
     model::policy::Fault,
     registry::policy_set::{self, MAX_TEXT_BYTES, MAX_TEXTS},
 };
@@ -62,7 +63,7 @@ fn a_replay_has_a_draft_and_bounds() {
     let order = policy_set::parse_replay(r#"{"policies":{"version":3,"delegation":[]}}"#).unwrap();
     assert_eq!((order.since, order.limit), (None, 1_000));
     let order = policy_set::parse_replay(r#"{"policies":{},"since":7,"limit":10000}"#).unwrap();
-    assert_eq!((order.since.map(|since| since.epoch_s()), order.limit), (Some(7), 10_000));
+    assert_eq!((order.since.map(Timestamp::epoch_s), order.limit), (Some(7), 10_000));
     for (bad, place) in [
         ("{}", "/policies: is missing"),
         (r#"{"policies":{"x":1}}"#, "/policies/x: is unknown here"),

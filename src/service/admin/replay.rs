@@ -201,13 +201,12 @@ impl<'a> Run<'a> {
             Some(Err(why)) => return Ok(Err(why)),
             None => return Ok(Err(HISTORY_GONE)),
         };
-        let claims = match self.claims.get(&delegation) {
-            Some(known) => known,
-            None => {
-                let stored = self.deputy.store().delegation(delegation).await?;
-                let claims = stored.and_then(|stored| records::claims_of(snapshot, &stored));
-                self.claims.entry(delegation).or_insert(claims)
-            }
+        let claims = if let Some(known) = self.claims.get(&delegation) {
+            known
+        } else {
+            let stored = self.deputy.store().delegation(delegation).await?;
+            let claims = stored.and_then(|stored| records::claims_of(snapshot, &stored));
+            self.claims.entry(delegation).or_insert(claims)
         };
         let Some(claims) = claims else { return Ok(Err(DELEGATION_GONE)) };
         let replayed = replay::replay(snapshot, claims, event, found.erased);
