@@ -191,11 +191,7 @@ async fn policies(world: &World, dice: &mut Dice) {
     for policy in POLICIES {
         match dice.below(6) {
             0 | 1 => text.push_str(policy),
-<<<<<<< HEAD
             2 | 3 => text.push_str(&format!("@shadow {policy}")),
-=======
-            2 => text.extend(["@shadow ", policy]),
->>>>>>> padmin
             _ => {}
         }
     }
