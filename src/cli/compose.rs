@@ -59,6 +59,9 @@ pub fn client(args: &ClientArgs) -> Result<Object, Trouble> {
     if let Some(uri) = &args.jwks_uri {
         client.insert("jwks_uri", uri.as_str());
     }
+    if args.legacy_assertions {
+        client.insert("legacy_assertions", true);
+    }
     if args.dpop_bound {
         client.insert("dpop_bound_access_tokens", true);
     }

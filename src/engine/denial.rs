@@ -1,21 +1,30 @@
 //! What may be told about a denial beside its reason. An injected agent would go and ask for what
 //! it is told, so the default is: nothing.
 
-use super::{authenticate::Authenticated, call::Decided, snapshot::Config};
+use super::{
+    authenticate::Authenticated, call::Decided, snapshot::Config, verify::profiles::DPOP_PROOF,
+};
 use crate::{
     base::id::ResourceId,
     model::{call::Reason, resource::Effect, uri::Uri},
-    oauth::decision::{Hint, insufficient_scope, invalid_token},
+    oauth::decision::{Hint, insufficient_scope, invalid_dpop_proof, invalid_token},
 };
 
-/// Which scope would cure it: told for `read` tools or where the resource opts in, and only inside
-/// the agent's allowance.
+/// That a proof would cure it, which is no secret. Which scope would: told for `read` tools or where
+/// the resource opts in, and only inside the agent's allowance.
 pub fn hint(config: &Config, decided: &Decided<'_>) -> Option<Hint> {
     let (held, decision) = (decided.held(), decided.decision());
-    if decision.reason != Reason::ScopeMissing {
-        return None;
-    }
     let resource = held.resource;
+    match decision.reason {
+        Reason::ScopeMissing => {}
+        Reason::DpopProofMissing | Reason::DpopProofInvalid | Reason::DpopProofUsed => {
+            let algs: Vec<&str> = DPOP_PROOF.algs.iter().map(|alg| alg.name()).collect();
+            let metadata = resource_metadata_url(config, &resource.id);
+            let challenge = invalid_dpop_proof(&algs.join(" "), &metadata);
+            return Some(Hint { required_scope: None, challenge });
+        }
+        _ => return None,
+    }
     let tool = decision.tool.as_ref().and_then(|name| resource.tools.get(name))?;
     let safe = tool.effect == Effect::Read || resource.step_up_hints;
     let agent = config.client(&held.claims.client)?.agent.as_ref()?;
@@ -28,7 +37,7 @@ pub fn hint(config: &Config, decided: &Decided<'_>) -> Option<Hint> {
         let required_scope = tool.scopes.to_string();
         let metadata = resource_metadata_url(config, &resource.id);
         let challenge = insufficient_scope(&required_scope, &metadata);
-        Hint { required_scope, challenge }
+        Hint { required_scope: Some(required_scope), challenge }
     })
 }
 

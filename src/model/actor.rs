@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::client::AuthMethod;
 use crate::base::json;
 
 /// How we know that an actor acted.
@@ -118,6 +119,20 @@ impl ActorChain {
     /// All actors, current one first.
     pub fn hops(&self) -> &[Actor] {
         &self.hops
+    }
+
+    /// All actors with how we know of each: the first ones proved themselves to us by `via`, and the
+    /// rest stood in a token of `asserter`.
+    pub fn known<'a>(
+        &'a self,
+        via: &'a [AuthMethod],
+        asserter: &'a str,
+    ) -> impl Iterator<Item = (&'a Actor, Provenance, &'a str)> {
+        let proofs = via.iter().map(Some).chain(std::iter::repeat(None));
+        self.hops.iter().zip(proofs).map(move |(actor, proof)| match proof {
+            Some(method) => (actor, Provenance::Verified, method.as_str()),
+            None => (actor, Provenance::Asserted, asserter),
+        })
     }
 
     /// The exact JSON text of `act`; `None` when nobody acts.

@@ -125,13 +125,12 @@ pub struct Hop {
 impl Hop {
     /// A chain, current actor first: the first ones proved themselves to us by `via`, and the rest
     /// stood in a token of `asserter`.
-    pub fn all(chain: &ActorChain, via: &[AuthMethod], asserter: &Arc<str>) -> Vec<Hop> {
-        let proofs = via.iter().map(Some).chain(std::iter::repeat(None));
-        let hops = chain.hops().iter().zip(proofs).map(|(actor, proof)| Hop {
+    pub fn all(chain: &ActorChain, via: &[AuthMethod], asserter: &str) -> Vec<Hop> {
+        let hops = chain.known(via, asserter).map(|(actor, provenance, via)| Hop {
             issuer: Arc::clone(&actor.issuer),
             sub: Arc::clone(&actor.sub),
-            provenance: proof.map_or(Provenance::Asserted, |_| Provenance::Verified),
-            via: Some(proof.map_or_else(|| Arc::clone(asserter), |method| method.as_str().into())),
+            provenance,
+            via: Some(via.into()),
         });
         hops.collect()
     }

@@ -170,6 +170,15 @@ mod actors {
     }
 
     #[test]
+    fn tx9_the_chain_of_the_rfc_s_own_figure_is_read_from_the_outside() {
+        // RFC 8693 figure 6, with the issuers that the Actor Profile asks for.
+        let figure = r#"{"iss":"https://issuer.example.com","sub":"https://service16.example.com","act":{"iss":"https://issuer.example.com","sub":"https://service77.example.com"}}"#;
+        let chain = ActorChain::from_act(figure).unwrap();
+        assert_eq!(&*chain.current().unwrap().sub, "https://service16.example.com");
+        assert_eq!(&*chain.hops().last().unwrap().sub, "https://service77.example.com");
+    }
+
+    #[test]
     fn act6_inherited_bytes_stay_as_they_are() {
         let inherited = r#"{ "x":[1.0, "é"],"sub":"a","iss":"https://i.example" }"#;
         let chain = ActorChain::from_act(inherited).unwrap();

@@ -12,12 +12,12 @@ use crate::{
     },
 };
 
-/// What would cure a missing scope; only where telling it is safe.
+/// What would cure a denial; only where telling it is safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint {
-    /// The scopes the tool needs, all at once (MC-3).
-    pub required_scope: String,
-    /// A ready `WWW-Authenticate` value. RFC 6750 section 3.1.
+    /// The scopes the tool needs, all at once (MC-3), where scopes are what is missing.
+    pub required_scope: Option<String>,
+    /// A ready `WWW-Authenticate` value. RFC 6750 section 3.1, RFC 9449 section 7.1.
     pub challenge: String,
 }
 
@@ -46,17 +46,19 @@ pub fn members(
     out.text("message", &message)
         .text("id", &id)
         .maybe_raw("remediation", remediation(claims, decision).as_deref())
-        .maybe_text("required_scope", hint.map(|hint| hint.required_scope.as_str()))
+        .maybe_text("required_scope", hint.and_then(|hint| hint.required_scope.as_deref()))
         .maybe_text("challenge", hint.map(|hint| hint.challenge.as_str()))
         .raw("mcp", &mcp(decision, &message, hint))
 }
 
 /// What an MCP server answers to a call that was denied. More scope cures a missing scope: 403 with
-/// the challenge, upon which clients step up by themselves (MC-3). Nothing else is cured by asking
-/// again: a tool result, because the text of a 403 reaches neither model nor person.
+/// the challenge, upon which clients step up by themselves (MC-3). A better proof cures a bad one:
+/// 401 (DP-6). Nothing else is cured by asking again: a tool result, because the text of a 403
+/// reaches neither model nor person.
 fn mcp(decision: &Decision, message: &str, hint: Option<&Hint>) -> String {
     if hint.is_some() {
-        return r#"{"status":403}"#.to_owned();
+        let status = if decision.reason == Reason::ScopeMissing { 403 } else { 401 };
+        return format!(r#"{{"status":{status}}}"#);
     }
     let reason = decision.reason.as_str();
     let text = format!("denied ({reason}): {message} [decision {}]", decision.id);
@@ -80,6 +82,13 @@ pub fn insufficient_scope(required_scope: &str, resource_metadata: &str) -> Stri
     format!(
         "Bearer error=\"insufficient_scope\", scope=\"{required_scope}\", \
          resource_metadata=\"{resource_metadata}\""
+    )
+}
+
+/// The RFC 9449 challenge for a request whose proof is missing or none.
+pub fn invalid_dpop_proof(algs: &str, resource_metadata: &str) -> String {
+    format!(
+        "DPoP error=\"invalid_dpop_proof\", algs=\"{algs}\", resource_metadata=\"{resource_metadata}\""
     )
 }
 

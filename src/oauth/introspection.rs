@@ -15,8 +15,8 @@ use crate::{
         time::Timestamp,
     },
     model::{
+        actor::Provenance,
         call::{Call, Decision, ShownProof},
-        event::Hop,
         token::OurClaims,
     },
 };
@@ -153,17 +153,20 @@ pub fn active(issuer: &str, claims: &OurClaims, decision: Option<&Decision>) -> 
 
 /// The actors with how we know of each: it authenticated here, or its issuer says so.
 fn chain(claims: &OurClaims) -> Option<String> {
-    let hops: Vec<String> = claims.hops().iter().map(hop).collect();
+    let known = claims.chain.known(&claims.via, &claims.subject.issuer);
+    let hops: Vec<String> = known
+        .map(|(actor, provenance, via)| hop(&actor.sub, &actor.issuer, provenance, Some(via)))
+        .collect();
     (!hops.is_empty()).then(|| format!("[{}]", hops.join(",")))
 }
 
-/// One actor of a chain.
-pub fn hop(hop: &Hop) -> String {
+/// One actor of a chain, wherever one is shown.
+pub fn hop(sub: &str, issuer: &str, provenance: Provenance, via: Option<&str>) -> String {
     ObjectWriter::new()
-        .text("sub", &hop.sub)
-        .text("iss", &hop.issuer)
-        .text("provenance", hop.provenance.as_str())
-        .maybe_text("via", hop.via.as_deref())
+        .text("sub", sub)
+        .text("iss", issuer)
+        .text("provenance", provenance.as_str())
+        .maybe_text("via", via)
         .finish()
 }
 

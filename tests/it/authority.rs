@@ -11,6 +11,7 @@ use crate::world::{
 
 on_both! {
     a_scope_is_never_widened
+    a_user_token_without_scope_is_worth_nothing
     a_stolen_token_is_worth_nothing_to_another
     a_hand_over_is_used_by_its_receiver_alone
     a_child_never_widens_its_parent
@@ -64,6 +65,17 @@ async fn a_scope_is_never_widened(world: World) {
     assert_eq!(answer.json["scope"], "tickets:read tickets:write", "TE-6");
     let bob = world.agent("support").exchanges(&world.token_of("bob")).at(TICKETS);
     bob.scope("tickets:read").send().await.is_refused("invalid_scope");
+}
+
+async fn a_user_token_without_scope_is_worth_nothing(world: World) {
+    for none in [world.claims("alice").without("scope"), world.claims("alice").with("scope", "")] {
+        let token = world.access_token(none);
+        let exchange = || world.agent("support").exchanges(&token).at(TICKETS);
+        exchange().scope("tickets:read").send().await.is_refused("invalid_scope");
+        exchange().send().await.is_refused("invalid_scope");
+        let named = exchange().tools(TICKETS, json!({ "tickets.get": {} }));
+        named.send().await.is_refused("invalid_scope");
+    }
 }
 
 async fn a_stolen_token_is_worth_nothing_to_another(world: World) {

@@ -20,6 +20,8 @@ on_both! {
     ri2_a_target_must_be_named
     ra4_granted_details_are_returned
     ra5_a_server_sees_the_details_that_are_meant_for_it
+    su2_how_the_person_was_authenticated_is_told_on_every_hop
+    su3_no_exchange_makes_an_authentication_newer_or_better
 }
 
 async fn act5_a_chain_deeper_than_the_maximum_is_refused(world: World) {
@@ -98,6 +100,8 @@ async fn tx9_the_outermost_act_is_the_current_actor(world: World) {
     let narrows = |agent: &str| world.agent(agent).exchanges(&call).at(REFUNDS);
     assert_eq!(narrows("billing").send().await.status, 200);
     narrows("support").send().await.is_refused("invalid_request");
+    world.agent("support").revokes(&call).send().await;
+    assert!(world.server("refunds").accepts(&call).await, "nor can it give the token back");
 }
 
 async fn tx10_introspection_shows_act_as_the_token_has_it(world: World) {
@@ -150,4 +154,47 @@ async fn ra5_a_server_sees_the_details_that_are_meant_for_it(world: World) {
     let token = exchange.details(json!([here, onward])).token().await;
     let seen = world.server("refunds").sees(&token).await;
     assert_eq!(seen.json["authorization_details"], json!([here]));
+}
+
+/// What a token or an answer says about how the person was authenticated.
+fn authentication(said: &Value) -> Value {
+    json!([said["auth_time"], said["acr"], said["amr"]])
+}
+
+async fn su2_how_the_person_was_authenticated_is_told_on_every_hop(world: World) {
+    let logged_in = world.deputy.now().epoch_s() - 500;
+    let alice = world.claims("alice").with("auth_time", logged_in);
+    let alice = alice.with("acr", "urn:corp:gold").with("amr", json!(["pwd", "hwk"]));
+    let alice = world.access_token(alice);
+    let tools = json!({ "refunds.list": {} });
+    let hand_over = world.agent("support").exchanges(&alice).at(BILLING);
+    let hand_over = hand_over.tools(REFUNDS, tools).token().await;
+    world.advance(60).await;
+    let call = world.agent("billing").takes_over(&hand_over).at(REFUNDS).token().await;
+    let narrowed = world.agent("billing").exchanges(&call).at(REFUNDS).token().await;
+    let expected = json!([logged_in, "urn:corp:gold", ["pwd", "hwk"]]);
+    for token in [&hand_over, &call, &narrowed] {
+        assert_eq!(authentication(&claims(token)), expected);
+    }
+    let seen = world.server("refunds").sees(&narrowed).await.json;
+    assert_eq!(authentication(&seen), expected);
+}
+
+async fn su3_no_exchange_makes_an_authentication_newer_or_better(world: World) {
+    let asked = |subject: &str| {
+        let exchange = world.agent("support").exchanges(subject).at(TICKETS);
+        let exchange = exchange.scope("tickets:read").field("acr_values", "urn:corp:gold");
+        exchange.field("max_age", "0").field("auth_time", "2000000000").field("acr", "gold")
+    };
+    // What the issuer does not say is not made up, and what the agent says about it is nothing.
+    let call = asked(&world.alice()).token().await;
+    assert_eq!(authentication(&claims(&call)), json!([null, null, null]));
+    world.advance(30).await;
+    let narrowed = asked(&call).token().await;
+    let seen = world.server("tickets").sees(&narrowed).await.json;
+    assert_eq!(authentication(&seen), json!([null, null, null]));
+    // An agent's own token was made without a person.
+    let own = world.agent("support").asks_for_itself().field("acr", "gold").token().await;
+    let confirmed = asked(&world.alice()).actor(&own).token().await;
+    assert_eq!(authentication(&claims(&confirmed)), json!([null, null, null]));
 }

@@ -29,6 +29,7 @@ on_both! {
     dp8_a_bound_line_stays_bound
     dp8_a_foreign_bound_token_is_proved
     dp8_a_bound_agent_token_is_proved
+    dp11_no_proof_can_be_made_ahead_of_time
     no_bound_token_is_made_for_who_looks_at_no_key
 }
 
@@ -315,14 +316,31 @@ fn reason(answer: &Answer) -> String {
     answer.json["decision"]["reason"].as_str().unwrap().to_owned()
 }
 
+/// The server's own answer: 401 with a challenge that says what a proof may be signed with.
+fn says_to_prove_it(answer: &Answer) {
+    let decision = &answer.json["decision"];
+    assert_eq!(decision["mcp"], json!({ "status": 401 }), "{decision}");
+    let challenge = decision["challenge"].as_str().unwrap();
+    assert!(
+        challenge.starts_with("DPoP error=\"invalid_dpop_proof\", algs=\"ES256 "),
+        "{challenge}"
+    );
+    assert!(challenge.ends_with("/resources/tickets/oauth-protected-resource\""), "{challenge}");
+    assert!(decision.get("required_scope").is_none());
+}
+
 async fn dp6_the_decision_needs_a_proof_where_we_check(world: World) {
     bound_servers(&world, "deputy").await;
     let held = Held::new();
     let token = exchange(&world, &held.proof(&world)).token().await;
-    assert_eq!(reason(&asks(&world, &token, None).await), "dpop_proof_missing");
+    let missing = asks(&world, &token, None).await;
+    assert_eq!(reason(&missing), "dpop_proof_missing");
+    says_to_prove_it(&missing);
     let good = held.uses(&world, &token, json!({}));
     assert_eq!(reason(&asks(&world, &token, Some(&good)).await), "permitted");
-    assert_eq!(reason(&asks(&world, &token, Some(&good)).await), "dpop_proof_used");
+    let used = asks(&world, &token, Some(&good)).await;
+    assert_eq!(reason(&used), "dpop_proof_used");
+    says_to_prove_it(&used);
     let thief = Held::new();
     let now = world.deputy.now().epoch_s();
     for bad in [
@@ -335,7 +353,9 @@ async fn dp6_the_decision_needs_a_proof_where_we_check(world: World) {
         held.proof(&world),
         "x".to_owned(),
     ] {
-        assert_eq!(reason(&asks(&world, &token, Some(&bad)).await), "dpop_proof_invalid", "{bad}");
+        let answer = asks(&world, &token, Some(&bad)).await;
+        assert_eq!(reason(&answer), "dpop_proof_invalid", "{bad}");
+        says_to_prove_it(&answer);
     }
     let plain = world.server("tickets").sees(&token).await;
     assert_eq!(plain.json["cnf"]["jkt"], held.thumbprint(), "without a call: what RFC 9449 says");
@@ -448,6 +468,30 @@ async fn dp8_a_bound_agent_token_is_proved(world: World) {
     let other = exchange().header("dpop", &Held::new().proof(&world));
     other.send().await.is_refused("invalid_dpop_proof");
     assert_eq!(exchange().header("dpop", &held.proof(&world)).send().await.status, 200);
+}
+
+async fn dp11_no_proof_can_be_made_ahead_of_time(world: World) {
+    bound_servers(&world, "itself").await;
+    let held = Held::new();
+    let later = |seconds: i64| {
+        let now = world.deputy.now().epoch_s();
+        held.says(&world, json!({ "iat": now + seconds, "jti": format!("for-{seconds}") }))
+    };
+    // Whoever had the key for a moment made proofs for every minute to come.
+    let made: Vec<String> = (1..=10).map(|minute| later(minute * 60)).collect();
+    let nonce = world.deputy.nonce();
+    for (minute, proof) in made.iter().enumerate() {
+        world.advance(60).await;
+        assert_ne!(world.deputy.nonce(), nonce, "nobody knew the nonce of then");
+        let answer = exchange(&world, proof).send().await;
+        let is_soon = answer.status == 200;
+        assert!(is_soon == (minute == 0), "minute {minute}: {}", answer.text);
+        if !is_soon {
+            answer.is_refused("use_dpop_nonce");
+        }
+    }
+    let token = exchange(&world, &held.proof(&world)).send().await;
+    assert!(token.json["expires_in"].as_i64().unwrap() <= 900, "what is bound does not live long");
 }
 
 async fn no_bound_token_is_made_for_who_looks_at_no_key(world: World) {

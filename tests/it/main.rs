@@ -23,6 +23,7 @@ mod dpop;
 mod edges;
 mod exchange;
 mod explain;
+mod hostile;
 mod keys;
 mod kinds;
 mod metadata;

@@ -148,7 +148,10 @@ async fn every_bad_answer_is_a_refusal_that_says_why() {
         (Mode::Html, "bad_json"),
         (Mode::WrongIssuer(canary.url()), "wrong_issuer"),
         (Mode::ForeignKeys(canary.jwks_uri()), "foreign_keys"),
+        (Mode::ManyKeys(100), "bad_keys"),
+        (Mode::ManyKeys(2_000), "too_large"),
         (Mode::DuplicateKid, "bad_keys"),
+        (Mode::SymmetricKey, "bad_keys"),
         (Mode::PrivateKey, "bad_keys"),
     ] {
         let issuer = Issuer::start("idp").await.unwrap();
@@ -206,6 +209,26 @@ async fn i9_an_issuer_that_is_down_is_asked_ever_more_rarely() {
         trust.advance(1);
     }
     assert_eq!(asked_at, [0, 10, 30, 70, 130, 190]);
+}
+
+#[tokio::test]
+async fn i9_a_flapping_issuer_is_asked_no_more_often_and_its_last_good_keys_serve() {
+    let issuer = Issuer::start("idp").await.unwrap();
+    let source = at_uri(&issuer);
+    let mut trust = Trust::new();
+    trust.ask(&source, None).await.unwrap();
+    let seconds = 400_u32;
+    for second in 0..seconds {
+        let modes = [Mode::Good, Mode::Down, Mode::Garbage, Mode::SymmetricKey];
+        issuer.set_mode(modes[usize::try_from(second / 7).unwrap() % modes.len()].clone());
+        let stranger = format!("stranger-{second}");
+        let served = trust.ask(&source, Some(&stranger)).await.unwrap();
+        assert!(served.keys.contains_kid(&issuer.kid()), "in second {second}");
+        trust.advance(1);
+    }
+    let counts = trust.keys.counts(&issuer.url());
+    let most = u64::from(seconds) / u64::try_from(COOLDOWN.get()).unwrap() + 1;
+    assert!(counts.fetches <= most && counts.failures > 5, "{counts:?}");
 }
 
 #[tokio::test]

@@ -133,6 +133,7 @@ class World:
                 "owner": owner[0],
                 "name": name,
                 "scopes_supported": scopes,
+                "dpop": "deputy",
             },
         )
         tools = [tool for tool in SCHEMAS if tool.startswith(name)]

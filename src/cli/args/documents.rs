@@ -60,6 +60,9 @@ pub struct ClientArgs {
     /// Where it publishes its public keys, for `private_key_jwt`
     #[arg(long, value_name = "URL")]
     pub jwks_uri: Option<String>,
+    /// Takes from it what older clients sign: the token endpoint as audience, and an hour's life
+    #[arg(long)]
+    pub legacy_assertions: bool,
     /// It gets tokens that are bound to its key (DPoP), and no others
     #[arg(long)]
     pub dpop_bound: bool,

@@ -47,8 +47,12 @@ pub enum Mode {
     ForeignKeys(String),
     /// Has metadata by RFC 8414 only.
     OAuthOnly,
+    /// Publishes its key and so many others.
+    ManyKeys(usize),
     /// Publishes two keys under one key id.
     DuplicateKid,
+    /// Publishes a symmetric key beside its own.
+    SymmetricKey,
     /// Publishes a private member with its key.
     PrivateKey,
 }

@@ -66,7 +66,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         | Mode::WrongIssuer(_)
         | Mode::ForeignKeys(_)
         | Mode::OAuthOnly
+        | Mode::ManyKeys(_)
         | Mode::DuplicateKid
+        | Mode::SymmetricKey
         | Mode::PrivateKey => {}
         Mode::Slow(millis) => pause(Duration::from_millis(millis)).await,
         Mode::Down => return Hostile::broken().into_response(),
@@ -118,7 +120,14 @@ fn metadata(shared: &Shared) -> Value {
 fn keys(shared: &Shared) -> Value {
     let mut published = shared.keys().published;
     match shared.mode() {
+        Mode::ManyKeys(more) => {
+            let one = published.last().cloned().unwrap_or_default();
+            published.extend((0..more).map(|n| named(&one, &format!("other-{n}"))));
+        }
         Mode::DuplicateKid => published.extend(published.clone()),
+        Mode::SymmetricKey => {
+            published.push(json!({ "kty": "oct", "kid": "shared", "k": "c2VjcmV0" }));
+        }
         Mode::PrivateKey => {
             let members = published.last_mut().and_then(Value::as_object_mut);
             members.map(|key| key.insert("d".to_owned(), json!("c2VjcmV0")));
@@ -126,6 +135,13 @@ fn keys(shared: &Shared) -> Value {
         _ => {}
     }
     json!({ "keys": published })
+}
+
+/// The key under another key id.
+fn named(key: &Value, kid: &str) -> Value {
+    let mut key = key.clone();
+    key.as_object_mut().map(|members| members.insert("kid".to_owned(), json!(kid)));
+    key
 }
 
 #[expect(clippy::disallowed_methods, reason = "an issuer that is slow on purpose has to wait")]

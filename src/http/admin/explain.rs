@@ -1,12 +1,14 @@
 //! Why a call was decided as it was, as JSON: the record, every step, the limits, and what would
 //! have been enough.
 
-use super::{Answered, Asked, Reply, lookups::event_json};
+use super::{
+    Answered, Asked, Reply,
+    lookups::{event_json, hop_json},
+};
 use crate::{
     base::{compose::ObjectWriter, id::DecisionId, json::Value},
     engine::explain::{Explanation, Limit, Outcome},
     model::call::{Reason, Step},
-    oauth::introspection,
     service::{
         Deputy,
         admin::{Again, Explained},
@@ -20,7 +22,7 @@ pub async fn decision(deputy: Deputy, asked: Asked) -> Answered {
 }
 
 fn explained_json(explained: &Explained) -> String {
-    let chain: Vec<String> = explained.found.event.chain.iter().map(introspection::hop).collect();
+    let chain: Vec<String> = explained.found.event.chain.iter().map(hop_json).collect();
     let kept = explained.found.event.arguments.map_or("nothing", |kept| kept.as_str());
     let writer = ObjectWriter::new()
         .raw("recorded", &event_json(&explained.found))

@@ -11,7 +11,7 @@ use crate::{
     },
     model::{
         delegation::Source,
-        event::{Kind, Outcome},
+        event::{Hop, Kind, Outcome},
         resource::Effect,
         subject::Subject,
     },
@@ -190,7 +190,7 @@ fn delegation_json(view: &DelegationView) -> String {
 /// An event.
 pub(super) fn event_json(found: &StoredEvent) -> String {
     let event = &found.event;
-    let chain: Vec<String> = event.chain.iter().map(introspection::hop).collect();
+    let chain: Vec<String> = event.chain.iter().map(hop_json).collect();
     let mut detail = ObjectWriter::new();
     for (name, value) in &event.detail {
         detail = detail.text(name, value);
@@ -214,6 +214,11 @@ pub(super) fn event_json(found: &StoredEvent) -> String {
         .count("revision", event.revision)
         .raw("detail", &detail.finish());
     if found.erased { writer.flag("erased", true).finish() } else { writer.finish() }
+}
+
+/// One actor of a chain.
+pub(super) fn hop_json(hop: &Hop) -> String {
+    introspection::hop(&hop.sub, &hop.issuer, hop.provenance, hop.via.as_deref())
 }
 
 fn broken_json(broken: &Broken) -> String {

@@ -22,6 +22,22 @@ fn every_reason_of_a_decision_is_documented() {
 }
 
 #[test]
+fn every_test_that_a_page_names_is_there() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/TOKENS.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, mistakes) = page.split_once("## Mistakes that others made").unwrap();
+    let files = rust(&["src/", "tests/"]);
+    let there = |name: &str| files.iter().any(|file| file.text.contains(&format!("fn {name}(")));
+    let rows = mistakes.lines().filter_map(|line| line.trim_matches('|').rsplit_once('|'));
+    let named = rows.flat_map(|(_, tests)| tests.split('`').skip(1).step_by(2));
+    let named: Vec<&str> = named.collect();
+    assert!(named.len() > 30, "the page is written in another way: read it again");
+    let lost = named.into_iter().filter(|name| !there(name));
+    let found: Vec<String> = lost.map(str::to_owned).collect();
+    none(&found, "tests that docs/TOKENS.md names and nobody wrote");
+}
+
+#[test]
 fn every_problem_of_the_admin_api_has_its_section() {
     let errors = errors();
     let mut found = Vec::new();

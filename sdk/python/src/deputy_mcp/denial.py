@@ -1,8 +1,9 @@
 """What a "no" looks like to an MCP client.
 
-A dead token is a 401, and clients fetch a new one. A scope that would help is a 403 that names it,
-and clients step up. Everything else is a tool result that says why: clients drop the text of a 403,
-and a 401 would send them for a new token that is just as powerless.
+A dead token is a 401, and clients fetch a new one; a key that was not proved is a 401 too. A scope
+that would help is a 403 that names it, and clients step up. Everything else is a tool result that
+says why: clients drop the text of a 403, and a 401 would send them for a new token that is just as
+powerless.
 """
 
 import json
@@ -84,6 +85,11 @@ def dead_token(metadata: str, scope: str) -> Refusal:
     )
     challenge += _scope(scope)
     return Refusal(401, as_json({"error": "invalid_token", "error_description": text}), challenge)
+
+
+def challenged(challenge: str, error: str) -> Refusal:
+    """401 with a challenge that says what is missing: a proof of the token's key, for one."""
+    return Refusal(401, as_json({"error": error}), challenge)
 
 
 def more_scope(scope: str, metadata: str) -> Refusal:

@@ -14,6 +14,8 @@ from deputy_mcp.wire import DEFAULT_TIMEOUT_S, OK, Client, Reply, Wire
 
 # Bytes of chance in a `call_id`.
 CALL_ID_BYTES = 16
+# The status of a request whose token, or proof, is not good.
+UNAUTHORIZED = 401
 # The longest reason or message that is passed on to a client.
 MAX_TEXT = 1024
 
@@ -46,6 +48,12 @@ class Decision:
         """The exact scope to step up to, where Deputy says that stepping up would help."""
         scope = self.members.get("required_scope")
         return scope if isinstance(scope, str) and scope else None
+
+    def challenge(self) -> str | None:
+        """What a 401 says, where Deputy says that a 401 is the answer."""
+        answer, challenge = self.members.get("mcp"), self.members.get("challenge")
+        is_401 = isinstance(answer, dict) and answer.get("status") == UNAUTHORIZED
+        return challenge if is_401 and isinstance(challenge, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +102,20 @@ class Deputy:
         """Whether the token is live here at all; no call may be made on this answer."""
         return self._understood(await self._ask({"token": token}), None)
 
-    async def decide(self, token: str, call: Call) -> Answer:
-        """Asks about one execution of one call. The `call_id` is chance, and ours alone."""
+    async def decide(self, token: str, call: Call, proof: str | None = None) -> Answer:
+        """Asks about one execution of one call. The `call_id` is chance, and ours alone.
+
+        `proof` is the DPoP proof that came with the request; Deputy checks it for this resource.
+        """
         form = {
             "token": token,
             "tool": call.tool,
             "arguments": call.arguments,
             "call_id": secrets.token_urlsafe(CALL_ID_BYTES),
         }
+        if proof is not None:
+            # What clients see as our address is what we are registered as, whatever `Host` says.
+            form |= {"dpop_proof": proof, "htm": "POST", "htu": self.resource}
         return self._understood(await self._ask(form), call)
 
     async def aclose(self) -> None:

@@ -29,12 +29,16 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_BODY_BYTES = 4 * 1024 * 1024
 # Seconds for a message to arrive.
 BODY_TIMEOUT_S = 30.0
-# The longest token that is passed on: Deputy's call tokens are at most 4 KiB.
+# The longest token that is passed on: Deputy's call tokens are at most 4 KiB. Proofs likewise.
 MAX_TOKEN_BYTES = 8 * 1024
 # Where the ticket is on an ASGI scope.
 TICKET = "deputy_mcp.ticket"
 
+# For a token that is bound to a key and comes without a proof, or the reverse.
+_UNPROVED = 'DPoP error="invalid_dpop_proof", error_description="send a proof of the token\'s key"'
+
 # RFC 6750 section 2.1.
+_CREDENTIALS = frozenset({b"authorization", b"dpop"})
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 _log = logging.getLogger("deputy_mcp")
@@ -49,6 +53,14 @@ class Ticket:
     call: Call | None
     answer: Answer
     used: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The token that a request shows, and the DPoP proof that came with it."""
+
+    token: str = field(repr=False)
+    proof: str | None = field(repr=False)
 
 
 # The ticket of the request that is being served, for the token verifier, which sees no request.
@@ -93,8 +105,8 @@ class DeputyGate:
             await self._guard(scope, receive, send)
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
-        token = bearer(scope)
-        if token is None:
+        shown = presented(scope)
+        if shown is None:
             await _answer(send, denial.no_token(self._metadata, self._scope))
             return
         try:
@@ -103,23 +115,23 @@ class DeputyGate:
         except ValueError as e:
             await _answer(send, denial.bad_request(str(e)))
             return
-        asked = await self._ask(token, read)
+        asked = await self._ask(shown, read)
         if isinstance(asked, denial.Refusal):
             await _answer(send, asked)
         else:
-            await self._pass(scope, _replay(body, receive), send, asked)
+            await self._pass(_as_bearer(scope, shown), _replay(body, receive), send, asked)
 
-    async def _ask(self, token: str, read: message.Message) -> denial.Refusal | Ticket:
+    async def _ask(self, shown: Shown, read: message.Message) -> denial.Refusal | Ticket:
         try:
             if read.call is None:
-                answer = await self._deputy.introspect(token)
+                answer = await self._deputy.introspect(shown.token)
             else:
-                answer = await self._deputy.decide(token, read.call)
+                answer = await self._deputy.decide(shown.token, read.call, shown.proof)
         except DeputyUnavailable as e:
             _log.error("deputy_mcp: %s", e)
             return self._unanswered(read, e)
-        refusal = self._refusal(read, answer)
-        return refusal or Ticket(self._deputy, token, read.call, answer)
+        refusal = self._refusal(read, answer) or _unproved(shown, answer)
+        return refusal or Ticket(self._deputy, shown.token, read.call, answer)
 
     def _unanswered(self, read: message.Message, error: DeputyUnavailable) -> denial.Refusal:
         if read.call is None:
@@ -141,6 +153,8 @@ class DeputyGate:
             return denial.dead_token(self._metadata, self._scope)
         if (scope := decision.scope_that_cures()) is not None:
             return denial.more_scope(scope, self._metadata)
+        if (challenge := decision.challenge()) is not None:
+            return denial.challenged(challenge, decision.reason)
         return denial.denied_call(read.id, denial.Denial.of(decision))
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, ticket: Ticket) -> None:
@@ -154,13 +168,43 @@ class DeputyGate:
             current.reset(held)
 
 
-def bearer(scope: Scope) -> str | None:
-    """The bearer token of a request: one `Authorization` header of a sane size, or none."""
-    values = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
-    if len(values) != 1 or len(values[0]) > MAX_TOKEN_BYTES:
+def presented(scope: Scope) -> Shown | None:
+    """The one token of a request, under `Bearer`, or under `DPoP` with one proof; or nothing."""
+    value = _only(scope, b"authorization")
+    scheme, _, token = (value or "").partition(" ")
+    if not _TOKEN.fullmatch(token):
         return None
-    scheme, _, token = values[0].decode("latin-1").partition(" ")
-    return token if scheme.lower() == "bearer" and _TOKEN.fullmatch(token) else None
+    if scheme.lower() == "bearer":
+        return Shown(token, None)
+    proof = _only(scope, b"dpop")
+    return Shown(token, proof) if scheme.lower() == "dpop" and proof else None
+
+
+def _only(scope: Scope, name: bytes) -> str | None:
+    """The value of a header that is there once, in a sane size."""
+    values = [value for header, value in scope["headers"] if header.lower() == name]
+    return (
+        values[0].decode("latin-1")
+        if len(values) == 1 and len(values[0]) <= MAX_TOKEN_BYTES
+        else None
+    )
+
+
+def _unproved(shown: Shown, answer: Answer) -> denial.Refusal | None:
+    """A bound token is no bearer token, nor the reverse, whoever checks the proof."""
+    is_bound = answer.claims.get("token_type") == "DPoP"
+    if is_bound is (shown.proof is not None):
+        return None
+    return denial.challenged(_UNPROVED, "invalid_dpop_proof")
+
+
+def _as_bearer(scope: Scope, shown: Shown) -> Scope:
+    """The request as the server behind reads it: the proof was looked at here."""
+    if shown.proof is None:
+        return scope
+    others = [(name, value) for name, value in scope["headers"] if name.lower() not in _CREDENTIALS]
+    header = (b"authorization", b"Bearer " + shown.token.encode())
+    return {**scope, "headers": [*others, header]}
 
 
 def metadata_url(resource: str) -> str:
