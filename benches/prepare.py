@@ -14,6 +14,11 @@ RESOURCE = "https://tickets.bench.example/mcp"
 # The same, for tokens that are bound to a key.
 BOUND_RESOURCE = "https://bound.bench.example/mcp"
 TOOL = "tickets.get"
+# Two tools with ten arguments each: policies concern the second.
+FREE_TOOL, POLICED_TOOL = "tickets.search", "tickets.find"
+# Servers beside it, with as many tools each: a thousand tools in all.
+OTHERS, OTHER_TOOLS = 4, 250
+ARGUMENTS = {f"field_{n}": n for n in range(10)}
 SCOPE = "tickets:read"
 AUDIENCE = "https://deputy.bench.example"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
@@ -52,11 +57,11 @@ class Api:
         self._port = port
         self._token = token
 
-    def create(self, collection: str, document: dict) -> dict:
+    def create(self, collection: str, document: dict, method: str = "POST") -> dict:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         raw = wire.request(
             f"127.0.0.1:{self._port}",
-            "POST",
+            method,
             f"/admin/v1/{collection}",
             headers,
             json.dumps(document).encode(),
@@ -71,7 +76,7 @@ class Api:
         created = self.create("clients", document)
         return created["client_id"], created["client_secret"]
 
-    def resource(self, owner: str, name: str, uri: str, more: dict) -> None:
+    def resource(self, owner: str, name: str, uri: str, tools: dict, more: dict) -> None:
         self.create(
             "resources",
             {
@@ -84,14 +89,19 @@ class Api:
             }
             | more,
         )
-        schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
         self.create(
             f"resources/{name}/tools/import",
             {
-                "tools_list": {"tools": [{"name": TOOL, "inputSchema": schema}]},
-                "assign": {TOOL: {"scopes": [SCOPE], "effect": "read"}},
+                "tools_list": {
+                    "tools": [{"name": tool, "inputSchema": of} for tool, of in tools.items()]
+                },
+                "assign": {tool: {"scopes": [SCOPE], "effect": "read"} for tool in tools},
             },
         )
+
+    def policies(self, text: str) -> None:
+        """Replaces the active policies."""
+        self.create("policies", {"delegation": [{"name": "bench.cedar", "text": text}]}, "PUT")
 
     def issuer(self, issuer: Issuer, agents: list[str]) -> None:
         self.create(
@@ -115,17 +125,28 @@ class Api:
         )
 
 
+def integers(names) -> dict:
+    """The input schema of a tool with these arguments."""
+    return {"type": "object", "properties": {name: {"type": "integer"} for name in names}}
+
+
 class Deputy:
     """A running Deputy that knows one issuer, one agent, one server with one tool."""
 
     def __init__(self, port: int, directory: pathlib.Path):
         self.port = port
         self._host = f"127.0.0.1:{port}"
-        api = Api(port, admin_token(directory))
+        self._api = api = Api(port, admin_token(directory))
         self._issuer = Issuer("https://idp.bench.example")
         self._server = api.client({"client_id": "cl_tickets", "name": "Ticket server"})
-        api.resource(self._server[0], "tickets", RESOURCE, {})
-        api.resource(self._server[0], "bound", BOUND_RESOURCE, {"dpop": "itself"})
+        ten = integers(ARGUMENTS)
+        tools = {TOOL: integers(["id"]), FREE_TOOL: ten, POLICED_TOOL: ten}
+        api.resource(self._server[0], "tickets", RESOURCE, tools, {})
+        api.resource(self._server[0], "bound", BOUND_RESOURCE, tools, {"dpop": "itself"})
+        for number in range(OTHERS):
+            tools = {f"tool.{n}": integers(["field_0"]) for n in range(OTHER_TOOLS)}
+            uri = f"https://other-{number}.bench.example/mcp"
+            api.resource(self._server[0], f"other-{number}", uri, tools, {})
         agent = {"uri": "urn:agent:planner", "allowance": ALLOWANCE}
         self._agent = api.client({"client_id": "cl_planner", "name": "Planner", "agent": agent})
         self._keyed = Client("cl_keyed")
@@ -135,7 +156,49 @@ class Deputy:
         api.create("clients", keyed | method | {"agent": agent})
         api.issuer(self._issuer, ["cl_planner", "cl_keyed"])
 
-    def exchange(self, by_key: bool = False, nonce: str | None = None) -> bytes:
+    def add_policies(self) -> None:
+        """A hundred policies that forbid nothing here; five of them concern `POLICED_TOOL`."""
+        policy = """@id("p-{number}")
+            forbid (principal, action == Action::"{tool}", resource)
+            when {{ context.arguments has field_{field} && context.arguments.field_{field} > 500
+                && context.depth > 2 && !principal.groups.contains("finance") }};"""
+        policed = f"tickets/{POLICED_TOOL}"
+        tools = [policed] * 5 + [f"other-0/tool.{n}" for n in range(95)]
+        texts = [
+            policy.format(number=n, tool=tool, field=n if tool == policed else 0)
+            for n, tool in enumerate(tools)
+        ]
+        self._api.policies("\n".join(texts))
+
+    def validate_policies(self) -> None:
+        """Validates a hundred policies, each of which concerns every tool."""
+        policy = """@id("g-{number}") forbid (principal, action in Action::"call", resource)
+            when {{ context.depth > {number} && context.effect == "egress" }};"""
+        text = "\n".join(policy.format(number=number) for number in range(100))
+        self._api.create("policies/validate", {"delegation": [{"name": "g.cedar", "text": text}]})
+
+    def ten_arguments(self, tool: str, constrained: bool) -> bytes:
+        """A question about ten arguments, by a token that limits each of them or none."""
+        limit = {name: {"constraint_type": "exact", "value": n} for name, n in ARGUMENTS.items()}
+        details = [
+            {
+                "type": "mcp_tool_call",
+                "locations": [RESOURCE],
+                "tools": {tool: limit if constrained else {}},
+            }
+        ]
+        [answer] = wire.in_step(self.port, [self.exchange(details=details)])
+        fields = {
+            "token": answer["access_token"],
+            "resource": RESOURCE,
+            "tool": tool,
+            "arguments": json.dumps(ARGUMENTS),
+        }
+        return wire.form(self._host, "/oauth2/introspect", wire.basic(self._server), fields)
+
+    def exchange(
+        self, by_key: bool = False, nonce: str | None = None, details: list | None = None
+    ) -> bytes:
         """An exchange of a subject token nobody has seen, for one tool with any arguments: by a
         client that proves itself by its secret or its key, and with a nonce bound to that key."""
         subject = {"sub": "alice", "aud": AUDIENCE, "client_id": "bench-app", "scope": "tickets"}
@@ -146,6 +209,8 @@ class Deputy:
             "resource": RESOURCE if nonce is None else BOUND_RESOURCE,
             "scope": SCOPE,
         }
+        if details is not None:
+            fields["authorization_details"] = json.dumps(details)
         headers = {} if by_key else wire.basic(self._agent)
         if by_key:
             assertion = self._keyed.assertion(f"http://{self._host}/oauth2")

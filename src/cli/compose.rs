@@ -65,6 +65,9 @@ pub fn client(args: &ClientArgs) -> Result<Object, Trouble> {
     if args.dpop_bound {
         client.insert("dpop_bound_access_tokens", true);
     }
+    if args.asks_without_token {
+        client.insert("asks_without_token", true);
+    }
     if let Some(alg) = &args.introspection_alg {
         client.insert("introspection_signed_response_alg", alg.as_str());
     }

@@ -12,7 +12,7 @@ use super::{
     Family, Policies, access,
     local::Zone,
     reads::Reads,
-    slice::{Action, Known, Slice},
+    slice::{Action, Known, NotCut, Slice},
     text::{self, Written},
     words,
 };
@@ -21,6 +21,9 @@ use crate::model::{
     policy::{Access, Fault, Source, Sources},
     resource::{Resource, ResourceId},
 };
+
+/// Room for the deepest policy that may be written, several times over. Only what is used is taken.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 impl Policies {
     /// Compiles a set, version `version`, against all registered resources with their tools.
@@ -33,6 +36,27 @@ impl Policies {
         resources: impl IntoIterator<Item = &'a Resource>,
     ) -> Result<Policies, Vec<Fault>> {
         let resources: Vec<&Resource> = resources.into_iter().collect();
+        // Cedar reads and validates a policy level by level, each on top of the other: for as many
+        // levels as one may have there must be room, on whatever thread this was called.
+        std::thread::scope(|scope| {
+            let roomy = std::thread::Builder::new().stack_size(STACK_BYTES);
+            let compiled = roomy
+                .spawn_scoped(scope, || Policies::compiled(version, sources, &resources))
+                .map(std::thread::ScopedJoinHandle::join);
+            match compiled {
+                Ok(Ok(compiled)) => compiled,
+                Ok(Err(_)) | Err(_) => {
+                    Err(nowhere(&sources.delegation, "could not be compiled".to_owned()))
+                }
+            }
+        })
+    }
+
+    fn compiled(
+        version: u64,
+        sources: &Sources,
+        resources: &[&Resource],
+    ) -> Result<Policies, Vec<Fault>> {
         let mut faults = Vec::new();
         let written = text::read(Family::Delegation, &sources.delegation, &mut faults);
         let reads: Vec<Reads> = written.iter().map(reads_of).collect();
@@ -46,7 +70,7 @@ impl Policies {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let mut warnings = validate(&sources.delegation, &written, &resources, &zones)?;
+        let mut warnings = validate(&sources.delegation, &written, resources, &zones)?;
         warnings.extend(odd);
         let known: Vec<Known<'_>> = written.iter().zip(&reads).collect();
         let zones: Arc<[Zone]> = zones.into();
@@ -56,10 +80,15 @@ impl Policies {
             resource: None,
             schema: None,
         };
+        let calls = calls(resources, &known, &zones);
+        let delegate = Slice::of(&delegate, &known, &zones);
+        let (Ok(calls), Ok(delegate)) = (calls, delegate) else {
+            return Err(nowhere(&sources.delegation, "cannot be cut for every tool".to_owned()));
+        };
         Ok(Policies {
             version,
-            calls: calls(&resources, &known, &zones),
-            delegate: Slice::of(&delegate, &known, &zones).map(Arc::new),
+            calls,
+            delegate: delegate.map(Arc::new),
             access,
             rules: written.iter().chain(&rules).map(|written| written.rule.clone()).collect(),
             warnings,
@@ -77,28 +106,23 @@ fn calls(
     resources: &[&Resource],
     known: &[Known<'_>],
     zones: &Arc<[Zone]>,
-) -> HashMap<ResourceId, HashMap<ToolName, Arc<Slice>>> {
-    let mut calls = HashMap::new();
+) -> Result<HashMap<ResourceId, HashMap<ToolName, Arc<Slice>>>, NotCut> {
+    let mut calls: HashMap<ResourceId, HashMap<ToolName, Arc<Slice>>> = HashMap::new();
     for resource in resources {
-        let slices: HashMap<ToolName, Arc<Slice>> = resource
-            .tools
-            .values()
-            .filter_map(|tool| {
-                let action = Action {
-                    id: words::tool(&resource.id, &tool.name),
-                    groups: words::groups(&resource.id, tool.effect).into(),
-                    resource: words::resource(&resource.id),
-                    schema: Some(&tool.input_schema),
-                };
-                let slice = Slice::of(&action, known, zones)?;
-                Some((tool.name.clone(), Arc::new(slice)))
-            })
-            .collect();
-        if !slices.is_empty() {
-            calls.insert(resource.id.clone(), slices);
+        for tool in resource.tools.values() {
+            let action = Action {
+                id: words::tool(&resource.id, &tool.name),
+                groups: words::groups(&resource.id, tool.effect).into(),
+                resource: words::resource(&resource.id),
+                schema: Some(&tool.input_schema),
+            };
+            if let Some(slice) = Slice::of(&action, known, zones)? {
+                let here = calls.entry(resource.id.clone()).or_default();
+                here.insert(tool.name.clone(), Arc::new(slice));
+            }
         }
     }
-    calls
+    Ok(calls)
 }
 
 /// The time zones that are named, each of which must be one.
@@ -132,6 +156,12 @@ fn zones(
     zones
 }
 
+/// What is wrong with the set as a whole.
+fn nowhere(files: &[Source], message: String) -> Vec<Fault> {
+    let file = files.first().map(|file| file.name.clone()).unwrap_or_default();
+    vec![Fault { file, line: 1, column: 1, message }]
+}
+
 /// Validates all policies strictly against the schema of all tools. Warnings come back.
 fn validate(
     files: &[Source],
@@ -142,15 +172,11 @@ fn validate(
     if written.is_empty() {
         return Ok(Vec::new());
     }
-    let nowhere = |message: String| {
-        let file = files.first().map(|file| file.name.clone()).unwrap_or_default();
-        vec![Fault { file, line: 1, column: 1, message }]
-    };
     let names: BTreeSet<String> = zones.iter().map(|zone| zone.name.clone()).collect();
     let schema = Schema::from_json_value(words::schema(resources, &names))
-        .map_err(|e| nowhere(format!("the registered tools make no schema: {e}")))?;
+        .map_err(|e| nowhere(files, format!("the registered tools make no schema: {e}")))?;
     let set = PolicySet::from_policies(written.iter().map(|written| written.policy.clone()))
-        .map_err(|e| nowhere(e.to_string()))?;
+        .map_err(|e| nowhere(files, e.to_string()))?;
     let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
     let place = |id: &PolicyId, error: &dyn Diagnostic| placed(files, written, id, error);
     let faults: Vec<Fault> =

@@ -53,6 +53,10 @@ pub(super) struct Layer {
 /// One policy with what it looks at.
 pub(super) type Known<'a> = (&'a Written, &'a Reads);
 
+/// A set cannot be cut for an action.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NotCut;
+
 /// An action as it is sliced for: its id, its groups, and whom it can be about.
 pub(super) struct Action<'a> {
     /// Its id.
@@ -67,17 +71,26 @@ pub(super) struct Action<'a> {
 
 impl Slice {
     /// The slice for an action; `None` if no policy concerns it.
-    pub fn of(action: &Action<'_>, all: &[Known<'_>], zones: &Arc<[Zone]>) -> Option<Slice> {
-        let id = words::action(&action.id)?;
+    ///
+    /// # Errors
+    /// Where it cannot be made: then there is no set at all, because a call that met less than its
+    /// policies would pass.
+    pub fn of(
+        action: &Action<'_>,
+        all: &[Known<'_>],
+        zones: &Arc<[Zone]>,
+    ) -> Result<Option<Slice>, NotCut> {
+        let named = |id: &str| words::action(id).ok_or(NotCut);
+        let id = named(&action.id)?;
         let groups: Vec<EntityUid> =
-            action.groups.iter().filter_map(|id| words::action(id)).collect();
+            action.groups.iter().map(|id| named(id)).collect::<Result<_, _>>()?;
         let here = |policy: &Policy| {
             is_of_action(policy, &id, &groups) && is_of_resource(policy, action.resource.as_ref())
         };
         let concerned: Vec<Known<'_>> =
             all.iter().filter(|(written, _)| here(&written.policy)).copied().collect();
         if concerned.is_empty() {
-            return None;
+            return Ok(None);
         }
         let mut reads = Reads::default();
         for (_, more) in &concerned {
@@ -85,15 +98,16 @@ impl Slice {
         }
         let node = Entity::new_no_attrs(id.clone(), groups.iter().cloned().collect());
         let groups = groups.into_iter().map(|id| Entity::new_no_attrs(id, [].into()));
-        Some(Slice {
-            hierarchy: Entities::from_entities(groups.chain([node]), None).ok()?,
+        let hierarchy = Entities::from_entities(groups.chain([node]), None).map_err(|_| NotCut)?;
+        Ok(Some(Slice {
+            hierarchy,
             members: action.schema.map(shape::arguments).unwrap_or_default(),
-            enforced: Layer::of(concerned.iter().filter(|(written, _)| !written.rule.shadow)),
-            shadow: Layer::of(concerned.iter().filter(|(written, _)| written.rule.shadow)),
+            enforced: Layer::of(concerned.iter().filter(|(written, _)| !written.rule.shadow))?,
+            shadow: Layer::of(concerned.iter().filter(|(written, _)| written.rule.shadow))?,
             zones: zones.iter().filter(|z| reads.zones.contains(&z.name)).cloned().collect(),
             action: id,
             reads,
-        })
+        }))
     }
 
     /// Whether anything of it is more than watched.
@@ -117,21 +131,17 @@ impl Slice {
 }
 
 impl Layer {
-    fn of<'a>(policies: impl Iterator<Item = &'a Known<'a>>) -> Layer {
+    fn of<'a>(policies: impl Iterator<Item = &'a Known<'a>>) -> Result<Layer, NotCut> {
         let mut layer = Layer::default();
         for (written, reads) in policies {
             let id = &written.rule.id;
-            // Ids are unique, which is all that adding could fail for; and if it did, the policy
-            // is still among those whose failure denies.
-            let added = layer.set.add(written.policy.clone());
-            if added.is_ok()
-                && let Some(demand) = &written.rule.demand
-            {
+            layer.set.add(written.policy.clone()).map_err(|_| NotCut)?;
+            if let Some(demand) = &written.rule.demand {
                 layer.demands.insert(Arc::clone(id), demand.clone());
             }
             layer.reads.push((Arc::clone(id), (*reads).clone()));
         }
-        layer
+        Ok(layer)
     }
 }
 

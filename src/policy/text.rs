@@ -20,6 +20,10 @@ pub(super) struct Written {
 
 /// The longest id of a policy.
 const MAX_ID_CHARS: usize = 64;
+/// The longest policy, with the comment before it.
+const MAX_POLICY_BYTES: usize = 8 * 1024;
+/// The deepest nesting of brackets.
+const MAX_NESTING: usize = 32;
 /// The most policies of a set: all of them are validated against every tool.
 const MAX_POLICIES: usize = 500;
 
@@ -28,6 +32,10 @@ pub(super) fn read(family: Family, files: &[Source], faults: &mut Vec<Fault>) ->
     let mut all = Vec::new();
     let mut known = BTreeSet::new();
     for (at, file) in files.iter().enumerate() {
+        if let Some(fault) = beyond_measure(file) {
+            faults.push(fault);
+            continue;
+        }
         match PolicySet::from_str(&file.text) {
             Ok(set) => all.extend(policies(&set, family, (at, file), &mut known, faults)),
             Err(errors) => {
@@ -157,6 +165,38 @@ impl Reading<'_> {
         let within = self.text.find(word).unwrap_or(0);
         self.faults.push(at_offset(self.file, self.begin.saturating_add(within), message));
     }
+}
+
+/// What Cedar's readers, which call themselves for every level, could not bear: refused before they
+/// see it. Told at the place where it becomes too much.
+pub(super) fn beyond_measure(file: &Source) -> Option<Fault> {
+    let (mut depth, mut begin, mut in_text, mut in_comment) = (0_usize, 0, false, false);
+    let mut before = '\0';
+    for (at, c) in file.text.char_indices() {
+        match c {
+            '\n' => in_comment = false,
+            _ if in_comment => {}
+            '"' if before != '\\' => in_text = !in_text,
+            _ if in_text => {}
+            '/' if before == '/' => in_comment = true,
+            '(' | '[' | '{' => depth = depth.saturating_add(1),
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            ';' => begin = at,
+            _ => {}
+        }
+        if depth > MAX_NESTING {
+            let message = format!("is nested more than {MAX_NESTING} deep: write several policies");
+            return Some(at_offset(file, at, &message));
+        }
+        if at.saturating_sub(begin) > MAX_POLICY_BYTES {
+            let message =
+                format!("is longer than {MAX_POLICY_BYTES} bytes: write several policies");
+            return Some(at_offset(file, begin, &message));
+        }
+        // A backslash that was itself escaped escapes nothing.
+        before = if c == '\\' && before == '\\' { '\0' } else { c };
+    }
+    None
 }
 
 /// A fault at the place that Cedar points at, with its advice.

@@ -66,6 +66,9 @@ pub struct ClientArgs {
     /// It gets tokens that are bound to its key (DPoP), and no others
     #[arg(long)]
     pub dpop_bound: bool,
+    /// A gateway: it may ask AuthZEN questions without a token, under the access policies
+    #[arg(long)]
+    pub asks_without_token: bool,
     /// What signed introspection answers to it are signed with: `ES256`, `RS256` or `Ed25519`
     #[arg(long, value_name = "ALG")]
     pub introspection_alg: Option<String>,

@@ -117,6 +117,43 @@ fn faults_name_the_file() {
 }
 
 #[test]
+fn what_is_nested_beyond_measure_fells_nothing() {
+    let within = |condition: String| {
+        format!("@id(\"a\") forbid (principal, action, resource) when {{ {condition} }};")
+    };
+    // As long as one policy may be, and much longer.
+    let as_long = |text: &str| text.repeat(8_000 / text.len());
+    let conditions = |deep: usize| {
+        [
+            format!("{}true{}", "(".repeat(deep), ")".repeat(deep)),
+            format!("{}1{} == 1", "[".repeat(deep), "]".repeat(deep)),
+            format!("{}true", "!".repeat(deep)),
+            format!("{}1 == 1", "-".repeat(deep)),
+        ]
+    };
+    for condition in conditions(25).into_iter().chain(conditions(9_000)).chain([
+        as_long("true && ") + "true",
+        as_long("true || ") + "true",
+        as_long("1 + ") + "1 == 1",
+        as_long("if true then true else ") + "true",
+        format!("context{} == 1", as_long(".a")),
+        format!("context{} == 1", as_long("[\"a\"]")),
+        format!("context has a{}", as_long(".a")),
+        format!("[{}] == [1]", as_long("1,") + "1"),
+    ]) {
+        // Accepted or refused: it is told, and the process lives.
+        match Policies::compile(1, &set(&within(condition)), [&billing()]) {
+            Ok(policies) => {
+                // Whatever it says, it says something.
+                asked(&policies, &token(ONE), "refunds.list", "{}");
+                assert_eq!(policies.rules().len(), 1);
+            }
+            Err(faults) => assert!(!faults.is_empty()),
+        }
+    }
+}
+
+#[test]
 fn a_policy_that_can_never_hold_is_warned_of() {
     let policies =
         compiled("@id(\"a\") forbid (principal, action, resource) when { principal is Agent };");
