@@ -1,5 +1,7 @@
 //! Writing JSON straight into one buffer, member by member, in the order given.
 
+use std::fmt::{Display, Write as _};
+
 use super::json;
 
 /// A JSON object being written. Absent members are left out, never written as `null`: several
@@ -26,9 +28,10 @@ impl ObjectWriter {
 
     /// A text member.
     #[must_use]
-    pub fn text(self, name: &str, value: &str) -> ObjectWriter {
-        let value = json::quote(value);
-        self.raw(name, &value)
+    pub fn text(mut self, name: &str, value: &str) -> ObjectWriter {
+        self.name(name);
+        json::push_string(&mut self.out, value);
+        self
     }
 
     /// A text member, where there is one.
@@ -43,13 +46,13 @@ impl ObjectWriter {
     /// A whole number.
     #[must_use]
     pub fn number(self, name: &str, value: i64) -> ObjectWriter {
-        self.raw(name, &value.to_string())
+        self.shown(name, value)
     }
 
     /// A whole number that is not negative.
     #[must_use]
     pub fn count(self, name: &str, value: u64) -> ObjectWriter {
-        self.raw(name, &value.to_string())
+        self.shown(name, value)
     }
 
     /// A truth value.
@@ -68,12 +71,7 @@ impl ObjectWriter {
     /// A member whose value is JSON text already.
     #[must_use]
     pub fn raw(mut self, name: &str, json: &str) -> ObjectWriter {
-        if !self.empty {
-            self.out.push(',');
-        }
-        self.empty = false;
-        self.out.push_str(&json::quote(name));
-        self.out.push(':');
+        self.name(name);
         self.out.push_str(json);
         self
     }
@@ -85,6 +83,23 @@ impl ObjectWriter {
             Some(json) => self.raw(name, json),
             None => self,
         }
+    }
+
+    fn shown(mut self, name: &str, value: impl Display) -> ObjectWriter {
+        self.name(name);
+        // Writing to a `String` cannot fail.
+        _ = write!(self.out, "{value}");
+        self
+    }
+
+    /// What stands before a value.
+    fn name(&mut self, name: &str) {
+        if !self.empty {
+            self.out.push(',');
+        }
+        self.empty = false;
+        json::push_string(&mut self.out, name);
+        self.out.push(':');
     }
 
     /// The finished text.

@@ -142,7 +142,8 @@ fn read_pair(pair: &[u8]) -> Result<(Cow<'_, str>, Cow<'_, str>), FormError> {
 /// Decodes one name or value: `+` is a space, `%` needs two hexadecimal digits, the result is
 /// UTF-8 without NUL. Borrows when nothing is encoded.
 pub fn decode(raw: &[u8]) -> Result<Cow<'_, str>, FormError> {
-    let text = if raw.iter().any(|b| matches!(b, b'+' | b'%')) {
+    // Two searches for one byte each are faster than one for two.
+    let text = if raw.contains(&b'%') || raw.contains(&b'+') {
         let bytes = unescape(raw)?;
         Cow::Owned(String::from_utf8(bytes).map_err(|_| FormError::Encoding)?)
     } else {

@@ -88,6 +88,21 @@ async fn an_onward_entry_passes_an_edge_too(world: World) {
     let asserted = with_a_bot(&world).await;
     carries(&world, &asserted).send().await.is_refused("actor_unauthorized");
     assert_eq!(newest_refusal(&world).await, "chain_too_deep_for_edge");
+    // What an agent sends onward for itself passes it as well.
+    let everything = json!([
+        { "resource": "refunds", "scope": "refunds:read" },
+        { "resource": "ledger", "scope": "ledger:read" },
+    ]);
+    let mut support = story::agent("support", story::SUPPORT, &everything);
+    support["agent"]["own_allowance"] = everything;
+    world.put(&[("client", "cl_support", support)]).await;
+    let here = entry(REFUNDS, json!({ "refunds.list": {} }));
+    let onward = entry(LEDGER, json!({ "ledger.get": {} }));
+    let own = || world.agent("support").asks_for_itself().at(REFUNDS);
+    let sent_on = own().details(json!([here, onward])).send().await;
+    assert_eq!(sent_on.json["expires_in"], 20, "{}", sent_on.text);
+    let kept = own().scope("refunds:read").send().await;
+    assert_eq!(kept.json["expires_in"], 120);
 }
 
 async fn act_every_hop_says_how_we_know_of_it(world: World) {

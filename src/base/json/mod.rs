@@ -14,7 +14,7 @@ mod tests;
 
 pub use number::Number;
 pub use parse::{parse, raw_members};
-pub use print::quote;
+pub use print::{push_string, quote};
 
 /// A JSON value. Numbers are equal by value, objects whatever the order of their members.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -89,21 +89,41 @@ fn push_object(out: &mut String, object: &Object, order: Order) {
     out.push('}');
 }
 
-/// Escapes what must be escaped and nothing else (RFC 8785 section 3.2.2.2).
-fn push_string(out: &mut String, text: &str) {
+/// Writes `text` behind `out` as [`quote`] does.
+///
+/// Escapes what must be escaped and nothing else (RFC 8785 section 3.2.2.2). All of that is ASCII, so
+/// that what stands between is copied as it is.
+pub fn push_string(out: &mut String, text: &str) {
     out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\0'..='\u{1f}' => drop(write!(out, "\\u{:04x}", u32::from(character))),
-            _ => out.push(character),
+    let mut rest = text;
+    while let Some((plain, behind)) =
+        rest.bytes().position(is_escaped).and_then(|at| rest.split_at_checked(at))
+    {
+        out.push_str(plain);
+        let mut characters = behind.chars();
+        if let Some(character) = characters.next() {
+            push_escaped(out, character);
         }
+        rest = characters.as_str();
     }
+    out.push_str(rest);
     out.push('"');
+}
+
+const fn is_escaped(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | ..0x20)
+}
+
+fn push_escaped(out: &mut String, character: char) {
+    match character {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\u{8}' => out.push_str("\\b"),
+        '\u{c}' => out.push_str("\\f"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        // Writing to a `String` cannot fail.
+        other => drop(write!(out, "\\u{:04x}", u32::from(other))),
+    }
 }

@@ -82,7 +82,7 @@ pub(super) fn child(
     }
     let (kind, audience, ttl) = addressed(target);
     let edge = target.crossed(&snapshot.config, client, &granted.authority);
-    let ttl = ttl.min(over_edge(edge, &chain)?.unwrap_or(ttl));
+    let ttl = over_edge(edge, &chain, ttl)?;
     let mut expires_at = now.plus(ttl).min(base.expires_at);
     if let Some(actor) = actor {
         expires_at = expires_at.min(actor.expires_at);
@@ -135,6 +135,8 @@ pub fn own_root(
     now: Timestamp,
 ) -> Result<Tentative, Refusal> {
     let (kind, audience, ttl) = addressed(target);
+    let edge = target.crossed(&snapshot.config, own.client.client(), &granted.authority);
+    let ttl = over_edge(edge, &ActorChain::default(), ttl)?;
     let claims = OurClaims {
         kind,
         audience,
@@ -280,14 +282,15 @@ fn via(base: &OurClaims, chain: &ActorChain, now: AuthMethod, keeps: bool) -> Ve
     current.into_iter().chain(earlier).collect()
 }
 
-/// How long what passes over an edge may live; refused where the chain is longer than may pass.
-fn over_edge(edge: Option<&Edge>, chain: &ActorChain) -> Result<Option<Seconds>, Refusal> {
-    let Some(edge) = edge else { return Ok(None) };
+/// How long of `ttl` a token may live that passes an edge; refused where its chain is longer than may
+/// pass.
+fn over_edge(edge: Option<&Edge>, chain: &ActorChain, ttl: Seconds) -> Result<Seconds, Refusal> {
+    let Some(edge) = edge else { return Ok(ttl) };
     let with_receiver = chain.hops().len().saturating_add(1);
     if edge.max_depth.is_some_and(|most| most < with_receiver) {
         return Err(Refusal::TooDeepForEdge);
     }
-    Ok(edge.max_ttl)
+    Ok(edge.max_ttl.map_or(ttl, |most| most.min(ttl)))
 }
 
 fn addressed(target: &Target<'_>) -> (OurKind, Arc<str>, Seconds) {
