@@ -265,7 +265,8 @@ async fn the_last_hundred_sets_are_kept_and_no_more(world: World) {
         world.put(&[("policy_set", "active", set(&text))]).await;
     }
     world.advance(30 * 86_400).await;
-    let kept = world.deputy.store().versions(("policy_set", "active"), u64::MAX, 500).await.unwrap();
+    let kept =
+        world.deputy.store().versions(("policy_set", "active"), u64::MAX, 500).await.unwrap();
     let numbers: Vec<u64> = kept.iter().map(|kept| kept.version).collect();
     assert_eq!((numbers.len(), numbers[0], numbers[100]), (101, 103, 3));
 }
