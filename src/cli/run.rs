@@ -49,10 +49,12 @@ fn complain(trouble: &Trouble, out: &mut Out) {
     let Trouble::Refused { detail, errors } = trouble else {
         return out.trouble(&format!("deputy: {trouble}"));
     };
-    if errors.is_empty() {
+    // Where policies are in the way, the first of their faults stands in the sentence.
+    let policies = errors.iter().any(|wrong| wrong.place.is_some());
+    if errors.is_empty() || policies {
         out.trouble(&format!("deputy: {detail}"));
     }
-    for wrong in errors {
+    for wrong in errors.iter().skip(usize::from(policies)) {
         out.trouble(&format!("deputy: {wrong}"));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         text::pointer as below,
     },
     model::{
-        call::{Decision, Reason},
+        call::{Decision, Policed, Reason},
         event::{Event, Kept},
         resource::{Resource, Tool},
     },
@@ -81,6 +81,15 @@ pub fn arguments(event: &Event) -> Object {
         }
     }
     found
+}
+
+/// The policies that said no, as it is on record, and those in shadow that would have.
+pub fn policed(event: &Event) -> Policed {
+    let named = |name: &str| {
+        let ids = event.detail.iter().filter(|(known, _)| **known == *name);
+        ids.map(|(_, id)| id.as_str().into()).collect()
+    };
+    Policed { decided: named(POLICY), shadow: named(SHADOW_POLICY), acr: None }
 }
 
 /// Whether all arguments of the call were kept.

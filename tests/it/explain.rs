@@ -218,6 +218,14 @@ async fn the_policy_that_decided_is_shown_as_it_was_written_then(world: World) {
     assert!(told["remedy"].as_str().unwrap().contains("policy"), "{told}");
     let passed = world.server("tickets").asks(&token, "tickets.get", "{}").await;
     assert!(explained(&world, &passed).await.get("policies").is_none(), "none said no");
+    // Where values that were not kept leave the steps open, the record says which policy it was.
+    let limited = json!({ "tickets.get": { "id": exact("4711") } });
+    let limited = self::token(&world, TICKETS, limited).await;
+    world.put(&[("policy_set", "active", set(&policies))]).await;
+    let denied = world.server("tickets").asks(&limited, "tickets.get", r#"{"id":"4711"}"#).await;
+    let told = explained(&world, &denied).await;
+    assert_eq!((outcome(&told, "policies").as_str(), told.get("agrees")), ("undecidable", None));
+    assert_eq!(told["policies"]["decided"], named("no-tickets", 2, enforced));
 }
 
 async fn what_is_gone_is_named_and_the_record_stands(world: World) {

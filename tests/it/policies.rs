@@ -1,10 +1,14 @@
 //! Policy sets as administrators keep them: replaced whole, versioned, gone back in, and never left
 //! at odds with the tools. What policies decide is not asked here.
 
+use deputy::{
+    model::event::{Event, Kind},
+    store::Put,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::world::{World, on_both, wire::Answer};
+use crate::world::{World, on_both, story::TICKETS, wire::Answer};
 
 on_both! {
     a_fresh_server_has_an_empty_set_of_version_0
@@ -13,7 +17,10 @@ on_both! {
     a_set_can_be_gone_back_to_however_long_ago_it_was_replaced
     what_does_not_validate_is_refused_with_its_place_and_changes_nothing
     no_tool_is_changed_so_that_the_active_set_would_not_validate
+    what_a_server_changed_is_not_accepted_while_policies_stand_against_it
     a_set_that_fits_the_tools_of_then_only_is_not_gone_back_to
+    a_stored_set_that_does_not_validate_is_not_half_loaded
+    the_last_hundred_sets_are_kept_and_no_more
     auditors_look_and_try_and_change_nothing
     a_set_survives_a_restart
 }
@@ -204,6 +211,64 @@ async fn no_tool_is_changed_so_that_the_active_set_would_not_validate(world: Wor
     puts(&world, set("")).await;
     let accepted = world.operator().sends(Method::PUT, path, Some(tool)).await;
     assert_eq!(accepted.status, 200, "{}", accepted.text);
+}
+
+async fn what_a_server_changed_is_not_accepted_while_policies_stand_against_it(world: World) {
+    let lists = async |kind: &str| {
+        let import = json!({
+            "tools_list": { "tools": [{ "name": "refunds.pay", "inputSchema": with_amounts(kind) }] },
+            "assign": { "refunds.pay": { "scopes": ["refunds:write"], "effect": "write" } },
+        });
+        let answer = world.operator().post("/resources/refunds/tools/import", import).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    };
+    lists("integer").await;
+    let about = about_an_argument()["delegation"][0]["text"].as_str().unwrap().to_owned();
+    puts(&world, set(&about.replace("refunds.issue", "refunds.pay"))).await;
+    // That it waits is no matter: what was accepted is in force.
+    lists("string").await;
+    let waiting = world.operator().get("/tool-changes").await.json["items"][0].clone();
+    let settle = json!({ "digest": waiting["digest"], "settlement": "accept" });
+    let path = "/resources/refunds/tools/refunds.pay/change";
+    let refused = world.operator().post(path, settle.clone()).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(refused.text.contains("would no longer validate"), "{}", refused.text);
+    puts(&world, set("")).await;
+    assert_eq!(world.operator().post(path, settle).await.status, 200);
+}
+
+async fn a_stored_set_that_does_not_validate_is_not_half_loaded(world: World) {
+    puts(&world, short_chains(1)).await;
+    let token = world.agent("support").exchanges(&world.alice()).at(TICKETS);
+    let token = token.scope("tickets:read").token().await;
+    // No operator can write this; another version of this program could have.
+    let event = Event::new(Kind::Configuration, "test", world.deputy.now(), 0);
+    let put = Put {
+        kind: "policy_set".to_owned(),
+        id: "active".to_owned(),
+        expected: Some(1),
+        body: set("permit (principal, action, resource);").to_string(),
+    };
+    world.deputy.store().writer().configure(vec![put], event).await.unwrap();
+    assert!(world.deputy.catch_up().await.is_err());
+    // What was in force stays so; and what is judged at a revision that is over is not recorded, so
+    // that nothing new is given.
+    let snapshot = world.deputy.snapshot();
+    assert_eq!(snapshot.policies.version(), 1);
+    assert!(snapshot.revision < world.deputy.store().head().await.unwrap().revision);
+    assert!(world.server("tickets").accepts(&token).await);
+}
+
+async fn the_last_hundred_sets_are_kept_and_no_more(world: World) {
+    for version in 0..103 {
+        let text = format!("// {version}");
+        world.put(&[("policy_set", "active", set(&text))]).await;
+    }
+    world.advance(30 * 86_400).await;
+    let kept =
+        world.deputy.store().versions(("policy_set", "active"), u64::MAX, 500).await.unwrap();
+    let numbers: Vec<u64> = kept.iter().map(|kept| kept.version).collect();
+    assert_eq!((numbers.len(), numbers[0], numbers[100]), (101, 103, 3));
 }
 
 async fn a_set_that_fits_the_tools_of_then_only_is_not_gone_back_to(world: World) {

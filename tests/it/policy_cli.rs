@@ -187,6 +187,24 @@ async fn faults_are_shown_as_a_compiler_does() {
 }
 
 #[tokio::test]
+async fn a_tool_that_policies_stand_in_the_way_of_says_so() {
+    let stage = Stage::begin().await;
+    stage.write("delegation/close.cedar", CLOSE);
+    stage.policy("apply policies");
+    let schema = json!({ "type": "object", "properties": { "days": { "type": "string" } } });
+    let tool = json!({ "scopes": ["tickets:read"], "effect": "write", "input_schema": schema });
+    fs::write(stage.folder.0.join("tool.json"), tool.to_string()).unwrap();
+    let args = ["tool", "put", "tickets", "tickets.close", "--file", "tool.json"];
+    let mut put = deputy(&stage.folder.0, &args);
+    let said = put.env("DEPUTY_URL", &stage.server.url).output().unwrap().stderr;
+    let said = String::from_utf8(said).unwrap();
+    let begin = "deputy: the active policy set would no longer validate: delegation/close.cedar:4:";
+    assert!(said.starts_with(begin), "{said}");
+    assert!(said.trim_end().ends_with("change the policies first, or leave the tool as it is"));
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[tokio::test]
 async fn what_would_silently_be_left_out_is_refused() {
     let stage = Stage::begin().await;
     let refused = |line: &str, says: &str| {

@@ -122,7 +122,11 @@ fn again(
         recorded: Some(&*event.reason),
         at: event.at,
     };
-    let explanation = explain::explain(&then.snapshot, &case);
+    let mut explanation = explain::explain(&then.snapshot, &case);
+    // Where values that were not kept leave open what the policies say, the record says which did.
+    if explanation.verdict.is_none() {
+        explanation.policed = kept::policed(event);
+    }
     let agrees = explanation.verdict.as_ref().map(|verdict| {
         verdict.reason == &*event.reason && verdict.allows() == (event.outcome == Outcome::Granted)
     });

@@ -191,7 +191,7 @@ async fn policies(world: &World, dice: &mut Dice) {
     for policy in POLICIES {
         match dice.below(6) {
             0 | 1 => text.push_str(policy),
-            2 | 3 => text.push_str(&format!("@shadow {policy}")),
+            2 | 3 => text.extend(["@shadow ", policy]),
             _ => {}
         }
     }
