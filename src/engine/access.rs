@@ -1,8 +1,6 @@
 //! A question without a token, judged: may this caller ask one, and what do the access policies say?
 //! Who is named in it proved nothing, so no delegation and no call of an agent rests on the answer.
 
-use std::sync::Arc;
-
 use super::{authenticate::Authenticated, kept, snapshot::Snapshot};
 use crate::{
     base::{id::DecisionId, time::Timestamp},
@@ -45,9 +43,8 @@ pub fn judge(
         (kept::SUBJECT_NAMED.into(), named(question.subject.kind, question.subject.id)),
         (RESOURCE_NAMED.into(), named(question.resource.kind, question.resource.id)),
     ];
-    let each = |name: &'static str| move |id: Arc<str>| (name.into(), id.to_string());
-    detail.extend(policies.into_iter().map(each(kept::POLICY)));
-    detail.extend(shadow.into_iter().map(each(kept::SHADOW_POLICY)));
+    detail.extend(kept::named(kept::POLICY, &policies));
+    detail.extend(kept::named(kept::SHADOW_POLICY, &shadow));
     let event = Event {
         outcome: if allow { Outcome::Granted } else { Outcome::Refused },
         client: Some(caller.client().id.clone()),

@@ -20,9 +20,9 @@ use crate::{
 pub const ARGUMENT: &str = "argument";
 /// The detail that holds the subject which the caller named, where it was not the token's.
 pub const SUBJECT_NAMED: &str = "subject_named";
-/// The detail that names a policy which said no.
+/// The detail that names the policies which said no, separated by spaces.
 pub const POLICY: &str = "policy";
-/// The detail that names a policy which is only watched and would have said no.
+/// The detail that names the policies which are only watched and would have said no.
 pub const SHADOW_POLICY: &str = "shadow_policy";
 /// What the names of kept values begin with; a JSON Pointer follows.
 const VALUE_AT: &str = "arguments";
@@ -46,9 +46,6 @@ pub fn keep(asked: &Asked<'_>, resource: &Resource, decision: &Decision) -> Rema
     if let (Reason::SubjectMismatch, Some(subject)) = (decision.reason, asked.subject) {
         remains.detail.push((SUBJECT_NAMED.into(), subject.to_owned()));
     }
-    let named = |name: &str, ids: &[Arc<str>]| -> Vec<(Arc<str>, String)> {
-        ids.iter().map(|id| (name.into(), id.to_string())).collect()
-    };
     remains.detail.extend(named(POLICY, &decision.policed.decided));
     remains.detail.extend(named(SHADOW_POLICY, &decision.policed.shadow));
     let text = asked.call.and_then(|call| call.arguments.as_deref()).unwrap_or("{}");
@@ -68,6 +65,13 @@ pub fn keep(asked: &Asked<'_>, resource: &Resource, decision: &Decision) -> Rema
     whole = whole && remains.detail.len() <= Event::DETAILS_MAX;
     remains.how_much = Some(if whole { Kept::Whole } else { Kept::Partly });
     remains
+}
+
+/// The detail that names these policies, if there are any. Ids have no spaces, and a name of a detail
+/// stands in an event once.
+pub fn named(name: &str, ids: &[Arc<str>]) -> Option<(Arc<str>, String)> {
+    let ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
+    (!ids.is_empty()).then(|| (name.into(), ids.join(" ")))
 }
 
 /// The arguments as far as they were kept.

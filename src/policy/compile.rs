@@ -5,21 +5,22 @@ use std::{
     sync::Arc,
 };
 
-use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator};
 use miette::Diagnostic;
 
 use super::{
     Family, Policies, access,
     local::Zone,
     reads::Reads,
-    slice::{Action, Known, NotCut, Slice},
+    shape,
+    slice::{self, Action, Known, NotCut, Slice},
     text::{self, Written},
     words,
 };
 use crate::model::{
     authority::ToolName,
     policy::{Access, Fault, Source, Sources},
-    resource::{Resource, ResourceId},
+    resource::{Resource, ResourceId, Tool},
 };
 
 /// Room for the deepest policy that may be written, several times over. Only what is used is taken.
@@ -67,6 +68,7 @@ impl Policies {
                 (Some(Arc::new(access)), written, odd)
             });
         one_name_each(&written, &rules, &sources.access, &mut faults);
+        misspelt(&sources.delegation, &written, &reads, resources, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -102,6 +104,16 @@ fn reads_of(written: &Written) -> Reads {
     written.policy.to_json().map_or(all, |json| Reads::of(&json))
 }
 
+/// The action of calling a tool.
+fn call<'a>(resource: &Resource, tool: &'a Tool) -> Action<'a> {
+    Action {
+        id: words::tool(&resource.id, &tool.name),
+        groups: words::groups(&resource.id, tool.effect).into(),
+        resource: words::resource(&resource.id),
+        schema: Some(&tool.input_schema),
+    }
+}
+
 fn calls(
     resources: &[&Resource],
     known: &[Known<'_>],
@@ -110,12 +122,7 @@ fn calls(
     let mut calls: HashMap<ResourceId, HashMap<ToolName, Arc<Slice>>> = HashMap::new();
     for resource in resources {
         for tool in resource.tools.values() {
-            let action = Action {
-                id: words::tool(&resource.id, &tool.name),
-                groups: words::groups(&resource.id, tool.effect).into(),
-                resource: words::resource(&resource.id),
-                schema: Some(&tool.input_schema),
-            };
+            let action = call(resource, tool);
             if let Some(slice) = Slice::of(&action, known, zones)? {
                 let here = calls.entry(resource.id.clone()).or_default();
                 here.insert(tool.name.clone(), Arc::new(slice));
@@ -147,9 +154,7 @@ fn zones(
                     "`{name}` is no time zone of the IANA database: write one such as \
                      `Europe/Berlin`, with its own spelling"
                 );
-                let begin = file.text.find(&*written.rule.text).unwrap_or(0);
-                let within = written.rule.text.find(name.as_str()).unwrap_or(0);
-                faults.push(text::at_offset(file, begin.saturating_add(within), &message));
+                faults.push(text::at_word(file, &written.rule, name, &message));
             }
         }
     }
@@ -160,6 +165,45 @@ fn zones(
 fn nowhere(files: &[Source], message: String) -> Vec<Fault> {
     let file = files.first().map(|file| file.name.clone()).unwrap_or_default();
     vec![Fault { file, line: 1, column: 1, message }]
+}
+
+/// Names that Cedar takes and that can only be mistakes. To ask whether an argument is there that no
+/// tool has is legal, never true, and hides what stands behind it from the validator.
+fn misspelt(
+    files: &[Source],
+    written: &[Written],
+    reads: &[Reads],
+    resources: &[&Resource],
+    faults: &mut Vec<Fault>,
+) {
+    for (written, reads) in written.iter().zip(reads) {
+        let Some(file) = files.get(written.file) else { continue };
+        let tools = concerned(written, resources);
+        let published: BTreeSet<&str> =
+            tools.iter().flat_map(|tool| shape::published(&tool.input_schema)).collect();
+        for name in reads.arguments.iter().filter(|name| !published.contains(name.as_str())) {
+            let message = format!(
+                "no tool that this policy concerns has an argument `{name}`: mend the name, or the \
+                 action in the policy's scope"
+            );
+            faults.push(text::at_word(file, &written.rule, name, &message));
+        }
+        let known = |id: &str| resources.iter().any(|resource| *resource.id.as_str() == *id);
+        for literal in written.policy.entity_literals() {
+            let id: &str = literal.id().unescaped();
+            if literal.type_name().basename() == "Resource" && !known(id) {
+                let message = format!("no resource `{id}` is registered");
+                faults.push(text::at_word(file, &written.rule, id, &message));
+            }
+        }
+    }
+}
+
+/// The tools whose calls a policy concerns, by its scope.
+fn concerned<'a>(written: &Written, resources: &[&'a Resource]) -> Vec<&'a Tool> {
+    let all = resources.iter().flat_map(|at| at.tools.values().map(move |tool| (*at, tool)));
+    let here = |(at, tool): &(&Resource, &Tool)| slice::concerns(&written.policy, &call(at, tool));
+    all.filter(here).map(|(_, tool)| tool).collect()
 }
 
 /// Validates all policies strictly against the schema of all tools. Warnings come back.
@@ -184,9 +228,21 @@ fn validate(
     if !faults.is_empty() {
         return Err(one_for_each_place(faults));
     }
-    let warnings: Vec<Fault> =
-        result.validation_warnings().map(|warning| place(warning.policy_id(), warning)).collect();
-    Ok(one_for_each_place(warnings))
+    let (mut never, mut odd) = (Vec::new(), Vec::new());
+    for warning in result.validation_warnings() {
+        let fault = place(warning.policy_id(), warning);
+        let known = by_id(written, warning.policy_id());
+        let idle = known.is_some_and(|written| concerned(written, resources).is_empty());
+        match warning {
+            // Where there is no such tool yet, that is why.
+            ValidationWarning::ImpossiblePolicy(_) if !idle => {
+                let message = "can never hold for anything that it concerns".to_owned();
+                never.push(Fault { message, ..fault });
+            }
+            _ => odd.push(fault),
+        }
+    }
+    if never.is_empty() { Ok(one_for_each_place(odd)) } else { Err(one_for_each_place(never)) }
 }
 
 /// A policy on a group is validated once for every action in it: one fault says it all.
@@ -217,13 +273,21 @@ pub(super) fn placed(
     id: &PolicyId,
     error: &dyn Diagnostic,
 ) -> Fault {
-    let id: &str = id.as_ref();
-    let written = written.iter().find(|written| *written.rule.id == *id);
     let message = told(error);
-    match written.and_then(|written| files.get(written.file)) {
-        Some(file) => text::fault(file, error, &message),
+    let written = by_id(written, id);
+    match written.and_then(|written| Some((written, files.get(written.file)?))) {
+        // What is wrong with the policy as a whole is told where it begins.
+        Some((written, file)) if error.labels().into_iter().flatten().next().is_none() => {
+            text::at_word(file, &written.rule, "", &message)
+        }
+        Some((_, file)) => text::fault(file, error, &message),
         None => Fault { file: String::new(), line: 1, column: 1, message },
     }
+}
+
+fn by_id<'a>(written: &'a [Written], id: &PolicyId) -> Option<&'a Written> {
+    let id: &str = id.as_ref();
+    written.iter().find(|written| *written.rule.id == *id)
 }
 
 /// Records name a policy by its id alone, whichever family it is of.

@@ -1,7 +1,7 @@
 //! Asking the policies: what do they say about this call, or about this delegation?
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -186,9 +186,8 @@ impl Slice {
         let entities = self.hierarchy.clone().add_entities([subject], None).ok()?;
         let request = Request::new(principal, self.action.clone(), resource, context, None).ok()?;
         let enforced = self.enforced.ask(acting, &request, &entities, unfit);
-        let shadow = self.shadow.ask(acting, &request, &entities, unfit);
-        // A life that is only watched shortens nothing and says nothing.
-        Some(Verdict { shadow: shadow.decided, ..enforced })
+        let shadow = self.shadow.would_refuse(acting, &request, &entities, unfit);
+        Some(Verdict { shadow, ..enforced })
     }
 
     fn context<const N: usize>(
@@ -243,17 +242,36 @@ impl Layer {
             return Verdict::no(Outcome::NotRepresentable, blind);
         }
         let answer = Authorizer::new().is_authorized(request, &self.set, entities);
-        let failed: Vec<Arc<str>> = answer
-            .diagnostics()
-            .errors()
-            .map(|AuthorizationError::PolicyEvaluationError(error)| id(error.policy_id()))
-            .collect();
+        let failed: Vec<Arc<str>> = answer.diagnostics().errors().map(failed).collect();
         if !failed.is_empty() {
             return Verdict::no(Outcome::Failed, failed);
         }
         let mut satisfied: Vec<Arc<str>> = answer.diagnostics().reason().map(id).collect();
         satisfied.sort();
         self.weighed(acting, satisfied)
+    }
+
+    /// Every policy that would say no, or could not be asked: none hides another. One that leaves a
+    /// token less time is among them, as it would have changed what came out.
+    fn would_refuse(
+        &self,
+        acting: &Acting<'_>,
+        request: &Request,
+        entities: &Entities,
+        unfit: &[String],
+    ) -> Vec<Arc<str>> {
+        if self.reads.is_empty() {
+            return Vec::new();
+        }
+        let answer = Authorizer::new().is_authorized(request, &self.set, entities);
+        let failed = answer.diagnostics().errors().map(failed);
+        let demand = |id: &Arc<str>| self.demands.get(id);
+        let met = |demand: &Demand| !matches!(demand, Demand::MaxTtl(_)) && demand.is_met(acting);
+        let satisfied = answer.diagnostics().reason().map(id);
+        let refusing = satisfied.filter(|id| !demand(id).is_some_and(met));
+        let all: BTreeSet<Arc<str>> =
+            self.blind_to(unfit).into_iter().chain(failed).chain(refusing).collect();
+        all.into_iter().collect()
     }
 
     /// The policies that look at an argument which has no value in Cedar.
@@ -314,6 +332,10 @@ impl Demand {
             Demand::MaxTtl(ttl) => *now < claims.issued_at.plus(*ttl),
         }
     }
+}
+
+fn failed(AuthorizationError::PolicyEvaluationError(error): &AuthorizationError) -> Arc<str> {
+    id(error.policy_id())
 }
 
 pub(super) fn id(id: &cedar_policy::PolicyId) -> Arc<str> {

@@ -41,6 +41,12 @@ pub(super) fn arguments(schema: &Value) -> Members {
     read.unwrap_or_default()
 }
 
+/// The names of the arguments that a tool with this input schema publishes, typed or not.
+pub(super) fn published(schema: &Value) -> impl Iterator<Item = &str> {
+    let properties = schema.as_object().and_then(|root| root.get("properties")?.as_object());
+    properties.into_iter().flat_map(Object::iter).map(|(name, _)| name)
+}
+
 /// A JSON Schema and what its references point into.
 #[derive(Clone, Copy)]
 struct Schema<'a> {

@@ -84,11 +84,12 @@ impl Slice {
         let id = named(&action.id)?;
         let groups: Vec<EntityUid> =
             action.groups.iter().map(|id| named(id)).collect::<Result<_, _>>()?;
-        let here = |policy: &Policy| {
-            is_of_action(policy, &id, &groups) && is_of_resource(policy, action.resource.as_ref())
+        let here = |written: &Written| {
+            is_of_action(&written.policy, &id, &groups)
+                && is_of_resource(&written.policy, action.resource.as_ref())
         };
         let concerned: Vec<Known<'_>> =
-            all.iter().filter(|(written, _)| here(&written.policy)).copied().collect();
+            all.iter().filter(|(written, _)| here(written)).copied().collect();
         if concerned.is_empty() {
             return Ok(None);
         }
@@ -143,6 +144,13 @@ impl Layer {
         }
         Ok(layer)
     }
+}
+
+/// Whether a policy concerns an action, by its scope.
+pub(super) fn concerns(policy: &Policy, action: &Action<'_>) -> bool {
+    let groups: Vec<EntityUid> = action.groups.iter().filter_map(|id| words::action(id)).collect();
+    words::action(&action.id).is_some_and(|id| is_of_action(policy, &id, &groups))
+        && is_of_resource(policy, action.resource.as_ref())
 }
 
 fn is_of_action(policy: &Policy, id: &EntityUid, groups: &[EntityUid]) -> bool {

@@ -104,7 +104,14 @@ impl Reading<'_> {
             );
         }
         self.unknown_annotations();
-        let shadow = self.policy.annotation("shadow").is_some();
+        let shadow = self.policy.annotation("shadow");
+        if shadow.is_some_and(|value| !value.is_empty()) {
+            self.fault(
+                "@shadow",
+                "takes no value: a policy with `@shadow` is watched, one without is enforced",
+            );
+        }
+        let shadow = shadow.is_some();
         let demand = self.demand(family);
         let id = self.id()?;
         let place = at_offset(self.file, self.begin, "");
@@ -210,6 +217,13 @@ pub(super) fn fault(file: &Source, error: &dyn Diagnostic, message: &str) -> Fau
         message = format!("{message} ({help})");
     }
     at_offset(file, labels.first().map_or(0, LabeledSpan::offset), &message)
+}
+
+/// A fault where a word stands in a policy.
+pub(super) fn at_word(file: &Source, rule: &Rule, word: &str, message: &str) -> Fault {
+    let begin = file.text.find(&*rule.text).unwrap_or(0);
+    let within = rule.text.find(word).unwrap_or(0);
+    at_offset(file, begin.saturating_add(within), message)
 }
 
 /// A fault at a byte of the text.

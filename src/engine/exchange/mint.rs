@@ -121,8 +121,7 @@ fn shortened(claims: OurClaims, passed: &Passed, now: Timestamp) -> OurClaims {
 
 /// Policies that are only watched go on record.
 fn watched(mut tentative: Tentative, passed: &Passed) -> Tentative {
-    let ids = passed.shadow.iter().map(|id| (kept::SHADOW_POLICY.into(), id.to_string()));
-    tentative.event.detail.extend(ids);
+    tentative.event.detail.extend(kept::named(kept::SHADOW_POLICY, &passed.shadow));
     tentative
 }
 

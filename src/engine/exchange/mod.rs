@@ -208,7 +208,7 @@ pub fn refused(
     let event = Event {
         outcome: Outcome::Refused,
         client: Some(client.client().id.clone()),
-        detail: refusal.policies().iter().map(|id| (kept::POLICY.into(), id.to_string())).collect(),
+        detail: kept::named(kept::POLICY, refusal.policies()).into_iter().collect(),
         ..Event::new(Kind::Exchange, &refusal.reason(), now, snapshot.revision)
     };
     match subject {
