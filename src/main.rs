@@ -11,7 +11,12 @@ use deputy::demo;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = Out::standard();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Policies are evaluated level by level; only what is used of a stack is taken.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(8 * 1024 * 1024)
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             out.trouble(&format!("the runtime does not start: {error}"));

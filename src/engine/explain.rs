@@ -24,7 +24,7 @@ use crate::{
         constraint::{Argument, Arguments, Constraint, Shape},
         details,
         max_calls::MaxCalls,
-        resource::Resource,
+        resource::{Resource, Tool},
         token::{KeyThumbprint, OurClaims, OurKind},
     },
     oauth,
@@ -217,9 +217,10 @@ fn again(
     (seen, policed): (&mut Seen, &mut Policed),
 ) -> Option<Verdict> {
     let text = match case.arguments {
-        Known::Whole(arguments) => Some(arguments.to_json()),
-        Known::Partly(_) | Known::Nothing => None,
+        Known::Whole(arguments) | Known::Partly(arguments) => Some(arguments.to_json()),
+        Known::Nothing => None,
     };
+    let whole = matches!(case.arguments, Known::Whole(_));
     let question = Question {
         id: case.id,
         subject: case.subject,
@@ -232,7 +233,7 @@ fn again(
     let reason = if decision.allow { used_up(case, seen) } else { decision.reason };
     let verdict = Verdict { reason: reason.as_str(), argument: decision.argument };
     *policed = decision.policed;
-    if text.is_some() || !seen.0.contains_key(&Step::ArgumentsReadable) {
+    if whole || !seen.0.contains_key(&Step::ArgumentsReadable) {
         return Some(verdict);
     }
     let verdict = without_values(snapshot, case, resource, (verdict, seen));
@@ -272,11 +273,11 @@ fn without_values(
     };
     seen.0.insert(Step::ArgumentsReadable, Outcome::Passed);
     let (outcome, verdict) = match permitted(case, resource)? {
-        // No value matters to the constraints; if none matters to the policies either, the steps
-        // behind were taken as they are.
+        // No value matters to the constraints; if those that matter to the policies are known, the
+        // steps behind were taken as they are.
         Arguments::Any => {
             let tool = resource.tools.get(case.tool);
-            if tool.is_some_and(|tool| snapshot.policies.read_arguments(resource, tool)) {
+            if tool.is_some_and(|tool| !knows_what_is_read(snapshot, resource, tool)) {
                 seen.0.insert(Step::Constraints, Outcome::Passed);
                 seen.leave_open(Step::Policies);
                 return None;
@@ -296,6 +297,13 @@ fn without_values(
     };
     seen.0.insert(Step::Constraints, outcome);
     Some(verdict)
+}
+
+/// Whether the values that the policies look at are among those that the tool's registration keeps.
+fn knows_what_is_read(snapshot: &Snapshot, resource: &Resource, tool: &Tool) -> bool {
+    let kept = |name: &String| tool.keep_arguments.contains(&below("", name));
+    let read = snapshot.policies.arguments_read(resource, tool);
+    read.is_some_and(|names| names.iter().all(kept))
 }
 
 fn refused(shape: &Shape, values: &Object) -> Option<String> {

@@ -75,7 +75,11 @@ impl ActorChain {
                     .filter(|t| crate::base::text::is_printable_ascii(t, 512))
                     .ok_or(ChainError::Malformed)
             };
-            hops.push(Actor { issuer: text("iss")?.into(), sub: text("sub")?.into() });
+            let actor = Actor { issuer: text("iss")?.into(), sub: text("sub")?.into() };
+            if hops.contains(&actor) {
+                return Err(ChainError::Cycle);
+            }
+            hops.push(actor);
             if hops.len() > Self::MAX_DEPTH {
                 return Err(ChainError::TooDeep);
             }

@@ -67,8 +67,10 @@ pub struct GroupClaim {
 }
 
 impl GroupClaim {
-    /// The names that a token with these claims has, of those that are kept.
-    pub fn of(&self, claims: &Object) -> BTreeSet<Arc<str>> {
+    /// The names that a token with these claims has, of those that are kept. `None` where the claim is
+    /// neither a text nor an array of texts: who cannot be told to be in a group must not pass for
+    /// somebody who is in none.
+    pub fn of(&self, claims: &Object) -> Option<BTreeSet<Arc<str>>> {
         let value = match self.claim.strip_prefix('/') {
             None => claims.get(&self.claim),
             Some(way) => {
@@ -82,8 +84,8 @@ impl GroupClaim {
             Some(name) => std::slice::from_ref(name),
             None => &[],
         };
-        let kept = names.iter().filter_map(Value::as_str).filter(|name| self.keep.contains(*name));
-        kept.map(Arc::from).collect()
+        let names: Vec<&str> = names.iter().map(Value::as_str).collect::<Option<_>>()?;
+        Some(names.into_iter().filter(|name| self.keep.contains(*name)).map(Arc::from).collect())
     }
 }
 

@@ -305,9 +305,14 @@ pub fn inactive(challenge: &str) -> String {
     answer(false, &context.finish())
 }
 
-/// The answer to a question without a token. Which policy decided is for administrators.
-pub fn without_token(allow: bool, reason: &str, id: DecisionId) -> String {
-    answer(allow, &ObjectWriter::new().text("reason", reason).text("id", &id.to_string()).finish())
+/// The answer to a question without a token. Which policy decided is for administrators. `id`: under
+/// which it is on record.
+pub fn without_token(allow: bool, reason: &str, id: Option<DecisionId>) -> String {
+    let id = id.map(|id| id.to_string());
+    answer(
+        allow,
+        &ObjectWriter::new().text("reason", reason).maybe_text("id", id.as_deref()).finish(),
+    )
 }
 
 /// The answer in the place of an item that cannot be read. AuthZEN section 7.2.1.

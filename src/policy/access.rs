@@ -9,8 +9,7 @@ use std::{
 
 use cedar_policy::{
     AuthorizationError, Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName,
-    EntityUid, PolicySet, Request, Schema, ValidationMode, Validator,
-    schema_str_to_json_with_resolved_types,
+    EntityUid, PolicySet, Request, Schema, SchemaFragment, ValidationMode, Validator,
 };
 use serde_json::{Map, Value, json};
 
@@ -22,14 +21,14 @@ use super::{
 };
 use crate::{
     base::json::Object,
-    model::policy::{Access as Sources, Fault},
+    model::policy::{Access as Sources, Fault, Source},
 };
 
 /// Access policies with the schema that they were validated against.
 #[derive(Debug)]
 pub(super) struct Access {
     schema: Schema,
-    /// The schema as JSON, every named type resolved: which members there are.
+    /// The schema as JSON: which members there are.
     described: Value,
     enforced: PolicySet,
     /// With those that are only watched.
@@ -102,12 +101,10 @@ pub(super) fn compile(
         }
         return None;
     };
-    let read = Schema::from_cedarschema_str(&file.text);
-    let described = schema_str_to_json_with_resolved_types(&file.text);
-    let (schema, described) = match (read, described) {
-        (Ok((schema, _)), Ok((described, _))) => (schema, described),
-        (Err(error), _) | (_, Err(error)) => {
-            faults.push(text::fault(file, &error, &error.to_string()));
+    let (schema, described) = match described(file) {
+        Ok(read) => read,
+        Err(fault) => {
+            faults.push(fault);
             return None;
         }
     };
@@ -124,6 +121,42 @@ pub(super) fn compile(
     faults.extend(one_for_each_place(wrong));
     let odd = result.validation_warnings().map(|odd| place(odd.policy_id(), odd)).collect();
     Some((Access { schema, described, enforced, watched }, written, one_for_each_place(odd)))
+}
+
+/// The schema, and the same as JSON. Named types are written out at every place that names them, so
+/// that a few lines can be made to mean millions: there are none. Nor are there parents, as a
+/// question cannot say whose child somebody is.
+fn described(file: &Source) -> Result<(Schema, Value), Fault> {
+    if let Some(fault) = text::beyond_measure(file, text::Brackets::OfTypes) {
+        return Err(fault);
+    }
+    let (fragment, _) = SchemaFragment::from_cedarschema_str(&file.text)
+        .map_err(|error| text::fault(file, &error, &error.to_string()))?;
+    let whole = |message: &str| text::at_offset(file, 0, message);
+    let described = fragment.clone().to_json_value().map_err(|e| whole(&e.to_string()))?;
+    let spaces = || described.as_object().into_iter().flat_map(Map::values);
+    let named = |space: &Value| {
+        let types = space.get("commonTypes").and_then(Value::as_object);
+        types.is_some_and(|types| !types.is_empty())
+    };
+    if spaces().any(named) {
+        return Err(whole("names a `type`: write the record out where it stands"));
+    }
+    let is_child = |kind: &Value| {
+        let parents = kind.get("memberOfTypes").and_then(Value::as_array);
+        parents.is_some_and(|parents| !parents.is_empty())
+    };
+    let kinds = |space: &Value| {
+        let kinds = space.get("entityTypes").and_then(Value::as_object);
+        kinds.is_some_and(|kinds| kinds.values().any(is_child))
+    };
+    if spaces().any(kinds) {
+        let message = "has an entity `in` another: a question cannot say whose child somebody is, \
+                       so ask for a property instead";
+        return Err(whole(message));
+    }
+    let schema = Schema::from_schema_fragments([fragment]).map_err(|e| whole(&e.to_string()))?;
+    Ok((schema, described))
 }
 
 impl Access {

@@ -197,12 +197,12 @@ impl Slice {
     ) -> Option<Context> {
         let Acting { claims, issuer, now, .. } = acting;
         let hops = claims.chain.hops();
-        let agent = |actor: &Actor| agent(actor, issuer).map(Expression::new_entity_uid);
-        // An agent that acts for itself is its own actor.
-        let actor = match claims.chain.current() {
-            Some(actor) => agent(actor)?,
-            None => Expression::new_entity_uid(words::agent(claims.client.as_str())?),
-        };
+        let named = |actor: &Actor| agent(actor, issuer).map(Expression::new_entity_uid);
+        let mut agents: Vec<Expression> = hops.iter().map(named).collect::<Option<_>>()?;
+        if agents.is_empty() {
+            // An agent that acts for itself is the one that acts.
+            agents.push(Expression::new_entity_uid(words::agent(claims.client.as_str())?));
+        }
         let clocks = self.zones.iter().map(|zone| Some((zone.name.clone(), zone.at(*now)?)));
         let authentication = &claims.authentication;
         let acr = authentication.acr.as_deref().map(|acr| ("acr", text(acr)));
@@ -212,9 +212,9 @@ impl Slice {
         });
         let methods = authentication.amr.iter().map(|method| text(method));
         let common = [
-            ("actor", actor),
-            ("chain", Expression::new_set(hops.iter().map(agent).collect::<Option<Vec<_>>>()?)),
-            ("depth", Expression::new_long(i64::try_from(hops.len()).ok()?)),
+            ("actor", agents.first()?.clone()),
+            ("depth", Expression::new_long(depth(claims))),
+            ("chain", Expression::new_set(agents)),
             ("verified", Expression::new_bool(hops.iter().all(|hop| *hop.issuer == **issuer))),
             ("bound", Expression::new_bool(claims.bound.is_some())),
             ("amr", Expression::new_set(methods)),
@@ -266,7 +266,9 @@ impl Layer {
         let answer = Authorizer::new().is_authorized(request, &self.set, entities);
         let failed = answer.diagnostics().errors().map(failed);
         let demand = |id: &Arc<str>| self.demands.get(id);
-        let met = |demand: &Demand| !matches!(demand, Demand::MaxTtl(_)) && demand.is_met(acting);
+        let met = |demand: &Demand| {
+            !(self.shortens && matches!(demand, Demand::MaxTtl(_))) && demand.is_met(acting.claims)
+        };
         let satisfied = answer.diagnostics().reason().map(id);
         let refusing = satisfied.filter(|id| !demand(id).is_some_and(met));
         let all: BTreeSet<Arc<str>> =
@@ -298,12 +300,12 @@ impl Layer {
         for id in satisfied {
             match self.demands.get(&id) {
                 None => {}
-                Some(demand) if demand.is_met(acting) => {
-                    if let Demand::MaxTtl(ttl) = demand {
-                        let least = verdict.max_ttl.map_or(*ttl, |least| least.min(*ttl));
-                        verdict.max_ttl = Some(least);
-                    }
+                // A token that is only being made is made as short as it must be.
+                Some(Demand::MaxTtl(ttl)) if self.shortens => {
+                    let least = verdict.max_ttl.map_or(*ttl, |least| least.min(*ttl));
+                    verdict.max_ttl = Some(least);
                 }
+                Some(demand) if demand.is_met(acting.claims) => {}
                 Some(demand) if verdict.outcome == Outcome::Passes => {
                     verdict.outcome = Outcome::Demands(demand.clone());
                     verdict.decided = vec![id];
@@ -322,14 +324,13 @@ impl Verdict {
 }
 
 impl Demand {
-    /// Whether a token has what is demanded. A new one is made as short as it must be; one that was
-    /// made before is over that much after it was issued.
-    fn is_met(&self, Acting { claims, now, .. }: &Acting<'_>) -> bool {
+    /// Whether a token has what is demanded.
+    fn is_met(&self, claims: &OurClaims) -> bool {
         match self {
             Demand::Dpop => claims.bound.is_some(),
             Demand::Acr(class) => claims.authentication.acr.as_deref() == Some(class),
-            Demand::MaxDepth(depth) => claims.chain.hops().len() <= *depth,
-            Demand::MaxTtl(ttl) => *now < claims.issued_at.plus(*ttl),
+            Demand::MaxDepth(most) => depth(claims) <= *most,
+            Demand::MaxTtl(most) => claims.issued_at.until(claims.expires_at) <= *most,
         }
     }
 }
@@ -344,6 +345,11 @@ pub(super) fn id(id: &cedar_policy::PolicyId) -> Arc<str> {
 
 fn text(text: &str) -> Expression {
     Expression::new_string(text.to_owned())
+}
+
+/// How many agents act: one at least.
+fn depth(claims: &OurClaims) -> i64 {
+    i64::try_from(claims.chain.hops().len()).unwrap_or(i64::MAX).max(1)
 }
 
 /// One of our agents by its client id; another issuer's by both its names.

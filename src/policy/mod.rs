@@ -101,7 +101,7 @@ pub enum Demand {
     /// That the token lives no longer than this.
     MaxTtl(Seconds),
     /// That no more agents act than this.
-    MaxDepth(usize),
+    MaxDepth(i64),
 }
 
 impl Demand {
@@ -123,7 +123,7 @@ impl Demand {
                 (one && legal).then(|| Demand::Acr(value.into()))
             }
             "max_ttl" => Some(Demand::MaxTtl(Seconds::new(number(900)?))),
-            "max_depth" => Some(Demand::MaxDepth(usize::try_from(number(8)?).ok()?)),
+            "max_depth" => Some(Demand::MaxDepth(i64::from(number(8)?))),
             _ => None,
         }
     }
@@ -176,6 +176,36 @@ impl Policies {
     /// rests on; `None` where it may rest on any.
     pub fn arguments_read(&self, resource: &Resource, tool: &Tool) -> Option<BTreeSet<String>> {
         self.of(resource, tool).map_or_else(|| Some(BTreeSet::new()), Slice::arguments_read)
+    }
+
+    /// What the policies can be told of no more under `next`, the same ones compiled against other
+    /// tools: an argument that had a type and has none makes a policy look away.
+    pub fn blinded_by(&self, next: &Policies) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for (resource, tools) in &next.calls {
+            for (tool, slice) in tools {
+                let before = self.calls.get(resource).and_then(|tools| tools.get(tool));
+                let Some(before) = before else { continue };
+                let gone = |name: &&String| {
+                    before.members.contains_key(*name) && !slice.members.contains_key(*name)
+                };
+                for (id, reads) in slice.enforced.reads.iter().chain(&slice.shadow.reads) {
+                    let Some(rule) = self.rule(id) else { continue };
+                    faults.extend(reads.arguments.iter().filter(gone).map(|name| Fault {
+                        file: rule.file.to_string(),
+                        line: rule.line,
+                        column: 1,
+                        message: format!(
+                            "`{id}` looks at the argument `{name}` of `{resource}/{tool}`, which \
+                             would have none of a known type any more"
+                        ),
+                    }));
+                }
+            }
+        }
+        faults.sort_by_cached_key(|fault| (fault.file.clone(), fault.line, fault.message.clone()));
+        faults.dedup();
+        faults
     }
 
     /// What is said about a question without a token.

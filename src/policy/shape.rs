@@ -6,7 +6,7 @@
 //! absent attribute, so every attribute is optional and must be asked for with `has`. What has no
 //! such type no policy can mention; what does not fit its type is named instead of guessed.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use cedar_policy::RestrictedExpression;
 use serde_json::json;
@@ -32,12 +32,16 @@ pub(super) type Members = BTreeMap<String, Shape>;
 
 /// How deep arguments and references are followed.
 const MAX_DEPTH: usize = 8;
+/// The most shapes of one tool: references can make a short schema endless, and it is a server that
+/// writes it.
+const MAX_SHAPES: usize = 512;
 /// The places behind the point of a Cedar decimal.
 const DECIMAL_PLACES: u8 = 4;
 
 /// What a policy may know of the arguments of a tool with this input schema.
 pub(super) fn arguments(schema: &Value) -> Members {
-    let read = schema.as_object().map(|root| Schema { root }.members(root, MAX_DEPTH));
+    let left = Cell::new(MAX_SHAPES);
+    let read = schema.as_object().map(|root| Schema { root, left: &left }.members(root, MAX_DEPTH));
     read.unwrap_or_default()
 }
 
@@ -51,6 +55,8 @@ pub(super) fn published(schema: &Value) -> impl Iterator<Item = &str> {
 #[derive(Clone, Copy)]
 struct Schema<'a> {
     root: &'a Object,
+    /// How many more shapes are looked for. What is beyond has none.
+    left: &'a Cell<usize>,
 }
 
 impl<'a> Schema<'a> {
@@ -62,6 +68,7 @@ impl<'a> Schema<'a> {
 
     fn shape(self, schema: &'a Value, depth: usize) -> Option<Shape> {
         let depth = depth.checked_sub(1)?;
+        self.left.set(self.left.get().checked_sub(1)?);
         let schema = schema.as_object()?;
         if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
             return self.shape(self.referred(target)?, depth);

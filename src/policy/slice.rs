@@ -46,6 +46,8 @@ pub(super) struct Layer {
     pub set: PolicySet,
     /// What each demands instead of forbidding, by its id.
     pub demands: BTreeMap<Arc<str>, Demand>,
+    /// Whether what is asked about is a token that is only being made: its life can be shortened.
+    pub shortens: bool,
     /// What each looks at, by its id.
     pub reads: Vec<(Arc<str>, Reads)>,
 }
@@ -99,12 +101,16 @@ impl Slice {
         }
         let node = Entity::new_no_attrs(id.clone(), groups.iter().cloned().collect());
         let groups = groups.into_iter().map(|id| Entity::new_no_attrs(id, [].into()));
+        let shortens = action.resource.is_none();
+        let watched = |shadow: bool| {
+            concerned.iter().filter(move |(written, _)| written.rule.shadow == shadow)
+        };
         let hierarchy = Entities::from_entities(groups.chain([node]), None).map_err(|_| NotCut)?;
         Ok(Some(Slice {
             hierarchy,
             members: action.schema.map(shape::arguments).unwrap_or_default(),
-            enforced: Layer::of(concerned.iter().filter(|(written, _)| !written.rule.shadow))?,
-            shadow: Layer::of(concerned.iter().filter(|(written, _)| written.rule.shadow))?,
+            enforced: Layer::of(shortens, watched(false))?,
+            shadow: Layer::of(shortens, watched(true))?,
             zones: zones.iter().filter(|z| reads.zones.contains(&z.name)).cloned().collect(),
             action: id,
             reads,
@@ -132,8 +138,11 @@ impl Slice {
 }
 
 impl Layer {
-    fn of<'a>(policies: impl Iterator<Item = &'a Known<'a>>) -> Result<Layer, NotCut> {
-        let mut layer = Layer::default();
+    fn of<'a>(
+        shortens: bool,
+        policies: impl Iterator<Item = &'a Known<'a>>,
+    ) -> Result<Layer, NotCut> {
+        let mut layer = Layer { shortens, ..Layer::default() };
         for (written, reads) in policies {
             let id = &written.rule.id;
             layer.set.add(written.policy.clone()).map_err(|_| NotCut)?;

@@ -32,11 +32,16 @@ pub(super) fn read(family: Family, files: &[Source], faults: &mut Vec<Fault>) ->
     let mut all = Vec::new();
     let mut known = BTreeSet::new();
     for (at, file) in files.iter().enumerate() {
-        if let Some(fault) = beyond_measure(file) {
+        if let Some(fault) = beyond_measure(file, Brackets::OfPolicies) {
             faults.push(fault);
             continue;
         }
         match PolicySet::from_str(&file.text) {
+            Ok(set) if set.is_empty() && !file.text.trim().is_empty() => {
+                let message =
+                    "has no policy: delete the text, or look for a comment that swallows it";
+                faults.push(at_offset(file, 0, message));
+            }
             Ok(set) => all.extend(policies(&set, family, (at, file), &mut known, faults)),
             Err(errors) => {
                 faults.extend(errors.iter().map(|e| fault(file, e, &e.to_string())));
@@ -174,18 +179,32 @@ impl Reading<'_> {
     }
 }
 
+/// What opens and closes a level.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brackets {
+    /// In a policy `<` compares.
+    OfPolicies,
+    /// In a schema it is `Set<…>`.
+    OfTypes,
+}
+
 /// What Cedar's readers, which call themselves for every level, could not bear: refused before they
 /// see it. Told at the place where it becomes too much.
-pub(super) fn beyond_measure(file: &Source) -> Option<Fault> {
+pub(super) fn beyond_measure(file: &Source, brackets: Brackets) -> Option<Fault> {
     let (mut depth, mut begin, mut in_text, mut in_comment) = (0_usize, 0, false, false);
     let mut before = '\0';
     for (at, c) in file.text.char_indices() {
         match c {
-            '\n' => in_comment = false,
+            // Whatever ends a line for anybody; what goes on behind it is measured, not skipped.
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                in_comment = false
+            }
             _ if in_comment => {}
             '"' if before != '\\' => in_text = !in_text,
             _ if in_text => {}
             '/' if before == '/' => in_comment = true,
+            '<' if brackets == Brackets::OfTypes => depth = depth.saturating_add(1),
+            '>' if brackets == Brackets::OfTypes => depth = depth.saturating_sub(1),
             '(' | '[' | '{' => depth = depth.saturating_add(1),
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
             ';' => begin = at,
@@ -195,7 +214,7 @@ pub(super) fn beyond_measure(file: &Source) -> Option<Fault> {
             let message = format!("is nested more than {MAX_NESTING} deep: write several policies");
             return Some(at_offset(file, at, &message));
         }
-        if at.saturating_sub(begin) > MAX_POLICY_BYTES {
+        if brackets == Brackets::OfPolicies && at.saturating_sub(begin) > MAX_POLICY_BYTES {
             let message =
                 format!("is longer than {MAX_POLICY_BYTES} bytes: write several policies");
             return Some(at_offset(file, begin, &message));

@@ -1,7 +1,11 @@
 //! AuthZEN: a gateway asks about calls, one or several at once. The same road as introspection:
 //! every question is judged by `engine/call` and settled by `service/decide`.
 
-use std::{future::poll_fn, task::Poll};
+use std::{
+    future::poll_fn,
+    sync::atomic::{AtomicBool, Ordering},
+    task::Poll,
+};
 
 use super::{Deputy, Failure, decide::Settled, token::Caller};
 use crate::{
@@ -11,6 +15,9 @@ use crate::{
     policy::{Named, Question},
 };
 
+/// The questions of one batch that are answered at once.
+const AT_ONCE: usize = 16;
+
 /// A question that is being answered: at which snapshot, for whom, when.
 #[derive(Clone, Copy)]
 struct Desk<'a> {
@@ -18,6 +25,9 @@ struct Desk<'a> {
     snapshot: &'a Snapshot,
     client: &'a Authenticated,
     now: Timestamp,
+    /// Whether this request was refused for want of a token: that is on record once, however many
+    /// questions it has.
+    refused: &'a AtomicBool,
 }
 
 /// One answer, and whether it permits.
@@ -36,7 +46,9 @@ impl Deputy {
         let now = self.now();
         let client = self.authenticate(&caller, now).await?;
         let snapshot = self.snapshot();
-        let desk = Desk { deputy: self, snapshot: &snapshot, client: &client, now };
+        let refused = AtomicBool::new(false);
+        let desk =
+            Desk { deputy: self, snapshot: &snapshot, client: &client, now, refused: &refused };
         Ok(match request.map_err(Failure::Unreadable)? {
             Request::One(asked) => desk.answer(&asked).await?.text,
             Request::Batch(batch) => desk.batch(&batch).await?,
@@ -47,10 +59,15 @@ impl Deputy {
 impl Desk<'_> {
     async fn batch(self, batch: &Batch) -> Result<String, Failure> {
         let told = match batch.semantic {
-            // All at once, so that what must be committed first shares a commit.
+            // Several at once, so that what must be committed first shares commits; never so many
+            // that others' changes find no room.
             Semantic::ExecuteAll => {
-                let answers = batch.items.iter().map(|item| self.item(item));
-                at_once(answers).await.into_iter().collect::<Result<Vec<_>, _>>()?
+                let mut told = Vec::with_capacity(batch.items.len());
+                for some in batch.items.chunks(AT_ONCE) {
+                    let answers = at_once(some.iter().map(|item| self.item(item))).await;
+                    told.extend(answers.into_iter().collect::<Result<Vec<_>, _>>()?);
+                }
+                told
             }
             // One by one: what comes after the last answer must not have been decided.
             Semantic::DenyOnFirstDeny | Semantic::PermitOnFirstPermit => self.until(batch).await?,
@@ -84,8 +101,13 @@ impl Desk<'_> {
         };
         let about = (self.deputy.decision_id()?, self.now);
         let (judged, event) = access::judge(self.snapshot, self.client, &question, about);
-        self.deputy.store().writer().journal(event);
-        let text = authzen::without_token(judged.allow, judged.reason, judged.id);
+        let may_ask = self.client.client().asks_without_token;
+        let recorded = may_ask || !self.refused.swap(true, Ordering::Relaxed);
+        if recorded {
+            self.deputy.store().writer().journal(event);
+        }
+        let id = recorded.then_some(judged.id);
+        let text = authzen::without_token(judged.allow, judged.reason, id);
         Ok(Told { decision: judged.allow, text })
     }
 

@@ -52,6 +52,14 @@ impl Deputy {
     ) -> Result<String, Failure> {
         let question = question.map_err(Failure::Malformed)?;
         let snapshot = self.snapshot();
+        let owned = snapshot.config.owned_by(&client.client().id).take(2).count();
+        if question.call.is_some() && question.resource.is_none() && owned > 1 {
+            // About the asker and not about the token, so nothing is told of one.
+            return Err(Failure::Malformed(ParamError::Unacceptable {
+                name: "resource",
+                problem: "is needed beside `tool`: this client owns several resources",
+            }));
+        }
         let token = self.0.memo.ours(&snapshot.config, question.token.expose(), now).ok();
         let asked = Asked {
             caller: client,

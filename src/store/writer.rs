@@ -5,7 +5,7 @@ mod journal;
 mod task;
 mod work;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,6 +24,9 @@ use crate::{
 
 use self::journal::Journal;
 use super::{Options, connect::Address, error::Error};
+
+/// How long an operator's change waits for a place in the queue.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The handle to the writer. Every change has its event, or is housekeeping.
 pub struct Writer {
@@ -216,7 +219,7 @@ impl Writer {
         event: Event,
     ) -> Result<u64, Error> {
         let revoke = |reply| Change::Revoke(Box::new(Revoke { target, bar, at, event, reply }));
-        self.ask(revoke).await
+        self.ask_patiently(revoke).await
     }
 
     /// Writes documents, all or none. Its event names the revision that it makes.
@@ -242,7 +245,7 @@ impl Writer {
     ) -> Result<Configured, Error> {
         let change =
             |reply| Change::Configure(Box::new(Configure { puts, checked_at, event, reply }));
-        self.ask(change).await
+        self.ask_patiently(change).await
     }
 
     /// Takes an event that need not be durable before its answer; it is written within about
@@ -270,6 +273,18 @@ impl Writer {
             Err(Error::Closed) => Ok(()),
             written => written,
         }
+    }
+
+    /// The same for an operator's change, which waits for its turn where others are told to come
+    /// again: what is flooding is what has to be revoked.
+    async fn ask_patiently<T>(&self, change: impl FnOnce(Reply<T>) -> Change) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.changes.send_timeout(change(reply), PATIENCE).await;
+        sent.map_err(|refused| match refused {
+            mpsc::error::SendTimeoutError::Timeout(_) => Error::Busy,
+            mpsc::error::SendTimeoutError::Closed(_) => Error::Closed,
+        })?;
+        answer.await.unwrap_or(Err(Error::Closed))
     }
 
     async fn ask<T>(&self, change: impl FnOnce(Reply<T>) -> Change) -> Result<T, Error> {

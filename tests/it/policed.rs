@@ -23,6 +23,10 @@ on_both! {
     dp5_a_policy_wants_the_token_to_be_bound
     a_policy_leaves_a_token_less_time_and_never_more
     a_server_that_never_asks_is_not_given_what_a_policy_concerns
+    a_group_claim_of_another_type_is_no_absence
+    what_two_policies_say_stands_on_record_once
+    policies_hold_for_an_agent_that_acts_for_itself
+    an_owner_of_several_resources_must_say_which_acts
     groups_are_carried_as_far_as_they_are_known_and_no_further
     policies_know_the_whole_chain
 }
@@ -276,7 +280,7 @@ async fn groups_are_carried_as_far_as_they_are_known_and_no_further(world: World
     .await;
     let member = world
         .claims("alice")
-        .with("groups", json!(["refund-approvers", "support", "night-shift", 7]))
+        .with("groups", json!(["refund-approvers", "support", "night-shift"]))
         .with("realm_access", json!({ "roles": ["exporter", "admin"] }));
     let exchange = |subject: &str| {
         let tools = json!({ "refunds.list": {} });
@@ -292,6 +296,75 @@ async fn groups_are_carried_as_far_as_they_are_known_and_no_further(world: World
     let token = world.agent("billing").takes_over(&hand_over).at(REFUNDS).token().await;
     assert_eq!(claims(&token)["groups"], json!(["support"]));
     assert_eq!(decides(&world, &token, json!({})).await, "policy_forbids");
+}
+
+async fn a_group_claim_of_another_type_is_no_absence(world: World) {
+    let groups = json!([{ "claim": "teams", "keep": ["suspended"] }]);
+    world.change("issuer", "corp", "groups", groups).await;
+    let exchange = |teams: Value| {
+        let subject = world.access_token(world.claims("alice").with("teams", teams));
+        world.agent("support").exchanges(&subject).at(TICKETS).scope("tickets:read")
+    };
+    for wrong in [json!({ "suspended": true }), json!([["suspended"]]), json!([7]), json!(7)] {
+        exchange(wrong).send().await.is_refused("invalid_request");
+        let reason = newest(&world, Kind::Exchange).await.reason;
+        assert_eq!(&*reason, "subject_token_claims_malformed");
+    }
+    assert_eq!(claims(&exchange(json!("suspended")).token().await)["groups"], json!(["suspended"]));
+    assert!(claims(&exchange(json!([])).token().await).get("groups").is_none());
+}
+
+async fn what_two_policies_say_stands_on_record_once(world: World) {
+    let both = |how: &str| {
+        format!(
+            r#"@id("one") {how} forbid (principal, action in Action::"refunds/*", resource);
+               @id("two") {how} forbid (principal, action in Action::"effect-read", resource);"#
+        )
+    };
+    policies(&world, &both("")).await;
+    let token = lists(&world, json!({})).await;
+    assert_eq!(decides(&world, &token, json!({})).await, "policy_forbids");
+    assert_eq!(details(&newest(&world, Kind::Decision).await, "policy"), ["one two"]);
+    policies(&world, &both("@shadow")).await;
+    assert_eq!(decides(&world, &token, json!({})).await, "permitted");
+    let event = newest(&world, Kind::Decision).await;
+    assert_eq!(details(&event, "shadow_policy"), ["one two"]);
+    // Strict readers of the list read it too.
+    let listed = world.operator().get("/events?kind=decision").await;
+    let text =
+        deputy::base::json::parse(listed.text.as_bytes(), &deputy::base::json::Limits::DEFAULT);
+    assert!(listed.status == 200 && text.is_ok(), "{}", listed.text);
+}
+
+async fn policies_hold_for_an_agent_that_acts_for_itself(world: World) {
+    let own = json!([{ "resource": "tickets", "scope": "tickets:read" }]);
+    let mut document = crate::world::story::agent("support", crate::world::story::SUPPORT, &own);
+    document["agent"]["own_allowance"] = own;
+    world.put(&[("client", "cl_support", document)]).await;
+    let asks = || world.agent("support").asks_for_itself().at(TICKETS).scope("tickets:read");
+    assert_eq!(asks().send().await.status, 200);
+    for condition in [
+        "context.chain.contains(Agent::\"cl_support\")",
+        "context.actor == Agent::\"cl_support\"",
+        "context.depth == 1 && principal.is_agent",
+    ] {
+        let text =
+            format!("@id(\"p\") forbid (principal, action, resource) when {{ {condition} }};");
+        policies(&world, &text).await;
+        asks().send().await.is_refused("actor_unauthorized");
+    }
+}
+
+async fn an_owner_of_several_resources_must_say_which_acts(world: World) {
+    // The ticket server owns the archive as well.
+    let support = world.agent("support");
+    let token = support.exchanges(&world.alice()).at(TICKETS).scope("tickets:read").token().await;
+    let server = world.agent("tickets");
+    let unsaid = server.introspects(&token).field("tool", "tickets.get").field("arguments", "{}");
+    let refused = unsaid.send().await;
+    refused.is_refused("invalid_request");
+    assert!(refused.text.contains("resource"), "{}", refused.text);
+    assert_eq!(server.introspects(&token).send().await.json["active"], true);
 }
 
 async fn policies_know_the_whole_chain(world: World) {

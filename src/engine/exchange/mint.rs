@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     base::{
+        claims::ClaimError,
         id::{ClientId, TransactionId},
         time::{Seconds, Timestamp},
     },
@@ -63,7 +64,7 @@ pub(super) fn child(
     let bound = binding::judge(asked, standing, Some(target))?;
     let base = match standing {
         Standing::Root { claims, issuer, txn } => {
-            root_claims(claims, issuer, *txn, (&client.id, snapshot.revision))
+            root_claims(claims, issuer, *txn, (&client.id, snapshot.revision))?
         }
         Standing::Holder(claims) | Standing::Owner(claims) | Standing::Receiver(claims) => {
             (*claims).clone()
@@ -209,9 +210,13 @@ fn root_claims(
     issuer: &TrustedIssuer,
     txn: TransactionId,
     (client, revision): (&ClientId, u64),
-) -> OurClaims {
-    let groups = issuer.groups.iter().flat_map(|claim| claim.of(&foreign.claims)).collect();
-    OurClaims {
+) -> Result<OurClaims, Refusal> {
+    let mut groups = BTreeSet::new();
+    for claim in &issuer.groups {
+        let wrong = || Refusal::SubjectToken(TokenFault::Claim(ClaimError::Malformed("groups")));
+        groups.extend(claim.of(&foreign.claims).ok_or_else(wrong)?);
+    }
+    Ok(OurClaims {
         kind: OurKind::Call,
         path: Vec::new(),
         txn,
@@ -231,7 +236,7 @@ fn root_claims(
         authentication: foreign.authentication.clone(),
         groups,
         bound: None,
-    }
+    })
 }
 
 /// ACT-19: `sub` is the issuer's own value when that issuer is primary, otherwise `alias|sub`.

@@ -19,7 +19,7 @@ fn fault(text: &str, says: &str) -> (u32, u32) {
 #[test]
 fn a_mistyped_attribute_is_refused_with_line_and_column() {
     let text = "@id(\"a\")\nforbid (principal, action == Action::\"billing/refunds.issue\", resource)\nwhen { context.arguments has amount && context.arguments.amuont > 500 };";
-    assert_eq!(fault(text, "amuont"), (3, 39 + 1));
+    assert_eq!(fault(text, "amuont"), (3, 58));
     let text = "@id(\"a\")\nforbid (principal, action in Action::\"call\", resource)\nwhen { context.arguments has amount && context.arguments.amount > \"500\" };";
     let (line, _) = fault(text, "Long");
     assert_eq!(line, 3);
@@ -154,10 +154,100 @@ fn what_is_nested_beyond_measure_fells_nothing() {
 }
 
 #[test]
-fn a_policy_that_can_never_hold_is_warned_of() {
-    let policies =
-        compiled("@id(\"a\") forbid (principal, action, resource) when { principal is Agent };");
-    assert_eq!(policies.warnings().len(), 1, "{:?}", policies.warnings());
+fn a_policy_that_can_never_hold_is_refused_where_it_begins() {
+    let text =
+        "// one\n@id(\"a\") forbid (principal, action, resource) when { principal is Agent };";
+    assert_eq!(fault(text, "can never hold"), (2, 1));
+    // Where there is no such tool yet, that is why, and it is only warned of.
+    let text = "@id(\"a\") forbid (principal, action in Action::\"effect-egress\", resource);";
+    let mut small = billing();
+    small.tools.retain(|_, tool| tool.effect != Effect::Egress);
+    assert!(Policies::compile(1, &set(text), [&small]).is_ok());
+}
+
+#[test]
+fn an_argument_that_no_tool_has_is_refused_wherever_it_hides() {
+    for condition in [
+        "context.arguments has amuont && context.arguments.amuont <= 500",
+        "principal.is_agent || (context.arguments has amuont && context.arguments.amuont > 500)",
+        "context.arguments has amuont && context.nope",
+    ] {
+        for how in ["when", "unless"] {
+            let text = format!(
+                "@id(\"a\") forbid (principal, action in Action::\"call\", resource)\n{how} {{ {condition} }};"
+            );
+            let faults = faults(&text);
+            assert!(faults.iter().any(|(line, _, says)| *line == 2 && says.contains("`amuont`")));
+        }
+    }
+    let text = "@id(\"a\") forbid (principal, action, resource == Resource::\"bilin\");";
+    fault(text, "no resource `bilin`");
+}
+
+#[test]
+fn a_shadow_takes_no_value_and_a_comment_swallows_nothing() {
+    fault("@id(\"a\") @shadow(\"false\") forbid (principal, action, resource);", "takes no value");
+    fault("// all of it\u{2028}@id(\"a\") forbid (principal, action, resource);", "has no policy");
+    let deep = format!(
+        "//\r@id(\"x\") forbid(principal,action,resource) when {{{}true{}}};",
+        "(".repeat(3_000),
+        ")".repeat(3_000)
+    );
+    assert!(Policies::compile(1, &set(&deep), [&billing()]).is_err());
+}
+
+#[test]
+fn a_schema_of_a_server_costs_what_it_may_and_no_more() {
+    let names: Vec<String> =
+        (0..40).map(|n| format!("\"p{n}\":{{\"$ref\":\"#/$defs/N\"}}")).collect();
+    let schema = format!(
+        "{{\"$ref\":\"#/$defs/N\",\"properties\":{{\"n\":{{\"$ref\":\"#/$defs/N\"}}}},\"$defs\":{{\"N\":{{\"type\":\"object\",\"properties\":{{{}}}}}}}}}",
+        names.join(",")
+    );
+    let mut hostile = billing();
+    let tool = hostile.tools.get_mut("refunds.issue").unwrap();
+    tool.input_schema = json::parse(schema.as_bytes(), &Limits::DEFAULT).unwrap();
+    let text = "@id(\"a\") forbid (principal, action in Action::\"call\", resource) when { context.depth > 3 };";
+    assert!(Policies::compile(1, &set(text), [&hostile]).is_ok());
+}
+
+#[test]
+fn an_access_schema_is_measured() {
+    let access = |schema: &str| {
+        let named =
+            |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
+        let policies = vec![named("p.cedar", "@id(\"a\") permit (principal, action, resource);")];
+        let schema = Some(named("s.cedarschema", schema));
+        let access = crate::model::policy::Access { schema, policies };
+        let sources = Sources { access, ..Sources::default() };
+        Policies::compile(1, &sources, []).map(|_| ()).map_err(|faults| faults[0].to_string())
+    };
+    let with = |more: &str| {
+        format!(
+            "entity user {{ a?: {more} }};\naction read appliesTo {{ principal: user, resource: user }};"
+        )
+    };
+    assert_eq!(access(&with("Set<String>")), Ok(()));
+    let deep = format!("{}String{}", "Set<".repeat(10_000), ">".repeat(10_000));
+    assert!(access(&with(&deep)).unwrap_err().contains("nested"));
+    let named = format!("type T = {{ x: Long }};\n{}", with("T"));
+    assert!(access(&named).unwrap_err().contains("write the record out"));
+    let child = "entity group;\nentity user in [group];\naction read appliesTo { principal: user, resource: user };";
+    assert!(access(child).unwrap_err().contains("whose child"));
+}
+
+#[test]
+fn what_an_argument_loses_its_type_is_noticed_for_each_tool() {
+    let text = "@id(\"a\") forbid (principal, action in Action::\"call\", resource) when { context.arguments has amount && context.arguments.amount > 5 };";
+    let before = compiled(text);
+    let mut renamed = billing();
+    let tool = renamed.tools.get_mut("refunds.issue").unwrap();
+    let schema = r#"{"type":"object","properties":{"amount_cents":{"type":"integer"}}}"#;
+    tool.input_schema = json::parse(schema.as_bytes(), &Limits::DEFAULT).unwrap();
+    let after = Policies::compile(3, &set(text), [&renamed]).unwrap();
+    let faults = before.blinded_by(&after);
+    assert!(faults.len() == 1 && faults[0].message.contains("billing/refunds.issue"), "{faults:?}");
+    assert!(before.blinded_by(&compiled(text)).is_empty());
 }
 
 #[test]

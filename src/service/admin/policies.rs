@@ -213,7 +213,8 @@ fn refuse_unheard(active: &Policies, next: &Policies) -> Result<(), Refused> {
     let place = |warning: &PolicyFault| (warning.file.clone(), warning.line, warning.column);
     let heard: Vec<_> = active.warnings().iter().map(place).collect();
     let unheard = next.warnings().iter().filter(|warning| !heard.contains(&place(warning)));
-    let faults: Vec<PolicyFault> = unheard.cloned().collect();
+    let mut faults: Vec<PolicyFault> = unheard.cloned().collect();
+    faults.extend(active.blinded_by(next));
     if faults.is_empty() {
         return Ok(());
     }
