@@ -159,7 +159,11 @@ async fn each_decision_is_made_again_by_the_registry_of_then(world: World) {
     assert_eq!((counts(&told), &told["undecidable_because"]), ([0, 0, 0, 1], &why));
 }
 
-/// Every one is active once and a draft once, against every other.
+/// A walk from every one of [`SETS`] to every one.
+const WALK: [usize; 26] =
+    [0, 0, 1, 0, 2, 0, 3, 0, 4, 1, 1, 2, 1, 3, 1, 4, 2, 2, 3, 2, 4, 3, 3, 4, 4, 0];
+
+/// They forbid, watch, demand, look at texts, and err.
 const SETS: [&str; 5] = [
     "",
     LIMIT,
@@ -199,25 +203,23 @@ async fn a_replay_tells_what_the_draft_does_once_it_is_active(world: World) {
         allowed
     };
     let mut differed = [0; 2];
-    for active in SETS {
-        for other in SETS {
-            policies(&world, active).await;
-            let before = decided().await;
-            let mut order = draft(other);
-            order["limit"] = json!(calls.len());
-            let told = replays(&world, order).await;
-            policies(&world, other).await;
-            let after = decided().await;
-            let came = |was: bool, is: bool| {
-                let pairs = before.iter().zip(&after);
-                i64::try_from(pairs.filter(|pair| *pair == (&was, &is)).count()).unwrap()
-            };
-            let unchanged = came(true, true) + came(false, false);
-            let expected = [unchanged, came(false, true), came(true, false), 0];
-            assert_eq!(counts(&told), expected, "{active}\n→\n{other}\n{told}");
-            differed[0] += came(false, true);
-            differed[1] += came(true, false);
-        }
+    let mut before = decided().await;
+    for draft in WALK.map(|at| SETS[at]).into_iter().skip(1) {
+        let mut order = self::draft(draft);
+        order["limit"] = json!(calls.len());
+        let told = replays(&world, order).await;
+        policies(&world, draft).await;
+        let after = decided().await;
+        let came = |was: bool, is: bool| {
+            let pairs = before.iter().zip(&after);
+            i64::try_from(pairs.filter(|pair| *pair == (&was, &is)).count()).unwrap()
+        };
+        let unchanged = came(true, true) + came(false, false);
+        let expected = [unchanged, came(false, true), came(true, false), 0];
+        assert_eq!(counts(&told), expected, "→ {draft}\n{told}");
+        differed[0] += came(false, true);
+        differed[1] += came(true, false);
+        before = after;
     }
     assert!(differed.iter().all(|n| *n > 20), "it is held to something: {differed:?}");
 }
