@@ -87,9 +87,10 @@ impl Deputy {
         let on_record = match again {
             // Access policies decided. They are not asked again, because what they were asked about
             // is not kept; which ones it were is.
-            Err(Gone::Token) => self.then(found.event.revision).await?.map(|then| {
-                (kept::policed(&found.event), Arc::clone(&then.snapshot.policies))
-            }),
+            Err(Gone::Token) => self
+                .then(found.event.revision)
+                .await?
+                .map(|then| (kept::policed(&found.event), Arc::clone(&then.snapshot.policies))),
             Ok(_) | Err(_) => None,
         };
         Ok(Explained { found, arguments, again, on_record })
