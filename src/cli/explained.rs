@@ -132,13 +132,13 @@ fn explanation(answer: &Object, out: &mut Out) {
     policed(answer, out);
 }
 
-/// Which policies said no, and which would have said it.
+/// Which policies decided, and which would have.
 fn policed(answer: &Object, out: &mut Out) {
     let Some(policed) = answer.get("policies").and_then(Value::as_object) else { return };
     let version = text(policed, "version");
     for (name, label) in [
-        ("decided", "policies that said no"),
-        ("shadow", "policies in shadow that would have said no"),
+        ("decided", "policies that decided"),
+        ("shadow", "policies in shadow that would have decided otherwise"),
     ] {
         let policies = policed.get(name).and_then(Value::as_array).unwrap_or_default();
         if !policies.is_empty() {
@@ -152,7 +152,7 @@ fn policed(answer: &Object, out: &mut Out) {
 /// One policy: where it stands, and what it says.
 fn source(policy: &Object, out: &mut Out) {
     let place = format!("{}:{}", text(policy, "file"), text(policy, "line"));
-    out.line(&format!("  ✗ {}  {place}", text(policy, "id")));
+    out.line(&format!("  » {}  {place}", text(policy, "id")));
     for line in text(policy, "text").lines() {
         out.line(&format!("    | {}", line.replace('\t', "    ")));
     }

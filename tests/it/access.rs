@@ -256,6 +256,13 @@ async fn a_question_without_a_token_is_on_record_and_explained(world: World) {
     let explained = world.operator().get(&format!("/decisions/{id}")).await;
     assert_eq!(explained.status, 200, "{}", explained.text);
     assert!(explained.text.contains("without a token"), "{}", explained.text);
+    // The policy is shown as it stood then.
+    activate(&world, "").await;
+    let again = world.operator().get(&format!("/decisions/{id}")).await;
+    assert_eq!(again.json, explained.json);
+    let decided = &explained.json["policies"]["decided"][0];
+    assert_eq!((&decided["id"], &decided["line"]), (&json!("archived-is-archived"), &json!(9)));
+    assert!(decided["text"].as_str().unwrap().contains("unless"), "{decided}");
 }
 
 async fn an_access_policy_that_errs_denies(world: World) {

@@ -162,9 +162,9 @@ async fn a_draft_is_tried_on_what_was_decided_and_what_it_denies_is_explained() 
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines[0], "DENIED  tickets.get at tickets  policy_forbids");
     assert!(lines.contains(&"  ✗ policies             policy_forbids"), "{told}");
-    let at = lines.iter().position(|line| line.contains("policies that said no")).unwrap();
-    assert_eq!(lines[at], "  policies that said no (version 1)");
-    assert_eq!(lines[at + 1], "  ✗ holidays  delegation/holidays.cedar:1");
+    let at = lines.iter().position(|line| line.contains("policies that decided")).unwrap();
+    assert_eq!(lines[at], "  policies that decided (version 1)");
+    assert_eq!(lines[at + 1], "  » holidays  delegation/holidays.cedar:1");
     assert_eq!(lines[at + 2], "    | @id(\"holidays\")");
 }
 

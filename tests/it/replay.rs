@@ -14,6 +14,7 @@ on_both! {
     what_would_be_allowed_is_found_and_what_others_deny_stays_denied
     a_value_that_was_not_kept_leaves_open_only_what_rests_on_it
     each_decision_is_made_again_by_the_registry_of_then
+    a_replay_tells_what_the_draft_does_once_it_is_active
     only_the_newest_are_looked_at_and_none_that_is_too_old
     a_draft_that_does_not_validate_is_refused_with_its_place
 }
@@ -156,6 +157,71 @@ async fn each_decision_is_made_again_by_the_registry_of_then(world: World) {
     let told = replays(&world, draft(&texts)).await;
     let why = json!({ "draft_does_not_validate_against_the_tools_of_then": 1 });
     assert_eq!((counts(&told), &told["undecidable_because"]), ([0, 0, 0, 1], &why));
+}
+
+/// A walk from every one of [`SETS`] to every one.
+const WALK: [usize; 26] =
+    [0, 0, 1, 0, 2, 0, 3, 0, 4, 1, 1, 2, 1, 3, 1, 4, 2, 2, 3, 2, 4, 3, 3, 4, 4, 0];
+
+/// They forbid, watch, demand, look at texts, and err.
+const SETS: [&str; 5] = [
+    "",
+    LIMIT,
+    r#"@id("texts") forbid (principal, action in Action::"refunds/*", resource)
+       unless { context.arguments has note && context.arguments.note like "*x*" };"#,
+    r#"@id("bound") @require("dpop") forbid (principal, action in Action::"effect-read", resource);
+       @id("small") @shadow forbid (principal, action in Action::"call", resource);"#,
+    r#"@id("overflow") forbid (principal, action == Action::"refunds/refunds.issue", resource)
+       when { context.arguments has amount && context.arguments.amount * 9000000000 > 0 };"#,
+];
+
+async fn a_replay_tells_what_the_draft_does_once_it_is_active(world: World) {
+    amounts_are_kept(&world).await;
+    world.change("tool", "refunds.issue", "keep_arguments", json!(["amount", "note"])).await;
+    let range = json!({ "amount": { "constraint_type": "range", "max": 5_000 } });
+    let limited = token(&world, REFUNDS, json!({ "refunds.issue": range })).await;
+    let issue = token(&world, REFUNDS, json!({ "refunds.issue": {} })).await;
+    let list = token(&world, REFUNDS, json!({ "refunds.list": {} })).await;
+    let mut calls = vec![(&list, "refunds.list", json!({})), (&list, "refunds.issue", json!({}))];
+    for arguments in [
+        json!({}),
+        json!({ "amount": 500 }),
+        json!({ "amount": 5_001 }),
+        json!({ "amount": "many" }),
+        json!({ "amount": 7_000_000_000_i64, "note": "x" }),
+        json!({ "amount": 1, "note": null }),
+    ] {
+        calls.push((&issue, "refunds.issue", arguments.clone()));
+        calls.push((&limited, "refunds.issue", arguments));
+    }
+    let decided = async || {
+        let mut allowed = Vec::new();
+        for (token, tool, arguments) in &calls {
+            let answer = world.server("refunds").asks(token, tool, &arguments.to_string()).await;
+            allowed.push(answer.json["decision"]["allow"] == true);
+        }
+        allowed
+    };
+    let mut differed = [0; 2];
+    let mut before = decided().await;
+    for draft in WALK.map(|at| SETS[at]).into_iter().skip(1) {
+        let mut order = self::draft(draft);
+        order["limit"] = json!(calls.len());
+        let told = replays(&world, order).await;
+        policies(&world, draft).await;
+        let after = decided().await;
+        let came = |was: bool, is: bool| {
+            let pairs = before.iter().zip(&after);
+            i64::try_from(pairs.filter(|pair| *pair == (&was, &is)).count()).unwrap()
+        };
+        let unchanged = came(true, true) + came(false, false);
+        let expected = [unchanged, came(false, true), came(true, false), 0];
+        assert_eq!(counts(&told), expected, "→ {draft}\n{told}");
+        differed[0] += came(false, true);
+        differed[1] += came(true, false);
+        before = after;
+    }
+    assert!(differed.iter().all(|n| *n > 20), "it is held to something: {differed:?}");
 }
 
 async fn only_the_newest_are_looked_at_and_none_that_is_too_old(world: World) {

@@ -35,7 +35,12 @@ fn explained_json(explained: &Explained) -> String {
         .maybe_text("remedy", remedy(&explained.found.event.reason));
     match &explained.again {
         Ok(again) => again_json(writer, again).finish(),
-        Err(gone) => writer.text("not_judged_again", gone.as_str()).finish(),
+        Err(gone) => {
+            let policies = explained.on_record.as_ref();
+            let policies = policies.and_then(|(policed, set)| policed_json(policed, set));
+            let writer = writer.text("not_judged_again", gone.as_str());
+            writer.maybe_raw("policies", policies.as_deref()).finish()
+        }
     }
 }
 
@@ -67,7 +72,7 @@ pub(super) fn explanation_json(
         .maybe_raw("smallest_grant", explanation.smallest_grant.as_deref())
 }
 
-/// Which policies said no, and which would have; `None` where none did.
+/// Which policies decided, and which in shadow would have; `None` where none had a say.
 fn policed_json(policed: &Policed, policies: &Policies) -> Option<String> {
     if policed.decided.is_empty() && policed.shadow.is_empty() {
         return None;

@@ -11,6 +11,7 @@ use crate::{
         kept,
     },
     model::{
+        call::Policed,
         event::{Event, Kept, Kind, Outcome},
         token::OurClaims,
     },
@@ -28,6 +29,8 @@ pub struct Explained {
     pub arguments: Object,
     /// The decision again, or why it cannot be made again.
     pub again: Result<Again, Gone>,
+    /// The policies that decided where there was no token, and the set that they are of.
+    pub on_record: Option<(Policed, Arc<Policies>)>,
 }
 
 /// A decision that was made again.
@@ -81,7 +84,16 @@ impl Deputy {
             Ok((then, claims)) => Ok(again(id, (&then, &claims), &found.event, &arguments)),
             Err(gone) => Err(gone),
         };
-        Ok(Explained { found, arguments, again })
+        let on_record = match again {
+            // Access policies decided. They are not asked again, because what they were asked about
+            // is not kept; which ones it were is.
+            Err(Gone::Token) => self
+                .then(found.event.revision)
+                .await?
+                .map(|then| (kept::policed(&found.event), Arc::clone(&then.snapshot.policies))),
+            Ok(_) | Err(_) => None,
+        };
+        Ok(Explained { found, arguments, again, on_record })
     }
 
     /// What a decision was made by: the registry and revocations of then, and the token.

@@ -27,8 +27,9 @@ use crate::{
     store::{Document, EventFilter, Page, StoredEvent},
 };
 
-/// States of the registry that are built for one replay: at some milliseconds each.
-const STATES_MAX: usize = 256;
+/// States of the registry that are built for one replay. The draft is compiled for each in which the
+/// tools are others.
+const STATES_MAX: usize = 64;
 
 /// What a draft would have changed.
 #[derive(Debug, Default)]
