@@ -256,6 +256,17 @@ async fn a_question_without_a_token_is_on_record_and_explained(world: World) {
     let explained = world.operator().get(&format!("/decisions/{id}")).await;
     assert_eq!(explained.status, 200, "{}", explained.text);
     assert!(explained.text.contains("without a token"), "{}", explained.text);
+    // Which policy decided is shown as it was written then, whatever has become of the set.
+    activate(&world, r#"@id("nobody") forbid (principal, action, resource);"#).await;
+    let again = world.operator().get(&format!("/decisions/{id}")).await;
+    assert_eq!(again.json["policies"], explained.json["policies"]);
+    let policy = &again.json["policies"]["decided"][0];
+    assert_eq!(
+        (&policy["id"], &policy["file"]),
+        (&json!("archived-is-archived"), &json!("records.cedar"))
+    );
+    assert_eq!(policy["line"], 9, "{policy}");
+    assert!(policy["text"].as_str().unwrap().contains("unless { principal has role"), "{policy}");
 }
 
 async fn an_access_policy_that_errs_denies(world: World) {

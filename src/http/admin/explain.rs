@@ -35,7 +35,12 @@ fn explained_json(explained: &Explained) -> String {
         .maybe_text("remedy", remedy(&explained.found.event.reason));
     match &explained.again {
         Ok(again) => again_json(writer, again).finish(),
-        Err(gone) => writer.text("not_judged_again", gone.as_str()).finish(),
+        Err(gone) => {
+            let access = explained.access.as_ref();
+            let policies = access.and_then(|(policed, policies)| policed_json(policed, policies));
+            let writer = writer.text("not_judged_again", gone.as_str());
+            writer.maybe_raw("policies", policies.as_deref()).finish()
+        }
     }
 }
 
@@ -67,7 +72,7 @@ pub(super) fn explanation_json(
         .maybe_raw("smallest_grant", explanation.smallest_grant.as_deref())
 }
 
-/// Which policies said no, and which would have; `None` where none did.
+/// Which policies decided, and which would have; `None` where none did.
 fn policed_json(policed: &Policed, policies: &Policies) -> Option<String> {
     if policed.decided.is_empty() && policed.shadow.is_empty() {
         return None;

@@ -11,6 +11,7 @@ use crate::{
         kept,
     },
     model::{
+        call::Policed,
         event::{Event, Kept, Kind, Outcome},
         token::OurClaims,
     },
@@ -28,6 +29,8 @@ pub struct Explained {
     pub arguments: Object,
     /// The decision again, or why it cannot be made again.
     pub again: Result<Again, Gone>,
+    /// Where access policies decided: which, and all that there were then.
+    pub access: Option<(Policed, Arc<Policies>)>,
 }
 
 /// A decision that was made again.
@@ -63,7 +66,10 @@ impl Gone {
         match self {
             Gone::History => "the registry as it stood at that revision is no longer kept",
             Gone::Delegation => "the delegation is no longer kept",
-            Gone::Token => "it was asked without a token: the access policies on record decided",
+            Gone::Token => {
+                "it was asked without a token, and the properties that access policies look at are \
+                 not kept"
+            }
             Gone::Issuer => "the token does not read as one of ours: was the public URL changed?",
         }
     }
@@ -81,7 +87,13 @@ impl Deputy {
             Ok((then, claims)) => Ok(again(id, (&then, &claims), &found.event, &arguments)),
             Err(gone) => Err(gone),
         };
-        Ok(Explained { found, arguments, again })
+        let access = match again {
+            Err(Gone::Token) => self.then(found.event.revision).await?,
+            Ok(_) | Err(_) => None,
+        };
+        let access =
+            access.map(|then| (kept::policed(&found.event), then.snapshot.policies.clone()));
+        Ok(Explained { found, arguments, again, access })
     }
 
     /// What a decision was made by: the registry and revocations of then, and the token.
@@ -124,8 +136,10 @@ fn again(
     };
     let mut explanation = explain::explain(&then.snapshot, &case);
     // Where values that were not kept leave open what the policies say, the record says which did.
+    // The same holds for the limit that decided.
     if explanation.verdict.is_none() {
         explanation.policed = kept::policed(event);
+        explanation.decided_by(detail(kept::ARGUMENT).map(|(_, argument)| argument.as_str()));
     }
     let agrees = explanation.verdict.as_ref().map(|verdict| {
         verdict.reason == &*event.reason && verdict.allows() == (event.outcome == Outcome::Granted)
