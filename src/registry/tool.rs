@@ -46,6 +46,7 @@ pub struct ToolDraft {
 
 impl ToolDraft {
     /// What it says, and where it says nothing, what holds for the tool already.
+    #[must_use]
     pub fn or_as(self, known: &Tool) -> ToolDraft {
         let keep_arguments = self.keep_arguments.unwrap_or_else(|| known.keep_arguments.clone());
         let enabled = self.enabled.unwrap_or(known.enabled);
