@@ -105,6 +105,7 @@ pub fn resource(args: &ResourceArgs) -> Result<Object, Trouble> {
     if let Some(alg) = &args.token_alg {
         resource.insert("token_signing_alg", alg.as_str());
     }
+    resource.insert("step_up_hints", args.step_up_hints);
     resource.insert("verifies_offline", args.verifies_offline);
     Ok(resource)
 }
@@ -116,6 +117,9 @@ pub fn import(args: &ImportArgs) -> Result<Object, Trouble> {
     for text in &args.assign {
         let (tool, assignment) = assignment(text)?;
         assign.insert(tool, assignment);
+    }
+    for text in &args.keep {
+        keep(text, &mut assign)?;
     }
     for tool in &args.skip {
         assign.insert(tool.as_str(), [("skip", true)].into_iter().collect::<Object>());
@@ -137,6 +141,23 @@ fn assignment(text: &str) -> Result<(&str, Object), Trouble> {
     assignment.insert("effect", effect);
     assignment.insert("scopes", texts(scopes.split(',')));
     Ok((tool, assignment))
+}
+
+/// Adds what is kept of a tool's arguments to what is assigned to the tool.
+fn keep(text: &str, assign: &mut Object) -> Result<(), Trouble> {
+    let wrong = || {
+        let example = "refunds.list=/order_id,/customer/id";
+        Trouble::Usage(format!("`{text}` names no arguments; write such as `{example}`"))
+    };
+    let (tool, pointers) = text.split_once('=').ok_or_else(wrong)?;
+    let known = assign.get(tool).and_then(Value::as_object);
+    let mut assignment = known.cloned().ok_or_else(|| {
+        Trouble::Usage(format!("--keep speaks of `{tool}`: add --assign {tool}=EFFECT:SCOPE"))
+    })?;
+    let pointers = pointers.split(',').filter(|pointer| !pointer.is_empty());
+    assignment.insert("keep_arguments", texts(pointers));
+    assign.insert(tool, assignment);
+    Ok(())
 }
 
 /// An issuer.

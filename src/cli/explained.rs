@@ -3,9 +3,12 @@
 
 use super::{
     out::Out,
-    show::{chain, moment, text},
+    show::{chain, detail, moment, place, text},
 };
-use crate::base::json::{Object, Value};
+use crate::{
+    base::json::{Object, Value},
+    model::call::Reason,
+};
 
 const NOTHING: &Object = &Object::new();
 
@@ -16,7 +19,7 @@ pub fn decision(answer: &Object, out: &mut Out) {
         "{}  {} at {}  {}",
         word(event),
         text(event, "tool"),
-        text(event, "resource"),
+        place(event),
         text(event, "reason")
     ));
     out.line("");
@@ -35,6 +38,9 @@ fn word(event: &Object) -> &'static str {
 
 /// Who asked about what, for whom and through whom.
 fn recorded(answer: &Object, event: &Object, out: &mut Out) {
+    if is_without_token(event) {
+        return named(event, out);
+    }
     let kept = match answer.get("arguments_kept").and_then(Value::as_str) {
         Some("whole") => "",
         Some("partly") => "  (only these values were kept)",
@@ -51,8 +57,26 @@ fn recorded(answer: &Object, event: &Object, out: &mut Out) {
     }
     fact("asked by", &text(event, "client"), out);
     fact("arguments", &format!("{arguments}{kept}"), out);
+    if let Some(argument) = detail(event, "argument") {
+        fact("failed on", &argument, out);
+    }
     fact("delegation", &text(event, "delegation"), out);
     fact("revision", &format!("{}{}", text(event, "revision"), versions(answer)), out);
+}
+
+/// Whether it was asked without a token: subject and resource are only what the caller named.
+fn is_without_token(event: &Object) -> bool {
+    detail(event, "resource_named").is_some()
+}
+
+/// Who asked about what, where nothing of it was proved.
+fn named(event: &Object, out: &mut Out) {
+    let named = |name: &str| detail(event, name).unwrap_or_else(|| "-".to_owned());
+    fact("when", &moment(event, "at"), out);
+    fact("asked by", &text(event, "client"), out);
+    fact("subject", &format!("{}  (as named)", named("subject_named")), out);
+    fact("resource", &format!("{}  (as named)", named("resource_named")), out);
+    fact("revision", &text(event, "revision"), out);
 }
 
 fn versions(answer: &Object) -> String {
@@ -108,7 +132,7 @@ fn exchanged(exchange: &Object, out: &mut Out) {
         );
         fact("", &text(exchange, "message"), out);
         let policies = exchange.get("policies").and_then(Value::as_array).unwrap_or_default();
-        policies.iter().filter_map(Value::as_object).for_each(|policy| source(policy, out));
+        policies.iter().filter_map(Value::as_object).for_each(|policy| source("✗", policy, out));
     }
 }
 
@@ -164,6 +188,10 @@ fn limits(answer: &Object, out: &mut Out) {
         out.line("");
         out.line("  what the token permits, and what was sent");
     }
+    // Only where all that was sent is known is absence known too. Nothing is left out of a call
+    // that nobody made.
+    let kept = answer.get("arguments_kept").and_then(Value::as_str);
+    let known = kept.is_none_or(|kept| kept == "whole");
     for limit in limits.iter().filter_map(Value::as_object) {
         let mark = match limit.get("permits").and_then(Value::as_bool) {
             Some(true) => "✓",
@@ -171,14 +199,19 @@ fn limits(answer: &Object, out: &mut Out) {
             None => "?",
         };
         let constraint = limit.get("constraint").map_or_else(String::new, Value::to_json);
-        let value = limit.get("value").map_or_else(|| "-".to_owned(), Value::to_json);
-        out.line(&format!("  {mark} {}  {constraint}  sent: {value}", text(limit, "argument")));
+        let sent = match limit.get("value") {
+            Some(value) => value.to_json(),
+            None if known => "nothing".to_owned(),
+            None => "not kept".to_owned(),
+        };
+        out.line(&format!("  {mark} {}  {constraint}  sent: {sent}", text(limit, "argument")));
     }
 }
 
 fn ending(answer: &Object, event: &Object, out: &mut Out) {
     out.line("");
     cure(answer, out);
+    no_cure(answer, event, out);
     let again =
         match (answer.get("agrees").and_then(Value::as_bool), answer.get("not_judged_again")) {
             (Some(true), _) => "the same answer".to_owned(),
@@ -202,6 +235,23 @@ fn cure(answer: &Object, out: &mut Out) {
     if let Some(remedy) = answer.get("remedy").and_then(Value::as_str) {
         fact("cure", remedy, out);
     }
+}
+
+/// Why no grant can be named that would have been enough, where one would.
+fn no_cure(answer: &Object, event: &Object, out: &mut Out) {
+    let curable = Reason::of(&text(event, "reason")).is_some_and(Reason::is_of_the_grant);
+    if !curable || answer.get("smallest_grant").is_some() {
+        return;
+    }
+    let whole = answer.get("arguments_kept").and_then(Value::as_str) == Some("whole");
+    let why = match (answer.get("not_judged_again"), whole) {
+        (Some(_), _) => "cannot be told: the call is not judged again",
+        (None, false) => {
+            "cannot be told: not all arguments were kept; let the tool's `keep_arguments` name them"
+        }
+        (None, true) => "cannot be written: no constraint names exactly these arguments",
+    };
+    fact("grant", why, out);
 }
 
 fn fact(name: &str, value: &str, out: &mut Out) {

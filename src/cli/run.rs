@@ -215,7 +215,7 @@ impl Session<'_> {
             .with("transaction", args.transaction)
             .with("parent", args.parent)
             .with("live", args.live.then_some(true));
-        self.newest(request, args.limit, show::delegations).await
+        self.newest(request, (args.limit, args.after), show::delegations).await
     }
 
     async fn order(&mut self, verb: RevokeVerb) -> Result<Object, Trouble> {
@@ -295,7 +295,7 @@ impl Session<'_> {
             .with("error_id", args.error_id)
             .with("decision", args.decision)
             .with("since", args.since);
-        self.newest(request, args.limit, show::events).await
+        self.newest(request, (args.limit, args.after), show::events).await
     }
 
     /// The user a filter speaks of, as the pair that a user is.
@@ -346,18 +346,18 @@ impl Session<'_> {
         }
     }
 
-    /// The newest of a list in order of time: pages may be short, so it reads until it has enough.
+    /// The newest of a list in order of time, or those behind a cursor: pages may be short, so it
+    /// reads until it has enough, and never more, so that the cursor to go on with skips nothing.
     async fn newest(
         &mut self,
         request: Request<'_>,
-        limit: u16,
+        (limit, mut after): (u16, Option<String>),
         table: Table,
     ) -> Result<(), Trouble> {
-        let enough = usize::from(limit);
+        let enough = usize::from(limit.max(1));
         let mut items = Vec::new();
-        let mut after = None;
         loop {
-            let page = limit.clamp(1, PAGE);
+            let page = enough.saturating_sub(items.len()).min(usize::from(PAGE));
             let answer =
                 self.ask(request.clone().with("limit", Some(page)).with("after", after)).await?;
             items.extend_from_slice(items_of(&answer));
@@ -366,9 +366,14 @@ impl Session<'_> {
                 break;
             }
         }
-        items.truncate(enough);
-        let answer: Object = [("items", Value::Array(items))].into_iter().collect();
+        let mut answer: Object = [("items", Value::Array(items))].into_iter().collect();
+        if let Some(next) = &after {
+            answer.insert("next", next.as_str());
+        }
         self.page(&answer.into(), table);
+        if let Some(next) = after.filter(|_| !self.json) {
+            self.out.trouble(&format!("there may be more: --after {next}"));
+        }
         Ok(())
     }
 

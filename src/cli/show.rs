@@ -128,7 +128,7 @@ pub fn keys(items: &[Value], out: &mut Out) {
 /// A list of events.
 pub fn events(items: &[Value], out: &mut Out) {
     let row = |event: &Object| {
-        let what = [text(event, "resource"), text(event, "tool")];
+        let what = [place(event), text(event, "tool")];
         let what: Vec<String> = what.into_iter().filter(|part| part != "-").collect();
         vec![
             moment(event, "at"),
@@ -217,9 +217,28 @@ pub fn chain(object: &Object) -> String {
     let mut names: Vec<String> = subject.into_iter().map(|sub| short(&sub)).collect();
     names.extend(actors);
     match names.as_slice() {
-        [] => short(&text(object, "client")),
+        [] => unproved(object),
         _ => names.join(" ← "),
     }
+}
+
+/// Whoever asked; if it named a subject that nobody proved to be, that one by whom it was named.
+fn unproved(event: &Object) -> String {
+    let client = short(&text(event, "client"));
+    match detail(event, "subject_named") {
+        Some(named) => format!("{named} (named by {client})"),
+        None => client,
+    }
+}
+
+/// At which resource, or at which place as the caller named it.
+pub fn place(event: &Object) -> String {
+    detail(event, "resource_named").unwrap_or_else(|| text(event, "resource"))
+}
+
+/// A detail of an event.
+pub fn detail(event: &Object, name: &str) -> Option<String> {
+    event.get("detail")?.as_object()?.get(name)?.as_str().map(str::to_owned)
 }
 
 /// A client as people call it.

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, Parser};
 
 use super::{
-    args::{AdminCommand, AuditVerb, Cli, ClientVerb, Command, EdgeVerb, IssuerVerb, ToolVerb},
-    compose, show,
+    args::{
+        AdminCommand, AuditVerb, Cli, ClientVerb, Command, EdgeVerb, IssuerVerb, ResourceVerb,
+        ToolVerb,
+    },
+    compose, explained, show,
 };
 use crate::base::json::{self, Limits, Object, Value};
 
@@ -89,6 +92,32 @@ fn an_import_needs_a_list_or_a_document() {
 }
 
 #[test]
+fn an_import_says_which_arguments_are_kept_and_nothing_of_the_others() {
+    let list = std::env::temp_dir().join(format!("deputy-keep-{}.json", std::process::id()));
+    std::fs::write(&list, r#"{"tools":[]}"#).unwrap();
+    let import = |more: &str| {
+        let line = format!("deputy tool import refunds --tools {} {more}", list.display());
+        let AdminCommand::Tool(noun) = parse(&line) else { panic!() };
+        let ToolVerb::Import(args) = noun.verb else { panic!() };
+        compose::import(&args)
+    };
+    let assign = "--assign a=read:r --assign b=read:r --assign c=read:r";
+    assert_eq!(
+        import(&format!("{assign} --keep a=/order_id,/customer/id --keep b=")).unwrap(),
+        json(
+            r#"{"tools_list":{"tools":[]},"assign":{
+            "a":{"effect":"read","scopes":["r"],"keep_arguments":["/order_id","/customer/id"]},
+            "b":{"effect":"read","scopes":["r"],"keep_arguments":[]},
+            "c":{"effect":"read","scopes":["r"]}}}"#
+        )
+    );
+    let unassigned = import("--keep a=/order_id").unwrap_err().to_string();
+    assert!(unassigned.contains("add --assign a=EFFECT:SCOPE"), "{unassigned}");
+    assert!(import("--assign a=read:r --keep a").is_err());
+    std::fs::remove_file(&list).unwrap();
+}
+
+#[test]
 fn the_connection_may_stand_before_or_behind_the_verb() {
     for line in [
         "deputy audit --json --url http://127.0.0.1:9 list --user alice",
@@ -100,6 +129,18 @@ fn the_connection_may_stand_before_or_behind_the_verb() {
         let AuditVerb::List(args) = noun.verb else { panic!() };
         assert_eq!(args.user.as_deref(), Some("alice"));
     }
+}
+
+#[test]
+fn a_resource_says_in_flags_whether_denials_name_the_scope() {
+    let told = |more: &str| {
+        let line = format!("deputy resource create r --uri https://r.example --owner cl_r{more}");
+        let AdminCommand::Resource(noun) = parse(&line) else { panic!() };
+        let ResourceVerb::Create(args) = noun.verb else { panic!() };
+        compose::resource(&args).unwrap().get("step_up_hints").cloned()
+    };
+    assert_eq!(told(""), Some(Value::Bool(false)));
+    assert_eq!(told(" --step-up-hints"), Some(Value::Bool(true)));
 }
 
 #[test]
@@ -116,6 +157,62 @@ fn a_chain_reads_from_the_person_to_the_current_actor() {
     );
     assert_eq!(show::chain(&event), "alice ← robot (asserted) ← support-agent ← billing-agent");
     assert_eq!(show::chain(&json(r#"{"client":"cl_mcp","chain":[]}"#)), "mcp");
+}
+
+#[test]
+fn who_was_only_named_is_shown_as_named() {
+    let event = json(
+        r#"{"client":"cl_gateway","chain":[],"tool":"write","outcome":"refused","revision":4,
+        "reason":"access_forbidden","detail":{"subject_named":"user alice",
+        "resource_named":"record record-2","policy":"archived"}}"#,
+    );
+    assert_eq!(show::chain(&event), "user alice (named by gateway)");
+    let page = Page::default();
+    show::events(&[Value::Object(event.clone())], &mut page.out());
+    assert!(page.text().contains("user alice (named by gateway)  record record-2 write"));
+    let mut answer = Object::new();
+    answer.insert("recorded", event);
+    answer.insert("not_judged_again", "it was asked without a token");
+    let policies = r#"{"version":1,"decided":[{"id":"archived","file":"records.cedar","line":8,
+        "text":"forbid (principal, action, resource);"}],"shadow":[]}"#;
+    answer.insert("policies", json(policies));
+    let page = Page::default();
+    explained::decision(&answer, &mut page.out());
+    let told = page.text();
+    for line in [
+        "DENIED  write at record record-2  access_forbidden",
+        "  asked by    cl_gateway",
+        "  subject     user alice  (as named)",
+        "  resource    record record-2  (as named)",
+        "  policies that decided (version 1)",
+        "  · archived  records.cedar:8",
+        "    | forbid (principal, action, resource);",
+        "  again       not possible: it was asked without a token",
+    ] {
+        assert!(told.lines().any(|told| told == line), "`{line}` is missing:\n{told}");
+    }
+}
+
+#[test]
+fn a_value_that_was_not_kept_is_said_not_to_be() {
+    let explained = |kept: &str| {
+        let mut answer = json(
+            r#"{"recorded":{"outcome":"refused","reason":"argument_not_permitted","tool":"t",
+            "resource":"r","chain":[],"detail":{"argument":"/id"}},"arguments":{},"steps":[],
+            "limits":[{"argument":"/id","constraint":{"constraint_type":"exact","value":1},
+            "permits":false}]}"#,
+        );
+        answer.insert("arguments_kept", kept);
+        let page = Page::default();
+        explained::decision(&answer, &mut page.out());
+        page.text()
+    };
+    let partly = explained("partly");
+    for words in ["✗ /id", "sent: not kept", "failed on   /id", "let the tool's `keep_arguments`"]
+    {
+        assert!(partly.contains(words), "`{words}` is missing:\n{partly}");
+    }
+    assert!(explained("whole").contains("sent: nothing"));
 }
 
 /// What is shown, kept.

@@ -113,7 +113,8 @@ pub struct Limit {
     pub constraint: Value,
     /// The value, where it is known.
     pub value: Option<Value>,
-    /// Whether the constraint permits the value, or its absence; `None` where neither is known.
+    /// Whether the constraint permits the value, or its absence; `None` where neither is known, nor
+    /// on record that this limit decided.
     pub permits: Option<bool>,
 }
 
@@ -130,6 +131,16 @@ pub struct Explanation {
     pub policed: Policed,
     /// The smallest grant that would have allowed the call, as `authorization_details`.
     pub smallest_grant: Option<String>,
+}
+
+impl Explanation {
+    /// Marks the limit that decided, by the argument that is on record; its value may be unknown.
+    pub fn decided_by(&mut self, argument: Option<&str>) {
+        let open = self.limits.iter_mut().filter(|limit| limit.permits.is_none());
+        for limit in open.filter(|limit| Some(limit.argument.as_str()) == argument) {
+            limit.permits = Some(false);
+        }
+    }
 }
 
 /// Decides the call again and says how it went.

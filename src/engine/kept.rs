@@ -91,7 +91,7 @@ pub fn arguments(event: &Event) -> Object {
 pub fn policed(event: &Event) -> Policed {
     let named = |name: &str| {
         let ids = event.detail.iter().filter(|(known, _)| **known == *name);
-        ids.map(|(_, id)| id.as_str().into()).collect()
+        ids.flat_map(|(_, ids)| ids.split(' ')).map(Arc::from).collect()
     };
     Policed { decided: named(POLICY), shadow: named(SHADOW_POLICY), acr: None }
 }

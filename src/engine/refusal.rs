@@ -432,7 +432,8 @@ impl DetailsFault {
                 format!("max_calls for `{uri}` is beyond what may be granted here")
             }
             DetailsFault::ToolChanged(tool) => format!(
-                "the tool `{tool}` changed since this authority was given: start from the user's token"
+                "the tool `{tool}` was changed: once an administrator has accepted the change (`deputy \
+                 tool changes`), start again from the user's token"
             ),
             DetailsFault::ScopeResource(uri) => format!(
                 "`{uri}` enforces scopes only, so limits on tools would not be kept: ask by scope"

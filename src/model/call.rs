@@ -190,9 +190,10 @@ impl Reason {
             }
             Reason::ToolUnknown => Some("import the tools of the resource, or mend the name"),
             Reason::ToolDisabled => Some("enable the tool"),
-            Reason::ToolChanged => {
-                Some("look at how the tool changed; a delegation made since then may call it")
-            }
+            Reason::ToolChanged => Some(
+                "once an administrator has accepted the change (`deputy tool changes`), the agent must \
+                 start again from the user's token",
+            ),
             Reason::ToolRevoked => {
                 Some("a delegation from a user token that is newer than the revocation may call it")
             }

@@ -116,13 +116,18 @@ pub enum AuthzenError {
     #[error("`{0}` is missing")]
     Missing(String),
     /// A member is not what is wanted there.
-    #[error("`{at}` must be {wanted}")]
+    #[error("{} must be {wanted}", place(at))]
     Wrong {
         /// Its JSON Pointer.
         at: String,
         /// What it must be.
         wanted: &'static str,
     },
+}
+
+/// A place, for people: the empty pointer is the whole of what was sent.
+fn place(at: &str) -> String {
+    if at.is_empty() { "the document".to_owned() } else { format!("`{at}`") }
 }
 
 type Read<T> = Result<T, AuthzenError>;

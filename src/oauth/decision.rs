@@ -129,7 +129,8 @@ fn message(decision: &Decision) -> String {
         Reason::ToolUnknown => "no tool of this name is registered for this resource".to_owned(),
         Reason::ToolDisabled => "an administrator disabled this tool".to_owned(),
         Reason::ToolChanged => {
-            "the tool was changed after this authority was given; start again from the user's token"
+            "the tool was changed after this authority was given; once an administrator has accepted \
+             the change (`deputy tool changes`), start again from the user's token"
                 .to_owned()
         }
         Reason::ToolRevoked => "authority over this tool was revoked".to_owned(),

@@ -103,7 +103,7 @@ fn ra2_what_is_not_understood_in_tools_is_refused_with_its_place() {
         ),
         (
             r#"{"t":null}"#.to_owned(),
-            "/0/tools/t: is a null, expected {argument: constraint}, or {} for any arguments",
+            "/0/tools/t: is null, expected {argument: constraint}, or {} for any arguments",
         ),
         (
             r#"{"t":{"x":{}}}"#.to_owned(),

@@ -278,7 +278,7 @@ pub fn gather<T>(reads: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
 }
 
 fn wrong_type(value: &Value, at: &str, wanted: &str) -> Vec<Problem> {
-    problem(at, format!("is a {}, must be {wanted}", value.type_name()))
+    problem(at, format!("is {}, must be {wanted}", value.type_name()))
 }
 
 /// An array of texts, for writing.

@@ -19,7 +19,12 @@ use crate::{
 /// What an administrator says about one listed tool.
 enum Assignment {
     Skip,
-    Take { scopes: Scope, effect: Effect, keep_arguments: Vec<String>, enabled: Option<bool> },
+    Take {
+        scopes: Scope,
+        effect: Effect,
+        keep_arguments: Option<Vec<String>>,
+        enabled: Option<bool>,
+    },
 }
 
 /// Reads `{tools_list, assign: {name: {scopes, effect, …} | {"skip": true}}}`.

@@ -23,9 +23,14 @@ pub mod tools_list;
 #[cfg(test)]
 mod tests;
 
+/// A place, for people: the empty pointer is the whole document.
+const fn place(field: &str) -> &str {
+    if field.is_empty() { "the document" } else { field }
+}
+
 /// One thing that is wrong with a document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {message}")]
+#[error("{}: {message}", place(field))]
 pub struct Problem {
     /// The place, as a JSON Pointer (RFC 6901); empty for the document itself.
     pub field: String,

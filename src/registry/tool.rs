@@ -37,13 +37,22 @@ pub struct ToolDraft {
     pub input_schema: Value,
     /// What else its server says about it.
     pub about: About,
-    /// Argument pointers whose values may be kept in the audit log, normalised.
-    pub keep_arguments: Vec<String>,
+    /// Argument pointers whose values may be kept in the audit log, normalised; without a word they
+    /// stay as they are, and of a new one none is kept.
+    pub keep_arguments: Option<Vec<String>>,
     /// Whether it may be used; without a word it stays as it is, and a new one may.
     pub enabled: Option<bool>,
 }
 
 impl ToolDraft {
+    /// What it says, and where it says nothing, what holds for the tool already.
+    #[must_use]
+    pub fn or_as(self, known: &Tool) -> ToolDraft {
+        let keep_arguments = self.keep_arguments.unwrap_or_else(|| known.keep_arguments.clone());
+        let enabled = self.enabled.unwrap_or(known.enabled);
+        ToolDraft { keep_arguments: Some(keep_arguments), enabled: Some(enabled), ..self }
+    }
+
     /// The tool, whose meaning last changed at this revision and time.
     pub fn into_tool(self, changed_at: u64, changed_on: Timestamp) -> Tool {
         let mut tool = Tool {
@@ -54,7 +63,7 @@ impl ToolDraft {
             effect: self.effect,
             input_schema: self.input_schema,
             about: self.about,
-            keep_arguments: self.keep_arguments,
+            keep_arguments: self.keep_arguments.unwrap_or_default(),
             enabled: self.enabled.unwrap_or(true),
             changed_at,
             changed_on,
@@ -147,11 +156,14 @@ pub(super) fn about(form: &mut Form<'_>, output_schema: &'static str) -> Option<
 }
 
 /// What an administrator says about a tool: scopes, effect, arguments to keep, enabled.
-pub(super) fn assigned(form: &mut Form<'_>) -> Option<(Scope, Effect, Vec<String>, Option<bool>)> {
+pub(super) type Assigned = (Scope, Effect, Option<Vec<String>>, Option<bool>);
+
+/// Reads what an administrator says about a tool.
+pub(super) fn assigned(form: &mut Form<'_>) -> Option<Assigned> {
     let words = Effect::ALL.map(|effect| (effect.as_str(), effect));
     let scopes = form.required("scopes", scopes(1));
     let effect = form.required("effect", form::word(&words));
-    let keep_arguments = form.or("keep_arguments", Vec::new(), pointers);
+    let keep_arguments = form.maybe("keep_arguments", pointers);
     let enabled = form.or("enabled", None, |value, at| form::flag(value, at).map(Some));
     Some((scopes?, effect?, keep_arguments?, enabled?))
 }

@@ -109,6 +109,8 @@ async fn az1_what_cannot_be_read_is_400_and_a_stranger_401(world: World) {
             let answer = sends().basic(basic).send_body(body, "application/json").await;
             assert_eq!(answer.status, 401, "before the body is looked at");
             assert!(answer.json.is_string());
+            assert!(!answer.text.contains("client_assertion"), "no place for one: {}", answer.text);
+            assert!(basic.is_some() || answer.text.contains("HTTP Basic"), "{}", answer.text);
             assert!(answer.header("www-authenticate").starts_with("Basic "));
         }
     }

@@ -154,6 +154,11 @@ async fn what_was_not_kept_is_undecidable_and_the_record_stands(world: World) {
     assert_eq!(outcome(&told, "constraints"), "undecidable");
     assert_eq!(told["recorded"]["reason"], "argument_not_permitted");
     assert!(told.get("smallest_grant").is_none());
+    // The record says which limit decided, though not by which value.
+    let limits: Vec<_> = told["limits"].as_array().unwrap().iter().collect();
+    let limit = |at: &str| *limits.iter().find(|limit| limit["argument"] == at).unwrap();
+    assert_eq!((&limit("/id")["permits"], limit("/id").get("value")), (&json!(false), None));
+    assert_eq!(limit("/fields").get("permits"), None);
     // One kept value that is not permitted settles it.
     keep(&world, "tickets.get", json!(["id"])).await;
     let tools = json!({ "tickets.get": { "id": exact("4711"), "fields": exact("all") } });

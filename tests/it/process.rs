@@ -13,6 +13,7 @@ use std::{
 
 use deputy::demo::issuer::{Issuer, Mode};
 use reqwest::Method;
+use serde_json::Value;
 
 use crate::{
     postgres::cluster,
@@ -154,6 +155,31 @@ async fn the_audit_log_says_who_acted_for_whom_to_an_operator(place: Place) {
     assert!(said.contains("alice ← support"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
     let report = server.admin(Method::GET, "/audit/verify", None).await;
     assert_eq!(report["ok"], true, "{report}");
+    read_page_by_page(&place, &server);
+}
+
+/// The whole log one event at a time, going on from where each list says: as it is in one list.
+fn read_page_by_page(place: &Place, server: &Server) {
+    let list = |more: &[&str]| {
+        let args = [&["audit", "list", "--json", "--kind", "configuration"], more].concat();
+        let ran = deputy(&place.folder.0, &args).env("DEPUTY_URL", &server.url).output().unwrap();
+        let said: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        (said["items"].as_array().unwrap().clone(), said["next"].as_str().map(str::to_owned))
+    };
+    let (whole, none) = list(&[]);
+    assert!(whole.len() > 2 && none.is_none(), "{whole:?}");
+    let (mut pages, mut next) = list(&["--limit", "1"]);
+    while let Some(cursor) = next {
+        let (page, further) = list(&["--limit", "1", "--after", &cursor]);
+        assert!(page.len() <= 1);
+        pages.extend(page);
+        next = further;
+    }
+    assert_eq!(pages, whole);
+    let args = ["audit", "list", "--limit", "1"];
+    let ran = deputy(&place.folder.0, &args).env("DEPUTY_URL", &server.url).output().unwrap();
+    let hint = String::from_utf8(ran.stderr).unwrap();
+    assert!(hint.starts_with("there may be more: --after "), "{hint}");
 }
 
 #[test]

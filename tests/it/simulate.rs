@@ -128,6 +128,11 @@ async fn nothing_is_issued_and_that_it_was_asked_is_on_record(world: World) {
     let inquiry = &events[0];
     assert_eq!((inquiry.kind.as_str(), &*inquiry.reason), ("inquiry", "call.simulated"));
     assert_eq!(&*inquiry.subject.as_ref().unwrap().sub, "alice");
+    assert_eq!(inquiry.outcome.as_str(), "granted");
+    let mut stranger = question();
+    stranger["subject"]["claims"] = json!({ "groups": ["sales"], "scope": "assist" });
+    asked(&world, stranger).await;
+    assert_eq!(world.events().await[0].outcome.as_str(), "refused", "what came out of it");
     assert!(inquiry.detail.iter().any(|(name, by)| &**name == "operator" && by == "bootstrap"));
 }
 

@@ -21,6 +21,10 @@ on_both! {
 
 const TOOL: &str = "archive.search";
 
+/// What whoever meets a change is told: starting again helps only once somebody has accepted it.
+const ACCEPTED_FIRST: &str = "once an administrator has accepted the change (`deputy tool changes`), \
+     start again from the user's token";
+
 /// The tool as it is at first.
 fn first() -> Value {
     json!({
@@ -87,6 +91,9 @@ async fn a_changed_tool_waits_and_nobody_calls_it(world: World) {
     let named = world.agent("support").exchanges(&world.alice()).at(ARCHIVE);
     let named = named.tools(ARCHIVE, json!({ TOOL: {} })).send().await;
     named.is_refused("invalid_authorization_details");
+    assert!(named.text.contains(ACCEPTED_FIRST), "{}", named.text);
+    let told = world.server("archive").asks(&older, TOOL, "{}").await;
+    assert!(told.text.contains(ACCEPTED_FIRST), "{}", told.text);
     let waiting = changes(&world).await.remove(0);
     let at: Vec<&str> = waiting.differences.iter().map(|difference| &*difference.at).collect();
     let expected = [

@@ -34,15 +34,16 @@ pub enum Value {
 }
 
 impl Value {
-    /// What kind of value this is, in the words of JSON Schema (an integer is a `number`).
+    /// What kind of value this is, as a sentence says it, in the words of JSON Schema (an integer is
+    /// a number).
     pub const fn type_name(&self) -> &'static str {
         match self {
             Value::Null => "null",
-            Value::Bool(_) => "boolean",
-            Value::Number(_) => "number",
-            Value::String(_) => "string",
-            Value::Array(_) => "array",
-            Value::Object(_) => "object",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "an array",
+            Value::Object(_) => "an object",
         }
     }
 

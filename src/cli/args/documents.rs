@@ -170,6 +170,9 @@ pub struct ResourceArgs {
     /// What its tokens are signed with: `ES256`, `RS256` or `Ed25519`
     #[arg(long, value_name = "ALG")]
     pub token_alg: Option<String>,
+    /// A denial may say which scope is missing, also of tools that do more than read
+    #[arg(long)]
+    pub step_up_hints: bool,
     /// It also accepts tokens without asking
     #[arg(long)]
     pub verifies_offline: bool,
@@ -261,6 +264,10 @@ pub struct ImportArgs {
     /// What a tool needs and does: `TOOL=EFFECT:SCOPE[,SCOPE…]`; repeat
     #[arg(long, value_name = "ASSIGNMENT")]
     pub assign: Vec<String>,
+    /// Arguments whose values go on record with each call: `TOOL=POINTER[,POINTER…]`, none after
+    /// the `=` to keep none; what is not said stays as it is; repeat
+    #[arg(long, value_name = "KEEP", conflicts_with = "file")]
+    pub keep: Vec<String>,
     /// A tool to leave out; repeat
     #[arg(long, value_name = "TOOL")]
     pub skip: Vec<String>,

@@ -45,6 +45,9 @@ pub struct DelegationArgs {
     /// How many
     #[arg(long, default_value_t = 50)]
     pub limit: u16,
+    /// Go on from here: what the last list said
+    #[arg(long, value_name = "CURSOR")]
+    pub after: Option<String>,
 }
 
 /// What to revoke.
@@ -197,4 +200,7 @@ pub struct AuditArgs {
     /// How many
     #[arg(long, default_value_t = 50)]
     pub limit: u16,
+    /// Go on from here: what the last list said
+    #[arg(long, value_name = "CURSOR")]
+    pub after: Option<String>,
 }

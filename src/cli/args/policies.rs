@@ -72,7 +72,8 @@ pub enum PolicyVerb {
     },
     /// Put the texts of an earlier version into force
     Rollback {
-        /// Which version; the one before the active one unless said otherwise
+        /// Which version; the one before the active one unless said otherwise, so that twice is there
+        /// and back again
         #[arg(long, value_name = "VERSION")]
         to: Option<u64>,
     },

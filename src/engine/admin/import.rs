@@ -67,8 +67,7 @@ pub fn import(
 /// What must be written when a server lists this; `None` when it is written already.
 pub fn found(known: Option<&Tool>, draft: ToolDraft, now: Timestamp) -> Option<Tool> {
     let Some(known) = known else { return replace(None, draft, now) };
-    let enabled = draft.enabled.or(Some(known.enabled));
-    let listed = ToolDraft { enabled, ..draft.clone() }.into_tool(AT_THIS_WRITE, now);
+    let listed = draft.clone().or_as(known).into_tool(AT_THIS_WRITE, now);
     if listed.digest == known.digest {
         // The server is back at what was accepted: nothing waits any more.
         let settled = Tool { pending: None, ..known.clone() };
@@ -77,7 +76,10 @@ pub fn found(known: Option<&Tool>, draft: ToolDraft, now: Timestamp) -> Option<T
     }
     let since = known.pending.as_ref().filter(|waiting| waiting.digest == listed.digest);
     let changed_on = since.map_or(now, |waiting| waiting.changed_on);
-    let tool = Tool { pending: Some(Box::new(Tool { changed_on, ..listed })), ..known.clone() };
+    // What is kept of calls is an administrator's word alone: it holds at once.
+    let keep_arguments = listed.keep_arguments.clone();
+    let pending = Some(Box::new(Tool { changed_on, ..listed }));
+    let tool = Tool { keep_arguments, pending, ..known.clone() };
     (tool != *known).then_some(tool)
 }
 
@@ -87,9 +89,9 @@ pub fn replace(known: Option<&Tool>, draft: ToolDraft, now: Timestamp) -> Option
     let Some(known) = known else {
         return Some(draft.into_tool(AT_THIS_WRITE, now));
     };
-    // A tool that an administrator turned off is not turned on by reading a list again.
-    let enabled = draft.enabled.or(Some(known.enabled));
-    let tool = ToolDraft { enabled, ..draft }.into_tool(known.changed_at, known.changed_on);
+    // Reading a list again turns no tool on that an administrator turned off, and forgets none of
+    // the arguments that are kept.
+    let tool = draft.or_as(known).into_tool(known.changed_at, known.changed_on);
     let pending = known.pending.clone().filter(|waiting| waiting.digest != tool.digest);
     let tool = Tool { pending, ..tool };
     if tool == *known {

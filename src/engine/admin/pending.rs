@@ -28,18 +28,18 @@ pub struct Difference {
 
 /// The tool once the change that waits is settled; `None` when none waits.
 ///
-/// Acceptance turns nothing on. A rejected change leaves the tool as it was accepted, but off: what
+/// Acceptance turns nothing on, and which arguments are kept does not wait for it. A rejected change leaves the tool as it was accepted, but off: what
 /// its server does now is something else.
 pub fn settle(tool: &Tool, settlement: Settlement, now: Timestamp) -> Option<Tool> {
     let found = tool.pending.as_deref()?.clone();
     let enabled = tool.enabled && found.enabled;
+    let found =
+        Tool { enabled, keep_arguments: tool.keep_arguments.clone(), pending: None, ..found };
     Some(match settlement {
-        Settlement::Accept => {
-            Tool { changed_at: AT_THIS_WRITE, changed_on: now, enabled, pending: None, ..found }
-        }
+        Settlement::Accept => Tool { changed_at: AT_THIS_WRITE, changed_on: now, ..found },
         Settlement::AcceptWithOlder => {
             let (changed_at, changed_on) = (tool.changed_at, tool.changed_on);
-            Tool { changed_at, changed_on, enabled, pending: None, ..found }
+            Tool { changed_at, changed_on, ..found }
         }
         Settlement::Reject => Tool { enabled: false, pending: None, ..tool.clone() },
     })

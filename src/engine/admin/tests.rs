@@ -1,10 +1,13 @@
 //! When a tool is the same tool, and when it is another.
 
-use super::{AT_THIS_WRITE, found, replace};
+use super::{AT_THIS_WRITE, found, pending::settle, replace};
 use crate::{
     base::time::Timestamp,
     model::resource::Tool,
-    registry::tool::{ToolDraft, parse_draft},
+    registry::{
+        change::Settlement,
+        tool::{ToolDraft, parse_draft},
+    },
 };
 
 fn draft(effect: &str, enabled: bool) -> ToolDraft {
@@ -53,6 +56,24 @@ fn an_import_without_a_word_about_it_leaves_a_tool_off() {
     assert_eq!(replace(Some(&off), silent, at(200)), None);
     let tool = replace(Some(&off), draft("read", true), at(200)).unwrap();
     assert!(tool.enabled);
+}
+
+#[test]
+fn an_import_without_a_word_about_them_keeps_the_arguments_that_are_kept() {
+    let said = |pointers: &[&str]| Some(pointers.iter().map(|p| (*p).to_owned()).collect());
+    let keeping = ToolDraft { keep_arguments: said(&["/order_id"]), ..draft("read", true) };
+    let known = replace(Some(&known()), keeping, at(200)).unwrap();
+    assert_eq!((known.changed_at, known.keep_arguments.as_slice()), (7, &["/order_id".into()][..]));
+    assert_eq!(found(Some(&known), draft("read", true), at(300)), None);
+    let silent = ToolDraft { description: "Sends.".to_owned(), ..draft("read", true) };
+    let waiting = found(Some(&known), silent.clone(), at(300)).unwrap();
+    let accepted = settle(&waiting, Settlement::Accept, at(400)).unwrap();
+    assert_eq!(accepted.keep_arguments, ["/order_id"]);
+    let other = ToolDraft { keep_arguments: said(&["/email"]), ..silent };
+    let waiting = found(Some(&waiting), other, at(400)).unwrap();
+    assert_eq!(waiting.keep_arguments, ["/email"], "an administrator's word does not wait");
+    let none = ToolDraft { keep_arguments: said(&[]), ..draft("read", true) };
+    assert!(replace(Some(&known), none, at(400)).unwrap().keep_arguments.is_empty());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use axum::{http::header::WWW_AUTHENTICATE, response::Response};
 
 use super::{BASIC, Rejected, RequestId, closing, explained, json, status, try_again};
 use crate::{
+    engine::{authenticate::ClientRefusal, refusal::Refusal},
     oauth::{authzen::error, code::Code},
     service::Failure,
 };
@@ -14,7 +15,14 @@ pub fn failure(failure: &Failure, id: &RequestId) -> Response {
     match failure {
         Failure::Refused(refusal, error_id) => {
             let code = refusal.code();
-            let message = format!("{} (error_id {error_id})", refusal.description());
+            let said = match refusal {
+                // A body that is JSON has no place for any other.
+                Refusal::Client(ClientRefusal::Absent) => {
+                    "authenticate the client by HTTP Basic: nothing else can be used here".into()
+                }
+                _ => refusal.description(),
+            };
+            let message = format!("{said} (error_id {error_id})");
             let mut response = json(status(code), error(&message));
             if code == Code::InvalidClient {
                 // RFC 9110 section 15.5.2: a 401 names what would be accepted.

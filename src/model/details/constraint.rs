@@ -160,7 +160,7 @@ impl<'a> Members<'a> {
 
     fn root(&self) -> Result<Root, Fault> {
         Root::parse(self.text("root")?).ok_or_else(|| {
-            let message = "must be a normal path: no empty or dotted segment, no `\\`, no `%`";
+            let message = "must be a normal path: no empty or dotted segment, no backslash, no `%`";
             self.fault("root", message)
         })
     }

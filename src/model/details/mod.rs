@@ -110,5 +110,5 @@ fn short(pointer: &str) -> String {
 fn object<'a>(value: &'a Value, at: &str, wanted: &str) -> Result<&'a Object, Fault> {
     value
         .as_object()
-        .ok_or_else(|| Fault::at(at, format!("is a {}, expected {wanted}", value.type_name())))
+        .ok_or_else(|| Fault::at(at, format!("is {}, expected {wanted}", value.type_name())))
 }

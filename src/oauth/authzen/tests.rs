@@ -47,7 +47,8 @@ fn az1_what_is_missing_or_of_another_type_is_named_by_its_place() {
         let error = single(&body).unwrap_err().to_string();
         assert!(error.starts_with(message), "{error}");
     }
-    for body in ["", "{", "[]", "null", r#"{"subject":{},"subject":{}}"#, "{}"] {
+    assert_eq!(single("[]").unwrap_err().to_string(), "the document must be a JSON object");
+    for body in ["", "{", "null", "null", r#"{"subject":{},"subject":{}}"#, "{}"] {
         assert!(single(body).is_err(), "{body}");
     }
     let context = format!(r#"{{{ASKED},"context":"x"}}"#);

@@ -84,7 +84,7 @@ fn what_is_not_one_strict_document_is_refused() {
         assert_eq!(problems(client::parse(text)).len(), 1, "{text}");
     }
     let null = CLIENT.replace(r#""enabled":true"#, r#""enabled":null"#);
-    assert_eq!(problems(client::parse(&null)), ["/enabled: is a null, must be `true` or `false`"]);
+    assert_eq!(problems(client::parse(&null)), ["/enabled: is null, must be `true` or `false`"]);
 }
 
 #[test]

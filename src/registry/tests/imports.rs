@@ -28,16 +28,23 @@ fn a_list_that_is_not_whole_or_not_one_is_refused() {
         (r#"{"tools":[],"nextCursor":"2"}"#, "/nextCursor: says that the list is incomplete"),
         (r#"{"error":{"code":1}}"#, "/error: is an error response"),
         (r#"{"result":{},"error":{}}"#, "/error: is an error response"),
-        ("{}", ": must be the result of `tools/list`"),
+        ("{}", "the document: must be the result of `tools/list`"),
         (r#"{"result":{}}"#, "/result/tools: is missing"),
         (r#"{"tools":[{"name":"a"}]}"#, "/tools/0/inputSchema: is missing"),
         (r#"{"tools":[{"name":"a","inputSchema":true}]}"#, "/tools/0/inputSchema: is a boolean"),
+        (
+            r#"{"tools":[{"name":"a","inputSchema":[]}]}"#,
+            "/tools/0/inputSchema: is an array, must be",
+        ),
         (r#"{"tools":[{"name":"a b","inputSchema":{}}]}"#, "/tools/0/name: `a b` is refused"),
         (
             r#"{"tools":[{"name":"a","inputSchema":{}},{"name":"a","inputSchema":{}}]}"#,
             "/tools/1/name: is listed a second time",
         ),
-        (r#"{"tools":[],"tools":[]}"#, ": the object at byte 0 has two members of one name"),
+        (
+            r#"{"tools":[],"tools":[]}"#,
+            "the document: the object at byte 0 has two members of one name",
+        ),
     ];
     for (text, start) in cases {
         let problems = problems(tools_list::parse(text.as_bytes()));
@@ -56,7 +63,7 @@ fn an_import_takes_the_administrators_word_and_not_the_servers() {
     assert_eq!(drafts.len(), 1);
     assert_eq!(drafts[0].name.as_str(), "refunds.list");
     assert_eq!(drafts[0].effect, Effect::Egress);
-    assert_eq!(drafts[0].keep_arguments, ["/order_id"]);
+    assert_eq!(drafts[0].keep_arguments.as_deref(), Some(&["/order_id".to_owned()][..]));
     assert_eq!(drafts[0].enabled, None);
 }
 

@@ -40,7 +40,7 @@ fn texts_have_names_of_their_own_and_bounds() {
     let many: Vec<String> = (0..MAX_TEXTS).map(|n| text(&format!("t{n}"), "")).collect();
     assert!(told(&set(&many)).is_empty());
     let one_more = set(&many).replace("]}", r#"],"access":{"schema":{"name":"s","text":""}}}"#);
-    assert_eq!(told(&one_more), [": must have at most 100 texts in all"]);
+    assert_eq!(told(&one_more), ["the document: must have at most 100 texts in all"]);
     assert!(told(r#"{"delegation":[],"permit":[]}"#)[0].starts_with("/permit: is unknown here"));
 }
 

@@ -66,7 +66,10 @@ impl Gone {
         match self {
             Gone::History => "the registry as it stood at that revision is no longer kept",
             Gone::Delegation => "the delegation is no longer kept",
-            Gone::Token => "it was asked without a token: the access policies on record decided",
+            Gone::Token => {
+                "it was asked without a token, and the properties that access policies look at are \
+                 not kept"
+            }
             Gone::Issuer => "the token does not read as one of ours: was the public URL changed?",
         }
     }
@@ -136,8 +139,10 @@ fn again(
     };
     let mut explanation = explain::explain(&then.snapshot, &case);
     // Where values that were not kept leave open what the policies say, the record says which did.
+    // The same holds for the limit that decided.
     if explanation.verdict.is_none() {
         explanation.policed = kept::policed(event);
+        explanation.decided_by(detail(kept::ARGUMENT).map(|(_, argument)| argument.as_str()));
     }
     let agrees = explanation.verdict.as_ref().map(|verdict| {
         verdict.reason == &*event.reason && verdict.allows() == (event.outcome == Outcome::Granted)

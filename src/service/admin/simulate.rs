@@ -13,7 +13,7 @@ use crate::{
     },
     model::{
         client::Client,
-        event::{Event, Kind},
+        event::{Event, Kind, Outcome},
         resource::Resource,
         subject::Subject,
     },
@@ -67,6 +67,8 @@ impl Deputy {
         let subject =
             Subject { issuer: Arc::clone(&issuer.url), sub: question.sub.as_str().into() };
         let event = admin::event(&snapshot, operator, "call.simulated", now);
+        let outcome = if simulated.allows() { Outcome::Granted } else { Outcome::Refused };
+        let event = Event { outcome, ..event };
         self.store().writer().journal(asked(event, &question, subject));
         let policies = Arc::clone(&snapshot.policies);
         Ok(Simulation { simulated, policies, revision: snapshot.revision })
