@@ -132,7 +132,7 @@ fn exchanged(exchange: &Object, out: &mut Out) {
         );
         fact("", &text(exchange, "message"), out);
         let policies = exchange.get("policies").and_then(Value::as_array).unwrap_or_default();
-        policies.iter().filter_map(Value::as_object).for_each(|policy| source("✗", policy, out));
+        policies.iter().filter_map(Value::as_object).for_each(|policy| source(policy, out));
     }
 }
 
