@@ -49,11 +49,17 @@ pub fn keep(asked: &Asked<'_>, resource: &Resource, decision: &Decision) -> Rema
     remains.detail.extend(named(POLICY, &decision.policed.decided));
     remains.detail.extend(named(SHADOW_POLICY, &decision.policed.shadow));
     let text = asked.call.and_then(|call| call.arguments.as_deref()).unwrap_or("{}");
+    let tool = decision.tool.as_ref().and_then(|name| resource.tools.get(name));
+    let pointers = tool.map(|tool| tool.keep_arguments.as_slice()).unwrap_or_default();
+    if decision.allow && pointers.is_empty() {
+        // They were read, and nothing of them is kept: no need to read them once more.
+        let none = text.bytes().filter(|b| !b.is_ascii_whitespace()).eq(*b"{}");
+        remains.how_much = Some(if none { Kept::Whole } else { Kept::Partly });
+        return remains;
+    }
     let Ok(Value::Object(arguments)) = json::parse(text.as_bytes(), &json::Limits::DEFAULT) else {
         return remains;
     };
-    let tool = decision.tool.as_ref().and_then(|name| resource.tools.get(name));
-    let pointers = tool.map(|tool| tool.keep_arguments.as_slice()).unwrap_or_default();
     let mut whole = are_all_at(&arguments, pointers, "");
     for pointer in pointers {
         if let Some(value) = at_pointer(&arguments, pointer) {
