@@ -24,7 +24,7 @@ use crate::model::{
 };
 
 /// Room for the deepest policy that may be written, several times over. Only what is used is taken.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
+const STACK_BYTES: usize = 256 * 1024 * 1024;
 
 impl Policies {
     /// Compiles a set, version `version`, against all registered resources with their tools.

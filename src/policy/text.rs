@@ -24,6 +24,8 @@ const WORDS: [&str; 2] = ["forbid", "permit"];
 const MAX_ID_CHARS: usize = 64;
 /// The longest policy, with the comment before it.
 const MAX_POLICY_BYTES: usize = 8 * 1024;
+/// The most brackets that one text opens.
+const MAX_BRACKETS: usize = 1_000;
 /// The deepest nesting of brackets.
 const MAX_NESTING: usize = 32;
 /// The most policies of a set: all of them are validated against every tool.
@@ -195,12 +197,20 @@ pub(super) enum Brackets {
 /// see it. Told at the place where it becomes too much.
 pub(super) fn beyond_measure(file: &Source, brackets: Brackets) -> Option<Fault> {
     let (mut depth, mut begin, mut in_text, mut in_comment) = (0_usize, 0, false, false);
+    // Where texts and comments end Cedar alone knows, and whoever writes one can make us err; nothing
+    // is nested deeper than brackets are opened.
+    let opens =
+        |c: char| matches!(c, '(' | '[' | '{') || (c == '<' && brackets == Brackets::OfTypes);
+    if let Some((at, _)) = file.text.char_indices().filter(|(_, c)| opens(*c)).nth(MAX_BRACKETS) {
+        let message = format!("opens more than {MAX_BRACKETS} brackets: write several texts");
+        return Some(at_offset(file, at, &message));
+    }
     let mut before = '\0';
     for (at, c) in file.text.char_indices() {
         match c {
             // Whatever ends a line for anybody; what goes on behind it is measured, not skipped.
             '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                in_comment = false
+                in_comment = false;
             }
             _ if in_comment => {}
             '"' if before != '\\' => in_text = !in_text,
