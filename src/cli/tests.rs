@@ -185,7 +185,7 @@ fn who_was_only_named_is_shown_as_named() {
         "  subject     user alice  (as named)",
         "  resource    record record-2  (as named)",
         "  policies that decided (version 1)",
-        "  · archived  records.cedar:8",
+        "  » archived  records.cedar:8",
         "    | forbid (principal, action, resource);",
         "  again       not possible: it was asked without a token",
     ] {
