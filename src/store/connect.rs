@@ -35,12 +35,6 @@ const READ_MAX: Duration = Duration::from_secs(5);
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// How long SQLite waits for another process that holds the file.
 const BUSY_MAX: Duration = Duration::from_secs(1);
-/// SQLite's page cache of each connection, in KiB when negative: the indexes that a batch touches stay
-/// in it, so that no page is read for every row.
-const CACHE: &str = "-16384";
-/// How many pages SQLite's log may have before they are copied into the database: a page that is
-/// written again and again is copied once.
-const CHECKPOINT_PAGES: &str = "4000";
 /// How long a statement or an idle transaction of the writer may hold what others wait for.
 const WRITER_HOLDS_MS: &str = "1000";
 /// The same for readers, who hold nothing.
@@ -133,8 +127,6 @@ impl Address {
                         .journal_mode(SqliteJournalMode::Wal)
                         .synchronous(SqliteSynchronous::Full)
                         .busy_timeout(BUSY_MAX)
-                        .pragma("cache_size", CACHE)
-                        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
                         .disable_statement_logging(),
                 )))
             }
