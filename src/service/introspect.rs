@@ -52,8 +52,8 @@ impl Deputy {
     ) -> Result<String, Failure> {
         let question = question.map_err(Failure::Malformed)?;
         let snapshot = self.snapshot();
-        let owned = snapshot.config.owned_by(&client.client().id).take(2).count();
-        if question.call.is_some() && question.resource.is_none() && owned > 1 {
+        let several = || snapshot.config.owned_by(&client.client().id).take(2).count() > 1;
+        if question.call.is_some() && question.resource.is_none() && several() {
             // About the asker and not about the token, so nothing is told of one.
             return Err(Failure::Malformed(ParamError::Unacceptable {
                 name: "resource",
