@@ -8,12 +8,13 @@ use sqlx::FromRow;
 
 use crate::{
     base::{
-        id::{ClientId, DelegationId, ResourceId, TransactionId},
+        id::{ClientId, DelegationId, ResourceId, TransactionId, WriterId},
         time::Timestamp,
     },
     model::{
         authority::ToolName,
         delegation::{Delegation, Source},
+        lease::Standing,
         revocation::{Bar, Revocation, Target},
         subject::Subject,
         token::OurKind,
@@ -94,6 +95,63 @@ pub struct StoredDelegation {
 pub(super) struct HeadRow {
     pub revision: i64,
     pub configured: i64,
+}
+
+/// Revocations as they are read, page by page.
+pub(super) struct Revocations {
+    after: i64,
+    more: bool,
+    all: Vec<Revocation>,
+}
+
+impl Revocations {
+    /// Read at a time.
+    pub const PAGE: i64 = 1_000;
+
+    /// Those with a greater number.
+    pub fn after(revision: u64) -> Revocations {
+        Revocations { after: number(revision), more: true, all: Vec::new() }
+    }
+
+    /// Behind which number the next page begins; `None` when there is none.
+    pub fn next(&self) -> Option<i64> {
+        self.more.then_some(self.after)
+    }
+
+    /// Takes in a page.
+    pub fn take(&mut self, rows: Vec<RevocationRow>) -> Result<(), Error> {
+        self.more = number(rows.len()) == Revocations::PAGE;
+        for row in rows {
+            let revocation = Revocation::try_from(row)?;
+            self.after = number(revocation.revision);
+            self.all.push(revocation);
+        }
+        Ok(())
+    }
+
+    /// All of them, in order of number.
+    pub fn done(self) -> Vec<Revocation> {
+        self.all
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct InstanceRow {
+    writer: String,
+    turn: i64,
+    applied: i64,
+}
+
+impl InstanceRow {
+    /// What an instance says of itself.
+    pub fn standing(self) -> Result<Standing, Error> {
+        let corrupt = |what| Error::Corrupt { table: "instance", what };
+        Ok(Standing {
+            writer: WriterId::parse(&self.writer).map_err(|_| corrupt("`writer` is no id"))?,
+            turn: count(self.turn).ok_or_else(|| corrupt("`turn` is negative"))?,
+            applied: count(self.applied).ok_or_else(|| corrupt("`applied` is negative"))?,
+        })
+    }
 }
 
 #[derive(FromRow)]

@@ -254,6 +254,39 @@ pub const SUBJECT_KEYS: &str = "
     WHERE issuer = $1 AND sub = $2
     LIMIT $3";
 
+/// Renews the lease of the instance $1: its turn is $2, it has taken in everything up to $3. Answers
+/// how far `head` is, from before this can be seen by anybody; no row if it is not registered (any
+/// more).
+pub const INSTANCE_RENEW: &str = "
+    UPDATE instance
+    SET turn = $2, applied = $3
+    WHERE writer = $1 AND turn < $2
+    RETURNING
+      (SELECT revision FROM head WHERE one = 1) AS revision,
+      (SELECT configured FROM head WHERE one = 1) AS configured";
+
+/// Registers an instance: $1 which, $2 its turn, $3 when it started.
+pub const INSTANCE_INSERT: &str = "
+    INSERT INTO instance (writer, turn, applied, started_at)
+    VALUES ($1, $2, 0, $3)
+    ON CONFLICT (writer) DO NOTHING";
+
+/// Every registered instance.
+pub const INSTANCES: &str = "
+    SELECT writer, turn, applied
+    FROM instance
+    ORDER BY writer";
+
+/// Forgets the instance $1 if it still stands at turn $2.
+pub const INSTANCE_LAPSE: &str = "
+    DELETE FROM instance
+    WHERE writer = $1 AND turn = $2";
+
+/// Forgets the instance $1.
+pub const INSTANCE_LEAVE: &str = "
+    DELETE FROM instance
+    WHERE writer = $1";
+
 /// Every text of this file, for the test that has both engines prepare it.
 pub const ALL: &[&str] = &[
     HEAD,
@@ -283,4 +316,9 @@ pub const ALL: &[&str] = &[
     INDEX_OF_DECISION,
     INDEX_OF_ERROR,
     SUBJECT_KEYS,
+    INSTANCE_RENEW,
+    INSTANCE_INSERT,
+    INSTANCES,
+    INSTANCE_LAPSE,
+    INSTANCE_LEAVE,
 ];

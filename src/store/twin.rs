@@ -320,6 +320,8 @@ const SQLITE_FOUND: &str = "
 /// One revocation or one configuration change with its event: raises `head` from $2 by one, or
 /// does nothing when `head` says something else. Answers `held`: whether it was done. The number
 /// $3 is not read; it is bound so that both batches are bound alike.
+///
+/// On PostgreSQL the commit also wakes the other instances, which listen to `deputy`.
 pub const BUMP: Twin = Twin {
     sqlite: &[
         ("documents", SQLITE_BUMP),
@@ -368,7 +370,7 @@ pub const BUMP: Twin = Twin {
         "EXISTS (SELECT 1 FROM bumped)",
         "EXISTS (SELECT 1 FROM bumped) AND $3::bigint IS NOT NULL",
         "
-    SELECT count(*) AS held FROM bumped"
+    SELECT count(pg_notify('deputy', '')) AS held FROM bumped"
     ),
     or_nothing: true,
 };

@@ -129,6 +129,11 @@ impl Server {
         self.signal(Signal::STOP);
     }
 
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// SIGTERM, as an operator's supervisor sends it.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);

@@ -189,9 +189,17 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "postgres/0006_history.sql",
         "5f0060bb13fed30cc765cc905f87ed47fcdea2daa72ea51fc8c8a3a0ad7fe8cf",
     ),
+    (
+        "postgres/0008_instance.sql",
+        "b67cc51f73a426fe7406b7c14758d6fecd38b22fbe48227cb1b6125bd1c53bd4",
+    ),
     ("sqlite/0001_begin.sql", "635ed953933529ff823323c86c0343549b9125e22ba9a3ee2615dc4c5521537a"),
     ("sqlite/0002_effects.sql", "297f4de13556e785afe30685a18f949f1e65823767be11a104cd9322f6de54fc"),
     ("sqlite/0006_history.sql", "4d33ba29f3209306c6451fd6bbc58e0bee3294580488a86703edf505a91026b5"),
+    (
+        "sqlite/0008_instance.sql",
+        "41f4db91c00a17b37811ccf5ecc05e9823180e3769f3c462ef4ba2c15fe00c3c",
+    ),
 ];
 
 #[test]
