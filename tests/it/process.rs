@@ -76,7 +76,9 @@ impl Place {
     }
 
     fn start_at(&self, address: &str) -> Server {
-        let flags: Vec<&str> = self.database.iter().flat_map(|url| ["--database", url]).collect();
+        let public = format!("http://{}", self.address);
+        let mut flags = vec!["--public-url", &public];
+        flags.extend(self.database.iter().flat_map(|url| ["--database", url]));
         Server::start(&self.folder.0, address, &flags)
     }
 }

@@ -3,9 +3,9 @@
 use super::sim::{Ran, Sim, Variant};
 
 /// Schedules of the protocol as it is. Each is a minute of three instances.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 50;
 /// Schedules within which a variant must have failed.
-const SEEDS_OF_VARIANT: u64 = 300;
+const SEEDS_OF_VARIANT: u64 = 50;
 
 #[test]
 fn no_instance_answers_without_a_change_that_was_answered() {

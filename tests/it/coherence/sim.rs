@@ -21,6 +21,8 @@ const RUNS_FOR: u64 = 60_000 * MS;
 const NODES: usize = 3;
 /// How long an instance waits for an answer of the database.
 const PATIENCE: u64 = 500 * MS;
+/// The revision of a look that is for no change.
+const NOTHING: u64 = 0;
 /// How old a row may be that a crash of the database takes back where it did not wait for its disk.
 const UNWRITTEN: u64 = 600 * MS;
 
@@ -214,7 +216,8 @@ impl Sim {
         };
         sim.pace = sim.chance.between(40 * MS, 2_000 * MS);
         for node in 0..NODES {
-            let rate = sim.chance.between(965, 1_036);
+            // As far apart as the margin allows for.
+            let rate = if sim.chance.one_in(2) { 955 } else { 1_045 };
             let fresh = sim.fresh(0, rate);
             sim.nodes.push(fresh);
             sim.at(0, Event::Tick(From { node, run: 0, flow: 0 }));
@@ -301,6 +304,9 @@ impl Sim {
             Event::Tick(from) => {
                 self.at(300 * MS, Event::Tick(from));
                 self.follow(from.node);
+                // To see who stands still; nobody waits for it.
+                let committed = self.nodes[from.node].boot(self.now);
+                self.look(from, Pending { revision: NOTHING, committed });
             }
             Event::Renewed { from, asked, head } => self.renewed(from, asked, head),
             Event::Entered(from) => self.renew(from),
@@ -375,7 +381,7 @@ impl Sim {
             Event::RenewLooks { from, standing, asked } => {
                 let (head, there) = (self.db.head, self.db.rows.contains_key(&standing.writer));
                 let there = there || self.variant == Variant::RegistersWithRenewal;
-                let wait = if self.chance.one_in(20) { 100 * MS } else { MS };
+                let wait = if self.chance.one_in(8) { 150 * MS } else { MS };
                 let after = self.chance.below(wait);
                 self.at(after, Event::RenewWrites { from, standing, asked, head, there });
             }
@@ -584,6 +590,9 @@ impl Sim {
             }
         }
         let node = &self.nodes[from.node];
+        if pending.revision == NOTHING {
+            return;
+        }
         if node.applied.contains(&pending.revision) && !awaits {
             self.answered.push((pending.revision, self.now));
             self.ran.changes += 1;
@@ -628,7 +637,11 @@ impl Sim {
                 self.ran.crashes += 1;
             }
             5 => self.nodes[at].cut_until = self.now + long,
-            _ if self.variant == Variant::RenewalsNotOnDisk => self.at(0, Event::DatabaseCrashes),
+            // The database crashes, and one instance is the last to connect again.
+            _ if self.variant == Variant::RenewalsNotOnDisk => {
+                self.nodes[at].cut_until = self.now + long;
+                self.at(0, Event::DatabaseCrashes);
+            }
             _ => {}
         }
         let again = self.chance.between(200 * MS, 3_000 * MS);
