@@ -206,7 +206,7 @@ impl Deputy {
                 _ = every.tick() => false,
             };
             let before = self.snapshot().revision;
-            let renewed = self.catch_up().await;
+            let renewed = if by_ear { self.hear().await } else { self.catch_up().await };
             if !by_ear {
                 let news = self.snapshot().revision > before;
                 coherence.mind_the_ear(news);

@@ -69,10 +69,26 @@ impl Deputy {
         self.follow().await
     }
 
+    /// The same where it is known, or heard, that there is something to take in.
+    pub(super) async fn hear(&self) -> Result<(), Fault> {
+        let _one_at_a_time = self.0.catching_up.lock().await;
+        self.take_in_first().await
+    }
+
     /// The same up to a revision that is committed.
     pub(super) async fn catch_up_to(&self, revision: u64) -> Result<(), Fault> {
         let _one_at_a_time = self.0.catching_up.lock().await;
-        if self.snapshot().revision >= revision { Ok(()) } else { self.follow().await }
+        if self.snapshot().revision >= revision { Ok(()) } else { self.take_in_first().await }
+    }
+
+    /// Takes in what there is before it renews the lease, which then says so: one commit less.
+    async fn take_in_first(&self) -> Result<(), Fault> {
+        if self.0.coherence.is_some() {
+            let mut follow = self.store().follow().await?;
+            self.take_in(&mut follow, &self.snapshot(), false).await?;
+            follow.keep();
+        }
+        self.follow().await
     }
 
     /// Catches up, and renews the lease where there is one; by whoever holds `catching_up`.
@@ -86,7 +102,7 @@ impl Deputy {
             let retired = self.has_retired_keys(&known);
             let news = head.revision > known.revision;
             if news || retired {
-                self.take_in(&mut follow, &known, head, retired).await?;
+                self.take_in(&mut follow, &known, retired).await?;
             }
             follow.keep();
             if let Some(coherence) = &self.0.coherence {
@@ -115,11 +131,14 @@ impl Deputy {
         &self,
         follow: &mut Follow<'_>,
         known: &Snapshot,
-        head: Head,
         retired: bool,
     ) -> Result<(), Fault> {
+        let (head, news) = follow.news(known.revision).await?;
+        if head.revision <= known.revision && !retired {
+            return Ok(());
+        }
         let mut revocations = Arc::clone(&known.revocations);
-        for revocation in follow.revocations_after(known.revision).await? {
+        for revocation in news {
             // A revision that is not in `head` yet is applied early, which only ends more, sooner.
             Arc::make_mut(&mut revocations).apply(&revocation);
         }

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::{
     connect::{Address, Connection, in_time},
     error::Error,
-    rows::{Document, Head, InstanceRow, Revocations, number},
+    rows::{Document, Head, InstanceRow, NewsRow, Revocations, number},
 };
 use crate::{
     base::{id::WriterId, time::Timestamp},
@@ -123,14 +123,19 @@ impl Follow<'_> {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Every kept revocation with a greater number, in order of number.
-    pub async fn revocations_after(&mut self, revision: u64) -> Result<Vec<Revocation>, Error> {
+    /// How far the database is, and every kept revocation with a greater number, in order of
+    /// number: at least all that the first answer counts.
+    pub async fn news(&mut self, revision: u64) -> Result<(Head, Vec<Revocation>), Error> {
         let mut all = Revocations::after(revision);
+        let rows = in_time(READ_MAX, self.db.news(number(revision), Revocations::PAGE)).await?;
+        let nothing = Error::Corrupt { table: "head", what: "it has no row" };
+        let head = rows.first().ok_or(nothing)?.head().try_into()?;
+        all.take(rows.into_iter().filter_map(NewsRow::revocation).collect())?;
         while let Some(after) = all.next() {
             let rows = self.db.revocations(after, Revocations::PAGE);
             all.take(in_time(READ_MAX, rows).await?)?;
         }
-        Ok(all.done())
+        Ok((head, all.done()))
     }
 }
 

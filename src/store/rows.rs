@@ -213,6 +213,36 @@ pub(super) struct RevocationRow {
     at: i64,
 }
 
+/// `head` and one of the revocations after a number, if there is any.
+#[derive(FromRow)]
+pub(super) struct NewsRow {
+    head_revision: i64,
+    head_configured: i64,
+    revision: Option<i64>,
+    kind: Option<String>,
+    within: Option<String>,
+    name: Option<String>,
+    bar_kind: Option<String>,
+    bar_id: Option<String>,
+    bar_actor: Option<String>,
+    at: Option<i64>,
+}
+
+impl NewsRow {
+    /// `head`.
+    pub const fn head(&self) -> HeadRow {
+        HeadRow { revision: self.head_revision, configured: self.head_configured }
+    }
+
+    /// The revocation. A column that may not be null is null only where there is none.
+    pub fn revocation(self) -> Option<RevocationRow> {
+        let NewsRow { within, bar_kind, bar_id, bar_actor, .. } = self;
+        let (revision, kind) = (self.revision?, self.kind?);
+        let (name, at) = (self.name?, self.at?);
+        Some(RevocationRow { revision, kind, within, name, bar_kind, bar_id, bar_actor, at })
+    }
+}
+
 const OUR_KINDS: [OurKind; 3] = [OurKind::Call, OurKind::HandOver, OurKind::Agent];
 
 impl DelegationRow {

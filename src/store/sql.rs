@@ -63,6 +63,17 @@ pub const REVOCATIONS_AFTER: &str = "
     ORDER BY revision
     LIMIT $2";
 
+/// `head`, and the first $2 revocations after a number, in order; one row without any. One look: a
+/// revocation that `head` counts is there, or was swept.
+pub const NEWS: &str = "
+    SELECT h.revision AS head_revision, h.configured AS head_configured,
+      r.revision, r.kind, r.within, r.name, r.bar_kind, r.bar_id, r.bar_actor, r.at
+    FROM head h
+    LEFT JOIN revocation r ON r.revision > $1
+    WHERE h.one = 1
+    ORDER BY r.revision
+    LIMIT $2";
+
 macro_rules! delegations {
     ($($rest:literal)*) => {
         concat!(
@@ -296,6 +307,7 @@ pub const ALL: &[&str] = &[
     VERSIONS_OF_DOCUMENT,
     DOCUMENT_VERSION,
     REVOCATIONS_AFTER,
+    NEWS,
     DELEGATION,
     DELEGATIONS,
     DELEGATIONS_OF_TRANSACTION,

@@ -11,7 +11,7 @@ use sqlx::{
 use super::{
     super::{
         error::Error,
-        rows::{HeadRow, InstanceRow, RevocationRow, StoredDocumentRow},
+        rows::{HeadRow, InstanceRow, NewsRow, RevocationRow, StoredDocumentRow},
         sql,
     },
     ACQUIRE_MAX, Address, CONNECT_MAX, Connection, DURABLE, READER_HOLDS_MS, in_time, private,
@@ -130,6 +130,13 @@ impl Connection {
     /// The whole registry.
     pub async fn documents(&mut self) -> Result<Vec<StoredDocumentRow>, sqlx::Error> {
         on!(Connection, self, db => sqlx::query_as(sql::DOCUMENTS).fetch_all(db).await)
+    }
+
+    /// `head`, and revocations after a number, in order.
+    pub async fn news(&mut self, after: i64, limit: i64) -> Result<Vec<NewsRow>, sqlx::Error> {
+        on!(Connection, self, db => {
+            sqlx::query_as(sql::NEWS).bind(after).bind(limit).fetch_all(db).await
+        })
     }
 
     /// Revocations after a number, in order.
