@@ -8,9 +8,11 @@
 #![expect(clippy::arithmetic_side_effects, reason = "times near the world's beginning")]
 #![expect(clippy::needless_pass_by_value, reason = "`json!` reads best where it is said")]
 
+mod examples;
 mod proofs;
 mod requests;
 mod servers;
 mod story;
+mod unmodified;
 mod unreliable;
 mod world;

@@ -29,7 +29,7 @@ pub enum Desk {
 
 /// A port that is taken but not served yet.
 pub struct Door {
-    desk: Desk,
+    pub desk: Desk,
     listener: TcpListener,
     pub url: String,
 }
@@ -115,6 +115,11 @@ impl Door {
 }
 
 impl Served {
+    /// A server that is not there.
+    pub fn nowhere(url: &str) -> Served {
+        Served { url: url.to_owned(), ran: Ran::default() }
+    }
+
     /// What ran since this was asked last.
     pub fn ran(&self) -> Vec<(String, Value)> {
         std::mem::take(&mut self.ran.lock().unwrap())

@@ -10,7 +10,9 @@ use rmcp::{
     model::{CallToolRequestParams, ProtocolVersion},
     service::{ClientLifecycleMode, ClientServiceExt as _, RunningService},
     transport::{
-        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
+        StreamableHttpClientTransport,
+        auth::AuthClient,
+        streamable_http_client::{StreamableHttpClient, StreamableHttpClientTransportConfig},
     },
 };
 use serde_json::{Value, json};
@@ -18,21 +20,32 @@ use serde_json::{Value, json};
 use crate::{servers::TICKET, world::World};
 
 /// An open MCP session under one token.
-struct Session(RunningService<RoleClient, ()>);
+pub struct Session(RunningService<RoleClient, ()>);
 
 #[derive(Clone, Copy)]
-enum Era {
+pub enum Era {
     Legacy,
     Modern,
 }
 
-const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
+pub const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
 impl Session {
-    async fn open(era: Era, url: &str, token: &Token) -> Session {
+    pub async fn open(era: Era, url: &str, token: &Token) -> Session {
         let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(token.expose());
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let transport = StreamableHttpClientTransport::with_client(http, config);
+        Session::over(era, StreamableHttpClientTransport::with_client(http(), config)).await
+    }
+
+    /// A session for which the provider of `rmcp` gets the tokens.
+    pub async fn with(era: Era, url: &str, provider: AuthClient<reqwest::Client>) -> Session {
+        let config = StreamableHttpClientTransportConfig::with_uri(url);
+        Session::over(era, StreamableHttpClientTransport::with_client(provider, config)).await
+    }
+
+    async fn over<C>(era: Era, transport: StreamableHttpClientTransport<C>) -> Session
+    where
+        C: StreamableHttpClient + Send + Sync + 'static,
+    {
         let lifecycle = match era {
             Era::Legacy => ClientLifecycleMode::Initialize,
             Era::Modern => ClientLifecycleMode::Discover {
@@ -43,7 +56,7 @@ impl Session {
     }
 
     /// What a tool said, marked if it is an error.
-    async fn call(&self, tool: &'static str, arguments: Value) -> String {
+    pub async fn call(&self, tool: &'static str, arguments: Value) -> String {
         let arguments = arguments.as_object().cloned().unwrap();
         let call = CallToolRequestParams::new(tool).with_arguments(arguments);
         match self.0.call_tool(call).await {
@@ -55,6 +68,10 @@ impl Session {
             }
         }
     }
+}
+
+pub fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use ring::{
 };
 use serde_json::{Value, json};
 
-use crate::servers::{Desk, Served};
+use crate::servers::{Desk, Door, Served};
 
 /// The URI that authority is handed over to.
 const BILLING_URI: &str = "urn:agent:billing";
@@ -48,6 +48,8 @@ pub struct World {
     pub deputy: Process,
     key: Key,
     pub tickets: Served,
+    /// The client that owns the ticket server.
+    pub owner: (String, String),
     pub refunds: Served,
     pub support: (String, String),
     billing: (String, String),
@@ -61,11 +63,11 @@ impl Drop for Process {
     }
 }
 
-/// The binary that Cargo puts beside the tests of this workspace.
-fn program() -> PathBuf {
+/// A program that Cargo puts beside the tests of this workspace.
+pub fn beside(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
-    let program = tests.parent().and_then(Path::parent).unwrap().join("deputy");
-    assert!(program.exists(), "{} is missing: run `cargo build`", program.display());
+    let program = tests.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(program.exists(), "{} is missing: run `cargo test --workspace`", program.display());
     program
 }
 
@@ -80,7 +82,7 @@ impl Process {
         let bound = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = bound.local_addr().unwrap().to_string();
         drop(bound);
-        let mut child = Command::new(program())
+        let mut child = Command::new(beside("deputy"))
             .args(["serve", "--listen", &address, "--log-level", "warn"])
             .current_dir(&folder)
             .stdin(Stdio::null())
@@ -127,9 +129,22 @@ impl Process {
 
 impl World {
     pub async fn new() -> World {
+        let (mut world, door) = World::before_tickets().await;
+        let (id, secret) = &world.owner;
+        let deputy =
+            Deputy::new(&world.deputy.issuer(), Credentials::secret(id, secret), &door.url);
+        world.tickets = door.serve(deputy.unwrap().with_timeout(PATIENCE));
+        world
+    }
+
+    /// Everything but the ticket server, which is registered; and its door.
+    pub async fn before_tickets() -> (World, Door) {
         let deputy = Process::start();
-        let tickets = server(&deputy, Desk::Tickets).await;
-        let refunds = server(&deputy, Desk::Refunds).await;
+        let (door, refunds) = (Desk::Tickets.open().await, Desk::Refunds.open().await);
+        let owner = register(&deputy, &door).await;
+        let (id, secret) = register(&deputy, &refunds).await;
+        let asked = Deputy::new(&deputy.issuer(), Credentials::secret(&id, &secret), &refunds.url);
+        let refunds = refunds.serve(asked.unwrap().with_timeout(PATIENCE));
         let reads = json!({ "resource": "refunds", "scope": "refunds:read" });
         let all = json!({
             "resource": "tickets", "scope": "tickets:read tickets:write tickets:notes",
@@ -158,7 +173,8 @@ impl World {
         deputy.admin(Method::POST, "/issuers", &trust).await;
         let edge = json!({ "ceiling": [reads], "effects": ["read"] });
         deputy.admin(Method::PUT, "/edges/cl_support-agent/cl_billing-agent", &edge).await;
-        World { deputy, key, tickets, refunds, support, billing }
+        let tickets = Served::nowhere(&door.url);
+        (World { deputy, key, tickets, owner, refunds, support, billing }, door)
     }
 
     /// The access token of one of the support desk's people.
@@ -198,28 +214,38 @@ impl World {
         agent.hand_over(BILLING_URI, &person, [(location, tools)]).await.unwrap()
     }
 
+    /// A program that works for nobody but itself, and sends its secret in the body.
+    pub async fn machine(&self) -> (String, String) {
+        let own = json!([{ "resource": "tickets", "scope": "tickets:read" }]);
+        let document = json!({
+            "client_id": "cl_machine", "name": "machine",
+            "token_endpoint_auth_method": "client_secret_post",
+            "agent": { "uri": "urn:agent:machine", "allowance": [], "own_allowance": own },
+        });
+        let created = self.deputy.admin(Method::POST, "/clients", &document).await;
+        let text = |member: &str| created[member].as_str().unwrap().to_owned();
+        (text("client_id"), text("client_secret"))
+    }
+
     pub async fn revoke(&self, sub: &str) {
         let subject = json!({ "subject": { "iss": ISSUER, "sub": sub } });
         self.deputy.admin(Method::POST, "/revocations", &subject).await;
     }
 }
 
-/// Registers a server, then serves it behind the gate.
-async fn server(deputy: &Process, desk: Desk) -> Served {
-    let name = desk.name();
-    let door = desk.open().await;
-    let (client_id, secret) = deputy.client(&format!("{name}-server"), None).await;
+/// Registers a server; its owner.
+async fn register(deputy: &Process, door: &Door) -> (String, String) {
+    let (name, desk) = (door.desk.name(), door.desk);
+    let owner = deputy.client(&format!("{name}-server"), None).await;
     let scopes = ["read", "write", "notes"].map(|scope| format!("{name}:{scope}"));
     let resource = json!({
-        "id": name, "resource": door.url, "owner": client_id, "name": name,
+        "id": name, "resource": door.url, "owner": owner.0, "name": name,
         "scopes_supported": scopes, "dpop": "deputy",
     });
     deputy.admin(Method::POST, "/resources", &resource).await;
     let import = json!({ "tools_list": { "tools": desk.tools() }, "assign": desk.assign() });
     deputy.admin(Method::POST, &format!("/resources/{name}/tools/import"), &import).await;
-    let credentials = Credentials::secret(&client_id, &secret);
-    let asked = Deputy::new(&deputy.issuer(), credentials, &door.url).unwrap();
-    door.serve(asked.with_timeout(PATIENCE))
+    owner
 }
 
 impl Key {
