@@ -1,7 +1,7 @@
 //! A ticket server on `rmcp` whose every call Deputy decides.
 //!
-//! Needs DEPUTY_ISSUER, DEPUTY_CLIENT_ID, DEPUTY_CLIENT_SECRET, and RESOURCE, the URL of this server
-//! as it is registered at Deputy. `cargo run -p deputy-client --example rmcp-server` runs it.
+//! Needs `DEPUTY_ISSUER`, `DEPUTY_CLIENT_ID`, `DEPUTY_CLIENT_SECRET`, and `RESOURCE`, the URL of this
+//! server as it is registered at Deputy. `cargo run -p deputy-client --example rmcp-server` runs it.
 
 use std::{env, error::Error, io::Write as _, time::Duration};
 
