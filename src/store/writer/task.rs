@@ -406,8 +406,7 @@ impl Task {
     ) -> Result<bool, Failure> {
         let Some(db) = self.db.as_mut() else { return Err(Failure::Down(Error::Closed)) };
         let held = in_time(COMMIT_MAX, db.batch(twin, sent, place)).await;
-        let stored = held.as_ref().is_ok_and(|held| *held || !twin.or_nothing);
-        self.sealer.settle(stored);
+        self.sealer.settle(held.as_ref().is_ok_and(|held| *held || !twin.or_nothing));
         held.map_err(|error| self.failed(error))
     }
 
