@@ -60,6 +60,7 @@ macro_rules! on {
 mod history;
 mod instances;
 mod lookups;
+mod schema;
 mod sqlite;
 
 /// Where a database is.

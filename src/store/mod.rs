@@ -238,6 +238,12 @@ impl Store {
         Address::parse(url)?.migrate().await
     }
 
+    /// The names of the migrations that the database still wants, in order. Changes nothing; refuses
+    /// a schema that this program does not know with [`Error::Newer`].
+    pub async fn pending(url: &str) -> Result<Vec<String>, Error> {
+        Address::parse(url)?.pending().await
+    }
+
     /// The revision. Whoever loads more reads this first: what is loaded afterwards is then never
     /// older than the number says.
     pub async fn head(&self) -> Result<Head, Error> {

@@ -7,6 +7,12 @@ pub const HEAD: &str = "
     FROM head
     WHERE one = 1";
 
+/// The migrations that were run.
+pub const APPLIED: &str = "
+    SELECT version, checksum, success
+    FROM _sqlx_migrations
+    ORDER BY version";
+
 /// The whole registry, in order of kind and id.
 pub const DOCUMENTS: &str = "
     SELECT kind, id, version, revision, body
@@ -301,6 +307,7 @@ pub const INSTANCE_LEAVE: &str = "
 /// Every text of this file, for the test that has both engines prepare it.
 pub const ALL: &[&str] = &[
     HEAD,
+    APPLIED,
     DOCUMENTS,
     DOCUMENTS_AT,
     DOCUMENTS_LOST_AT,
