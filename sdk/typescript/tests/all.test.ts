@@ -1,3 +1,4 @@
 /** All tests in one process, so that they share one Deputy. */
 
 import './story.js'
+import './vectors.js'
