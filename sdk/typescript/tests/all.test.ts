@@ -2,3 +2,4 @@
 
 import './story.js'
 import './vectors.js'
+import './requests.js'
