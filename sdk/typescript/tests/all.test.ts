@@ -3,3 +3,8 @@
 import './story.js'
 import './vectors.js'
 import './requests.js'
+import './last_check.js'
+import './unreliable.js'
+import './proofs.js'
+import './provider.js'
+import './examples.js'

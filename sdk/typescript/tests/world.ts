@@ -46,7 +46,8 @@ export interface Identity {
 
 /** A server on a free port, which serves what it is given later. */
 export class Socket {
-  #serve: RequestListener = (_, response) => response.writeHead(503).end()
+  /** What is served at present. */
+  listener: RequestListener = (_, response) => response.writeHead(503).end()
 
   private constructor(
     private readonly server: Server,
@@ -58,13 +59,13 @@ export class Socket {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const socket = new Socket(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
     server.on('request', (request, response) => {
-      socket.#serve(request, response)
+      socket.listener(request, response)
     })
     return socket
   }
 
   serve(listener: RequestListener): void {
-    this.#serve = listener
+    this.listener = listener
   }
 
   /** How many connections were made so far. */
@@ -207,6 +208,10 @@ export class World {
     return { sub, token, subject: Subject.accessToken(token) }
   }
 
+  owner(place: Place): Identity {
+    return known(this.owners.get(place))
+  }
+
   identity(who: Who): Identity {
     return known(this.agents.get(who))
   }
@@ -216,8 +221,8 @@ export class World {
   }
 
   deputy(place: Place): Deputy {
-    const owner = known(this.owners.get(place))
-    return new Deputy({ issuer: this.issuer, resource: this.url(place), timeoutMs: PATIENCE_MS, ...owner })
+    const known = { issuer: this.issuer, resource: this.url(place), timeoutMs: PATIENCE_MS }
+    return new Deputy({ ...known, ...this.owner(place) })
   }
 
   async revokeUser(sub: string): Promise<void> {
