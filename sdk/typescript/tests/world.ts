@@ -11,11 +11,12 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { env } from 'node:process'
 import { createInterface } from 'node:readline'
 
 import { Agent, Deputy, Subject } from '../src/index.js'
 
-const DEPUTY = process.env['DEPUTY_BIN'] ?? 'deputy'
+const DEPUTY = env['DEPUTY_BIN'] ?? 'deputy'
 const IDP = 'https://idp.example.test'
 const AUDIENCE = 'deputy'
 export const URIS = {
@@ -110,14 +111,17 @@ class Process {
     private readonly child: ChildProcess,
   ) {}
 
-  static async start(): Promise<Process> {
+  /** `publicUrl` is where clients find it, if that is not where it listens. */
+  static async start(publicUrl: string | undefined): Promise<Process> {
     const socket = await Socket.open()
     const { base } = socket
     socket.close()
     const folder = mkdtempSync(join(tmpdir(), 'deputy-typescript-'))
     const address = base.replace('http://', '')
+    const known = publicUrl === undefined ? {} : { DEPUTY_PUBLIC_URL: publicUrl }
     const child = spawn(DEPUTY, ['serve', '--listen', address, '--log-level', 'warn'], {
       cwd: folder,
+      env: { ...env, ...known },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const started = new Process(base, folder, child)
@@ -170,12 +174,18 @@ export class World {
   readonly owners = new Map<Place, Identity>()
   readonly sockets = new Map<Place, Socket>()
 
-  private constructor(private readonly process: Process) {
-    this.issuer = `${process.base}/oauth2`
+  private constructor(
+    private readonly process: Process,
+    publicUrl: string,
+    private readonly urls: Partial<Record<Place, string>>,
+  ) {
+    this.issuer = `${publicUrl}/oauth2`
   }
 
-  static async open(): Promise<World> {
-    const world = new World(await Process.start())
+  /** Clients find Deputy at `publicUrl`, and servers at `urls`, if not where they listen. */
+  static async open(publicUrl?: string, urls: Partial<Record<Place, string>> = {}): Promise<World> {
+    const process = await Process.start(publicUrl)
+    const world = new World(process, publicUrl ?? process.base, urls)
     try {
       await world.#register()
     } catch (error) {
@@ -192,8 +202,13 @@ export class World {
     }
   }
 
+  /** Where Deputy listens. */
+  get base(): string {
+    return this.process.base
+  }
+
   url(place: Place): string {
-    return `${this.socket(place).base}/mcp`
+    return this.urls[place] ?? `${this.socket(place).base}/mcp`
   }
 
   socket(place: Place): Socket {
