@@ -44,6 +44,6 @@ guard.registerTool('tickets.close', { description: 'Close a ticket.', inputSchem
 const handler = guard.handler(() => new McpServer({ name: 'Tickets', version: '1.0.0' }))
 const serve = toNodeHandler(handler)
 const { hostname, port } = new URL(deputy.resource)
-createServer((request, response) => void serve(request as Parameters<typeof serve>[0], response))
+createServer((request, response) => void serve(request, response))
   .listen(Number(port), hostname)
   .on('listening', () => process.stdout.write(`serving ${deputy.resource}\n`))

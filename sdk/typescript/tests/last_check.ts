@@ -55,7 +55,7 @@ async function served(
 ): Promise<void> {
   await obliged(async (deputy, socket, asked) => {
     const serve = toNodeHandler(make(deputy))
-    socket.serve((request, response) => void serve(request as Parameters<typeof serve>[0], response))
+    socket.serve((request, response) => void serve(request, response))
     await use(deputy.resource, asked)
   })
 }
@@ -238,7 +238,7 @@ test('a server that is put together by hand decides as well, and steps clients u
       return authInfo instanceof Response ? authInfo : handler.fetch(request, { authInfo })
     },
   })
-  socket.serve((request, response) => void serve(request as Parameters<typeof serve>[0], response))
+  socket.serve((request, response) => void serve(request, response))
   try {
     const { subject, sub } = stage.user()
     const want = { resource: stage.url('tickets'), scope: 'tickets:read' }

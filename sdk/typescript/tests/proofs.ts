@@ -19,7 +19,7 @@ async function bound(dpop: DpopSession): Promise<string> {
 }
 
 async function ask(token: string, body: Record<string, unknown>, proof?: string): Promise<Response> {
-  const shown = proof === undefined ? {} : { DPoP: proof }
+  const shown: Record<string, string> = proof === undefined ? {} : { DPoP: proof }
   return post(url(), undefined, body, { Authorization: `DPoP ${token}`, ...shown })
 }
 

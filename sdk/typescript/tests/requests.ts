@@ -69,12 +69,13 @@ test('a contextual denial is a result and never a 401', async () => {
 test('headers that disagree with the body run nothing', async () => {
   const since = ran()
   const token = await aToken()
-  for (const headers of [
+  const disagreeing: Record<string, string>[] = [
     { 'Mcp-Name': 'tickets.close' },
     { 'Mcp-Method': 'tools/list' },
     { 'Mcp-Name': `=?base64?${Buffer.from('tickets.close').toString('base64')}?=` },
     { 'Mcp-Name': '' },
-  ]) {
+  ]
+  for (const headers of disagreeing) {
     for (const place of ['tickets', 'refunds'] as const) {
       // The older SDK knows no such headers; the guard before it does.
       const known = place === 'tickets' ? token : await refundToken()

@@ -63,7 +63,7 @@ export function tickets(deputy: Deputy, ran: Ran): RequestListener {
   const handler = ticketGuard(deputy, ran).handler(() => new McpServer({ name: 'Tickets', version: '1' }))
   const serve = toNodeHandler(handler)
   return (request, response) => {
-    void serve(request as Parameters<typeof serve>[0], response)
+    void serve(request, response)
   }
 }
 

@@ -18,6 +18,7 @@ const want = { resource: HERE, scope: 's' }
 
 const FAULTS: Record<string, Reply> = {
   down: () => undefined,
+  gone: () => undefined,
   slow: () => new Promise(() => undefined),
   rubbish: () => ({ body: '<html>' }),
 }
@@ -26,8 +27,10 @@ for (const [fault, reply] of Object.entries(FAULTS)) {
   test(`a server stays closed and says why (${fault})`, async () => {
     const ran: Ran = []
     const timeoutMs = fault === 'slow' ? 200 : 30_000
-    const [newer, older] = [await Socket.open(), await Socket.open()]
-    await pretending(reply, async ({ issuer }) => {
+    const [newer, older, closed] = [await Socket.open(), await Socket.open(), await Socket.open()]
+    closed.close()
+    await pretending(reply, async (pretender) => {
+      const issuer = fault === 'gone' ? closed.base : pretender.issuer
       const deputy = (socket: Socket) =>
         new Deputy({ ...SOMEBODY, issuer, timeoutMs, resource: `${socket.base}/mcp` })
       newer.serve(tickets(deputy(newer), ran))

@@ -2,10 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import type { RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { toNodeHandler } from '@modelcontextprotocol/node'
+import { McpServer as McpServer1 } from '@modelcontextprotocol/sdk/server/mcp.js'
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import { McpServer } from '@modelcontextprotocol/server'
 
 import {
@@ -17,9 +20,10 @@ import {
   type Want,
   withExchange,
 } from '../src/index.js'
-import { Guard } from '../src/server.js'
+import * as v2 from '../src/server.js'
+import * as v1 from '../src/v1.js'
 import { pretending } from './pretender.js'
-import { callOf, message, post, resultOf } from './stage.js'
+import { callOf, message, MODERN, post, resultOf } from './stage.js'
 import { known, Socket } from './world.js'
 
 const FOLDER = join(process.env['DEPUTY_ROOT'] ?? '.', 'tests', 'vectors', 'sdk')
@@ -58,7 +62,37 @@ interface Answers {
   readonly cases: AnswerCase[]
 }
 
-async function get(socket: Socket, kind: AnswerCase): Promise<{ response: Response; ran: boolean; closed: string }> {
+const ERA = { 'version 2': MODERN, 'version 1': '2025-11-25' }
+type Serve = (deputy: Deputy, tool: () => { content: [] }) => RequestListener
+
+/** The guards of both SDKs, each before one tool. */
+const GUARDS: Record<keyof typeof ERA, Serve> = {
+  'version 2': (deputy, tool) => {
+    const guard = new v2.Guard(deputy)
+    guard.registerTool('t', {}, tool)
+    const serve = toNodeHandler(guard.handler(() => new McpServer({ name: 'T', version: '1' })))
+    return (request, response) => void serve(request, response)
+  },
+  'version 1': (deputy, tool) => {
+    const guard = new v1.Guard(deputy)
+    guard.registerTool('t', {}, tool)
+    return (request, response) => {
+      guard.middleware(request, response, () => {
+        const transport = new StreamableHTTPServerTransport({})
+        void guard
+          .attach(new McpServer1({ name: 'T', version: '1' }))
+          .connect(transport)
+          .then(() => transport.handleRequest(request, response, (request as v1.NodeRequest).body))
+      })
+    }
+  },
+}
+
+async function get(
+  socket: Socket,
+  kind: AnswerCase,
+  version: keyof typeof ERA,
+): Promise<{ response: Response; ran: () => boolean; closed: string }> {
   const resource = `${socket.base}/mcp`
   let told: { status: number; body: string } | undefined
   let ran = false
@@ -70,51 +104,53 @@ async function get(socket: Socket, kind: AnswerCase): Promise<{ response: Respon
       const here = known(cases.find(({ name }) => name === kind.name))
       const answer = { ...(here.live === true ? live : {}), ...here.answer }
       told = { status: here.status ?? 200, body: here.text ?? JSON.stringify(answer) }
-      const guard = new Guard(new Deputy({ ...SOMEBODY, issuer, resource }))
-      guard.registerTool('t', {}, () => {
+      const tool = (): { content: [] } => {
         ran = true
         return { content: [] }
-      })
-      const handler = guard.handler(() => new McpServer({ name: 'T', version: '1' }))
-      const serve = toNodeHandler(handler)
-      socket.serve((request, answered) => void serve(request as Parameters<typeof serve>[0], answered))
+      }
+      socket.serve(GUARDS[version](new Deputy({ ...SOMEBODY, issuer, resource }), tool))
       const question = kind.asked === 'call' ? callOf('t', {}) : message('tools/list')
-      return { response: await post(resource, 'token', question), ran, closed }
+      const era = { 'MCP-Protocol-Version': ERA[version] }
+      return { response: await post(resource, 'token', question, era), ran: () => ran, closed }
     },
   )
 }
 
-test('what a server is answered is what its client gets', async (t) => {
-  const { cases } = load('answers.json') as Answers
-  const socket = await Socket.open()
-  for (const kind of cases) {
-    await t.test(kind.name, async () => {
-      const { response, ran, closed } = await get(socket, kind)
-      const challenge = response.headers.get('WWW-Authenticate')
-      const { text, isError, meta } = await resultOf(response)
-      assert.equal(ran, kind.gets === 'passes' && kind.asked === 'call')
-      if (kind.gets === 'passes') {
-        assert.deepEqual([response.status, isError, challenge], [200, false, null])
-      } else if (kind.gets === 'closed' && kind.asked === 'call') {
-        assert.deepEqual([response.status, isError, challenge], [200, true, null])
-        assert(text.startsWith(closed), text)
-        assert.equal(meta, undefined)
-      } else if (kind.gets === 'closed') {
-        assert.deepEqual([response.status, challenge], [503, null])
-        assert(response.headers.has('Retry-After'))
-      } else {
-        const { status, text: wanted, meta: decision } = kind.gets
-        const shown = decision == null ? undefined : { 'deputy/decision': decision }
-        const expected = wanted === undefined ? ['', false] : [wanted, true]
-        const put = kind.gets.challenge?.replace('{metadata}', `${socket.base}/.well-known/oauth-protected-resource/mcp`)
-        assert.deepEqual([response.status, challenge], [status, put ?? null])
-        assert.deepEqual([text, isError], expected)
-        assert.deepEqual(meta, shown)
-      }
-    })
+for (const version of ['version 2', 'version 1'] as const) {
+  test(`what a server is answered is what its client gets (${version})`, async (t) => {
+    const { cases } = load('answers.json') as Answers
+    const socket = await Socket.open()
+    for (const kind of cases) {
+      await t.test(kind.name, () => check(socket, kind, version))
+    }
+    socket.close()
+  })
+}
+
+async function check(socket: Socket, kind: AnswerCase, version: keyof typeof ERA): Promise<void> {
+  const { response, ran, closed } = await get(socket, kind, version)
+  const challenge = response.headers.get('WWW-Authenticate')
+  const { text, isError, meta } = await resultOf(response)
+  assert.equal(ran(), kind.gets === 'passes' && kind.asked === 'call')
+  if (kind.gets === 'passes') {
+    assert.deepEqual([response.status, isError, challenge], [200, false, null])
+  } else if (kind.gets === 'closed' && kind.asked === 'call') {
+    assert.deepEqual([response.status, isError, challenge], [200, true, null])
+    assert(text.startsWith(closed), text)
+    assert.equal(meta, undefined)
+  } else if (kind.gets === 'closed') {
+    assert.deepEqual([response.status, challenge], [503, null])
+    assert(response.headers.has('Retry-After'))
+  } else {
+    const { status, text: wanted, meta: decision } = kind.gets
+    const shown = decision == null ? undefined : { 'deputy/decision': decision }
+    const expected = wanted === undefined ? ['', false] : [wanted, true]
+    const put = kind.gets.challenge?.replace('{metadata}', `${socket.base}/.well-known/oauth-protected-resource/mcp`)
+    assert.deepEqual([response.status, challenge], [status, put ?? null])
+    assert.deepEqual([text, isError], expected)
+    assert.deepEqual(meta, shown)
   }
-  socket.close()
-})
+}
 
 interface Exchanges {
   readonly cases: (Told & {
@@ -214,7 +250,8 @@ interface StepUps {
 test('an agent steps up to what was named beforehand, once, and no further', async (t) => {
   for (const kind of (load('step_up.json') as StepUps).cases) {
     await t.test(kind.name, async () => {
-      const challenge = kind.challenge === null ? {} : { 'WWW-Authenticate': kind.challenge }
+      const challenge: Record<string, string> =
+        kind.challenge === null ? {} : { 'WWW-Authenticate': kind.challenge }
       await pretending(
         ({ path }) =>
           path === '/mcp' ? { status: kind.status, headers: challenge } : { body: issued(120) },
