@@ -38,8 +38,13 @@ async function listening(child: ChildProcess, port: number): Promise<void> {
   while (child.exitCode === null) {
     const connected = await new Promise<boolean>((resolve) => {
       const socket = createConnection(port, '127.0.0.1')
-      socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
-      socket.on('connect', () => socket.destroy())
+      socket.on('connect', () => {
+        socket.destroy()
+        resolve(true)
+      })
+      socket.on('error', () => {
+        resolve(false)
+      })
     })
     if (connected) {
       return
