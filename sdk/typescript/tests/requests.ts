@@ -3,7 +3,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { exact, Subject, type Want } from '../src/index.js'
+import { Client as Client1 } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport as Transport1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+
+import { exact, Subject, type Want, withExchange } from '../src/index.js'
 import { TICKET } from './servers.js'
 import { act, callOf, message, post, ran, resultOf, say, stage } from './stage.js'
 import { URIS } from './world.js'
@@ -251,4 +254,29 @@ test('the challenge names exactly the scope', async () => {
   const answer = await post(stage.url('tickets'), await aToken(), callOf('tickets.notes', { id: 1 }))
   assert.equal(answer.status, 403)
   assert.match(answer.headers.get('WWW-Authenticate') ?? '', /scope="tickets:notes"/)
+})
+
+test('stepping up reaches no tool that lets data out', async () => {
+  const since = ran()
+  const want = { resource: stage.url('refunds'), scope: 'refunds:read', stepUp: 'refunds:write' }
+  const client = await act('support', stage.user().subject, 'legacy', want)
+  assert.match(await say(client, 'refunds.export', { days: 30 }), /^error: denied: .*tool_not_delegated/)
+  await client.close()
+  assert.deepEqual(since(), [])
+})
+
+test('a client on version 1 of the SDK takes the exchange as its `fetch`', async () => {
+  const since = ran()
+  const { sub, subject } = stage.user()
+  const resource = stage.url('refunds')
+  const tools = { 'refunds.list': { order_id: exact('A-17') } }
+  const exchange = withExchange(stage.agent(), subject, { resource, tools })
+  const client = new Client1({ name: 'test', version: '1' })
+  await client.connect(new Transport1(new URL(resource), { fetch: exchange(fetch) }))
+  const call = async (order: string) =>
+    JSON.stringify(await client.callTool({ name: 'refunds.list', arguments: { order_id: order } }))
+  assert((await call('A-17')).includes(`${sub} > cl_support-agent`))
+  assert.match(await call('*'), /"isError":true.*argument_not_permitted|argument_not_permitted.*"isError":true/)
+  await client.close()
+  assert.deepEqual(since(), [['refunds.list', 'A-17']])
 })
