@@ -118,7 +118,8 @@ export class Guard extends Core {
       return document
     }
     if (!this.gate.isHere(path)) {
-      return Response.json({ error: 'not_found' }, { status: 404 })
+      const description = `the server is registered at \`${this.deputy.resource}\` and serves no other path`
+      return Response.json({ error: 'not_found', error_description: description }, { status: 404 })
     }
     const admitted = await this.gate.admit(seen)
     if (admitted instanceof Response) {

@@ -191,9 +191,14 @@ test('what the schema turns away does not run, and its holder needs a live token
   assert.deepEqual(since(), [])
 })
 
-test('the server answers at its own address only', async () => {
-  const elsewhere = stage.url('tickets').replace('/mcp', '/elsewhere')
-  assert.equal((await post(elsewhere, await aToken(), callOf('tickets.get', { id: 1 }))).status, 404)
+test('nothing is open beside the address of the server', async () => {
+  for (const path of ['/elsewhere', '/MCP', '/%6dcp', '/mcp/more', '/']) {
+    // Express takes `/MCP` for `/mcp`: the guard before it must not take it for something else.
+    const older = stage.url('refunds').replace('/mcp', path)
+    assert.equal((await post(older, undefined, message('tools/list'))).status, 401, path)
+    const newer = stage.url('tickets').replace('/mcp', path)
+    assert.equal((await post(newer, await aToken(), callOf('tickets.get', { id: 1 }))).status, 404, path)
+  }
 })
 
 test('a session of one agent and person is not continued by another', async () => {
