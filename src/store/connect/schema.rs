@@ -45,8 +45,8 @@ impl Address {
 /// Whether there is no such table or file: SQLite's `ERROR` for a statement that is right, its
 /// `CANTOPEN`, PostgreSQL's `undefined_table`.
 fn has_nothing(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| matches!(&*code, "1" | "14" | "42P01"))
+    let Some(error) = error.as_database_error() else { return false };
+    error.code().is_some_and(|code| matches!(&*code, "1" | "14" | "42P01"))
 }
 
 fn compare(schema: &Migrator, applied: &[AppliedRow]) -> Result<Vec<String>, Error> {
