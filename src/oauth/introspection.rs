@@ -117,8 +117,8 @@ pub fn signed(issuer: &str, asker: &ClientId, answer: &str, now: Timestamp) -> S
         .finish()
 }
 
-/// The answer for a live token; with a decision, for this call.
-pub fn active(issuer: &str, claims: &OurClaims, decision: Option<&Decision>) -> String {
+/// The answer for a live token. It says what the token says, and nothing that changes.
+pub fn active(issuer: &str, claims: &OurClaims) -> String {
     let scope = claims.scope.to_string();
     let details = own_details(claims);
     let authentication = &claims.authentication;
@@ -148,10 +148,12 @@ pub fn active(issuer: &str, claims: &OurClaims, decision: Option<&Decision>) -> 
     if !claims.groups.is_empty() {
         answer = answer.texts("groups", claims.groups.iter().map(AsRef::as_ref));
     }
-    if let Some(decision) = decision {
-        answer = answer.raw("decision", &decision::write(claims, decision, None));
-    }
     answer.finish()
+}
+
+/// The answer for a live token whose holder may make this call: `active` with the decision.
+pub fn allowed(active: &str, claims: &OurClaims, decision: &Decision) -> String {
+    ObjectWriter::after(active).raw("decision", &decision::write(claims, decision, None)).finish()
 }
 
 /// The actors with how we know of each: it authenticated here, or its issuer says so.
