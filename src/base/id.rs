@@ -1,7 +1,8 @@
 //! Identifiers: each kind its own type, so that one cannot be passed for another.
 //!
 //! Two shapes exist. *Named* ids are chosen by an administrator at registration and never
-//! reassigned (`cl_support-agent`). *Drawn* ids are 16 random bytes in base64url, 22 characters.
+//! reassigned (`cl_support-agent`). *Drawn* ids are 16 bytes in base64url, 22 characters: random,
+//! but that those which become keys of large tables begin with their moment.
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
@@ -110,23 +111,34 @@ named_ids! {
     Alias, "", 32, "an alias: 1 to 32 of a-z, 0-9 and inner hyphens";
 }
 
-impl DecisionId {
-    /// The random bytes of an id.
-    pub const RANDOM_BYTES: usize = 11;
+macro_rules! dated_ids { ($($name:ident)*) => { $(
+    impl $name {
+        /// The bytes of an id that are not its moment.
+        pub const REST_BYTES: usize = 11;
 
-    /// An id that begins with its moment: a decision without an index row is looked for where the
-    /// log was written then, and nowhere else. The random rest makes it one of its kind.
-    pub fn at(now: Timestamp, random: [u8; Self::RANDOM_BYTES]) -> DecisionId {
-        let mut bytes = [0_u8; 16];
-        let moment = now.epoch_s().to_be_bytes();
-        let parts = moment.iter().skip(3).chain(&random);
-        for (to, from) in bytes.iter_mut().zip(parts) {
-            *to = *from;
+        /// An id that begins with its moment, to the second: ids of one time are neighbours in an
+        /// index. The random (or derived) rest makes it one of its kind.
+        pub fn at(moment: Timestamp, rest: [u8; Self::REST_BYTES]) -> $name {
+            $name(dated(moment, rest))
         }
-        DecisionId(bytes)
     }
+)* } }
 
-    /// The moment that the id begins with, if it is one.
+dated_ids! { DelegationId TransactionId DecisionId }
+
+/// The last five bytes of the moment's epoch seconds, then the rest.
+fn dated(moment: Timestamp, rest: [u8; 11]) -> [u8; 16] {
+    let mut bytes = [0_u8; 16];
+    let moment = moment.epoch_s().to_be_bytes();
+    for (to, from) in bytes.iter_mut().zip(moment.iter().skip(3).chain(&rest)) {
+        *to = *from;
+    }
+    bytes
+}
+
+impl DecisionId {
+    /// The moment that the id begins with, if it is one: a decision without an index row is looked
+    /// for where the log was written then, and nowhere else.
     pub fn moment(&self) -> Option<Timestamp> {
         let seconds = self.0.iter().take(5).fold(0_i64, |all, byte| (all << 8) | i64::from(*byte));
         Timestamp::from_epoch_s(seconds)

@@ -189,7 +189,7 @@ pub fn new_secret(tag: &MacKey, client: &ClientId, random: &[u8; 32]) -> Secret<
 }
 
 fn tag_of(key: &MacKey, client: &ClientId, random: &str) -> [u8; TAG_BYTES] {
-    key.tag16(&[client.as_str().as_bytes(), random.as_bytes()])
+    key.short_tag(&[client.as_str().as_bytes(), random.as_bytes()])
 }
 
 /// What must be checked before the client can be judged; refused at once where nothing could help.

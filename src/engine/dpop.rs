@@ -157,7 +157,7 @@ const fn slot(now: Timestamp) -> i64 {
 }
 
 fn nonce_of(nonces: &MacKey, slot: i64) -> String {
-    URL_SAFE_NO_PAD.encode(nonces.tag16(&[&slot.to_be_bytes()]))
+    URL_SAFE_NO_PAD.encode(nonces.short_tag::<16>(&[&slot.to_be_bytes()]))
 }
 
 /// Verifies a proof for a request. RFC 9449 section 4.3, in its order.

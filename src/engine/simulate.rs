@@ -221,7 +221,7 @@ fn decided(
     now: Timestamp,
 ) -> Explanation {
     let case = Case {
-        id: DecisionId::at(now, [0; DecisionId::RANDOM_BYTES]),
+        id: DecisionId::at(now, [0; DecisionId::REST_BYTES]),
         claims,
         caller: Some(&supposed.resource.owner),
         subject: None,

@@ -36,13 +36,13 @@ impl MacKey {
         tag
     }
 
-    /// The first half of [`MacKey::tag`], for an id of 16 bytes.
-    pub fn tag16(&self, parts: &[&[u8]]) -> [u8; 16] {
-        let mut half = [0; 16];
-        for (to, from) in half.iter_mut().zip(self.tag(parts)) {
+    /// The first bytes of [`MacKey::tag`], for an id.
+    pub fn short_tag<const N: usize>(&self, parts: &[&[u8]]) -> [u8; N] {
+        let mut short = [0; N];
+        for (to, from) in short.iter_mut().zip(self.tag(parts)) {
             *to = from;
         }
-        half
+        short
     }
 
     /// Whether `tag` is the whole tag of `parts`, in time that does not depend on where it differs.

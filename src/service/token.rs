@@ -148,7 +148,7 @@ impl Deputy {
             // What was true of the client when it authenticated may have changed since.
             let proved = &proved.again(&snapshot, now).map_err(Refusal::Client)?;
             let evidence = self.evidence(&snapshot, request, now).await?;
-            let id = DelegationId::from_bytes(self.random().bytes().map_err(Fault::from)?);
+            let id = DelegationId::at(now, self.random().bytes().map_err(Fault::from)?);
             let exchange = Exchange {
                 client: proved.client(),
                 subject: &evidence.subject,
@@ -178,8 +178,8 @@ impl Deputy {
             let snapshot = self.snapshot();
             let proved = &proved.again(&snapshot, now).map_err(Refusal::Client)?;
             let client = proved.client();
-            let id = DelegationId::from_bytes(self.random().bytes().map_err(Fault::from)?);
-            let txn = TransactionId::from_bytes(self.random().bytes().map_err(Fault::from)?);
+            let id = DelegationId::at(now, self.random().bytes().map_err(Fault::from)?);
+            let txn = TransactionId::at(now, self.random().bytes().map_err(Fault::from)?);
             let own = OwnRequest { client, holder, wanted, id, txn };
             let tentative = exchange::judge_own(&snapshot, &own, now)?;
             if let Some(minted) = self.commit(&snapshot, tentative, proved, now).await? {

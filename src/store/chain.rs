@@ -1,8 +1,10 @@
 //! The hash chain of one writer, link by link: how one is added, and how a stored one is followed.
 //! Never a statement; what is read to prove a chain is `verify`'s.
 
+use std::sync::Arc;
+
 use ring::digest;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sqlx::FromRow;
 
 use crate::base::{id::WriterId, secret::Fingerprint};
@@ -16,7 +18,7 @@ use super::{
 /// How far one chain has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Chain {
-    writer: String,
+    writer: Arc<str>,
     seq: i64,
     hash: [u8; 32],
 }
@@ -24,16 +26,26 @@ pub(super) struct Chain {
 /// One row of `journal`, on its way in.
 #[derive(Serialize)]
 pub(super) struct NewLink {
-    pub writer: String,
+    pub writer: Arc<str>,
     pub seq: i64,
-    prev: String,
-    hash: String,
+    #[serde(serialize_with = "as_hex")]
+    pub prev: [u8; 32],
+    #[serde(serialize_with = "as_hex")]
+    pub hash: [u8; 32],
     pub at: i64,
-    events: i64,
+    pub events: i64,
     /// Where its record begins among the bytes of the commit, from 1 as SQL counts.
     record_at: usize,
     /// How many bytes of it there are.
     record_bytes: usize,
+}
+
+impl NewLink {
+    /// Its own among the records of the commit.
+    pub fn record<'r>(&self, records: &'r [u8]) -> &'r [u8] {
+        let from = records.get(self.record_at.saturating_sub(1)..).unwrap_or_default();
+        from.get(..self.record_bytes).unwrap_or_default()
+    }
 }
 
 /// One row of `journal`, as it is read.
@@ -68,12 +80,12 @@ impl Chain {
     /// A writer's chain without links, by the name it is stored under.
     pub fn of(writer: &str) -> Chain {
         let hash = *Fingerprint::of(writer.as_bytes()).as_bytes();
-        Chain { writer: writer.to_owned(), seq: 0, hash }
+        Chain { writer: writer.into(), seq: 0, hash }
     }
 
     /// The chain at a stored head.
     pub fn at(&self, seq: i64, hash: &[u8]) -> Option<Chain> {
-        Some(Chain { writer: self.writer.clone(), seq, hash: hash.try_into().ok()? })
+        Some(Chain { writer: Arc::clone(&self.writer), seq, hash: hash.try_into().ok()? })
     }
 
     /// The same writer's chain without links.
@@ -100,14 +112,14 @@ impl Chain {
         }
         records.push(b']');
         let record = records.get(begin..).unwrap_or_default();
-        let prev = hex(&self.hash);
+        let prev = self.hash;
         self.seq = self.seq.saturating_add(1);
         self.hash = hash(&self.hash, self.seq, record);
         NewLink {
-            writer: self.writer.clone(),
+            writer: Arc::clone(&self.writer),
             seq: self.seq,
             prev,
-            hash: hex(&self.hash),
+            hash: self.hash,
             at: events.last().map_or(0, |event| event.at),
             events: number(events.len()),
             record_at: begin.saturating_add(1),
@@ -156,4 +168,9 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let digit = |n: u8| DIGITS.get(usize::from(n)).copied().unwrap_or('0');
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0f)]).collect()
+}
+
+/// The same, for rows that are sent as JSON.
+pub(super) fn as_hex<S: Serializer>(bytes: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&hex(bytes))
 }

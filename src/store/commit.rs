@@ -1,5 +1,5 @@
-//! What one commit consists of: rows for every table as JSON, chained in order, and beside them the
-//! bytes of the chained records. Never the moment of committing; that is the writer's.
+//! What one commit consists of: rows for every table, chained in order, and beside them the bytes of
+//! the chained records. Never the moment of committing; that is the writer's.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::{
     KINDS_WITH_HISTORY,
-    chain::{Chain, NewLink, hex},
+    chain::{Chain, NewLink, as_hex},
     effects::{BudgetRow, OnceRow, spend_rows},
     error::Error,
     record::{Sealed, Sealer},
@@ -25,126 +25,115 @@ pub(super) const SEGMENT_EVENTS: usize = 256;
 /// The most bytes of one link's events; a single larger event has a link of its own.
 const SEGMENT_BYTES: usize = 64 * 1024;
 
-/// The rows of one commit.
-#[derive(Default)]
-struct Rows<'a> {
-    delegations: Vec<DelegationRow>,
-    revocations: Vec<RevocationRow>,
-    documents: Vec<DocumentRow<'a>>,
-    versions: Vec<DocumentRow<'a>>,
-    keys: Vec<KeyRow>,
-    once: Vec<OnceRow>,
-    spend: BTreeMap<Spend, u32>,
-    budgets: Vec<BudgetRow>,
-    links: Vec<NewLink>,
-    private: Vec<NewPrivate>,
-    index: Vec<NewIndex>,
+/// The rows of one commit, by table; as JSON they are one object.
+#[derive(Default, Serialize)]
+pub(super) struct Rows<'a> {
+    pub delegations: Vec<DelegationRow>,
+    pub revocations: Vec<RevocationRow>,
+    pub documents: Vec<DocumentRow<'a>>,
+    pub versions: Vec<DocumentRow<'a>>,
+    pub keys: Vec<KeyRow>,
+    pub once: Vec<OnceRow>,
+    /// The calls it takes from budgets.
+    #[serde(serialize_with = "spend_rows")]
+    pub spend: BTreeMap<Spend, u32>,
+    pub budgets: Vec<BudgetRow>,
+    pub links: Vec<NewLink>,
+    pub private: Vec<NewPrivate>,
+    pub index: Vec<NewIndex>,
 }
 
+/// A row of `subject_key`, on its way in.
 #[derive(Serialize)]
-struct KeyRow {
-    id: Arc<str>,
-    issuer: String,
-    sub: String,
-    key: String,
+pub(super) struct KeyRow {
+    pub id: Arc<str>,
+    pub issuer: Arc<str>,
+    pub sub: Arc<str>,
+    #[serde(serialize_with = "as_hex")]
+    pub key: [u8; 32],
 }
 
+/// A row of `journal_private`, on its way in.
 #[derive(Serialize)]
-struct NewPrivate {
-    writer: String,
-    seq: i64,
-    n: usize,
-    key: Arc<str>,
-    body: String,
+pub(super) struct NewPrivate {
+    pub writer: Arc<str>,
+    pub seq: i64,
+    pub n: i64,
+    pub key: Arc<str>,
+    pub body: String,
 }
 
+/// A row of `journal_index`, on its way in.
 #[derive(Serialize)]
-struct NewIndex {
-    at: i64,
-    writer: String,
-    seq: i64,
-    n: usize,
-    kind: &'static str,
-    outcome: &'static str,
-    tool: Option<String>,
-    actors: String,
-    key: Option<Arc<str>>,
-    txn: Option<String>,
-    decision: Option<String>,
-    error: Option<String>,
+pub(super) struct NewIndex {
+    pub at: i64,
+    pub writer: Arc<str>,
+    pub seq: i64,
+    pub n: i64,
+    pub kind: &'static str,
+    pub outcome: &'static str,
+    pub tool: Option<String>,
+    pub actors: String,
+    pub key: Option<Arc<str>>,
+    pub txn: Option<String>,
+    pub decision: Option<String>,
+    pub error: Option<String>,
 }
 
 /// A commit that is being put together.
-pub(super) struct Draft<'a> {
+pub(super) struct Draft<'s, 'a> {
     rows: Rows<'a>,
-    /// The records of all links, one behind the other: as they are, so that they are neither
-    /// escaped here nor read as JSON by the database.
     records: Vec<u8>,
     chain: Chain,
-    sealer: &'a mut Sealer,
+    sealer: &'s mut Sealer,
 }
 
 /// A commit, ready to be sent.
-pub(super) struct Sent {
+pub(super) struct Sent<'a> {
     /// All rows.
-    pub tables: Tables,
+    pub rows: Rows<'a>,
+    /// The records of all links, one behind the other: as they are, so that they are neither
+    /// escaped here nor read as JSON by the database.
+    pub records: Vec<u8>,
     /// The chain when everything is committed.
     pub chain: Chain,
-    /// The calls it takes from budgets.
-    pub spend: BTreeMap<Spend, u32>,
 }
 
-/// The rows of one commit as JSON, table by table, and the records that its links point into.
-pub(super) struct Tables {
-    rows: [(&'static str, String); 11],
-    records: Vec<u8>,
-}
-
-impl Tables {
-    fn of(rows: &Rows<'_>, records: Vec<u8>) -> serde_json::Result<Tables> {
-        let rows = [
-            ("delegations", serde_json::to_string(&rows.delegations)?),
-            ("revocations", serde_json::to_string(&rows.revocations)?),
-            ("documents", serde_json::to_string(&rows.documents)?),
-            ("versions", serde_json::to_string(&rows.versions)?),
-            ("keys", serde_json::to_string(&rows.keys)?),
-            ("once", serde_json::to_string(&rows.once)?),
-            ("spend", serde_json::to_string(&spend_rows(&rows.spend))?),
-            ("budgets", serde_json::to_string(&rows.budgets)?),
-            (LINKS, serde_json::to_string(&rows.links)?),
-            ("private", serde_json::to_string(&rows.private)?),
-            ("index", serde_json::to_string(&rows.index)?),
-        ];
-        Ok(Tables { rows, records })
+impl Rows<'_> {
+    /// All rows as JSON.
+    pub fn json(&self) -> Result<String, sqlx::Error> {
+        serde_json::to_string(self).map_err(|error| sqlx::Error::Encode(Box::new(error)))
     }
 
-    /// The records of all links.
-    pub fn records(&self) -> &[u8] {
-        &self.records
+    /// Leaves out what hangs on the revision: delegations, and links from this sequence on.
+    pub fn drop_judged(&mut self, from: i64) {
+        self.delegations.clear();
+        self.links.retain(|link| link.seq < from);
+        self.private.retain(|part| part.seq < from);
+        self.index.retain(|row| row.seq < from);
     }
 
-    /// The rows of one table, as a JSON array; `None` when it has none.
-    pub fn rows(&self, table: &str) -> Option<&str> {
-        let found = self.rows.iter().find(|(name, _)| *name == table);
-        found.map(|(_, rows)| rows.as_str()).filter(|rows| *rows != NO_ROWS)
-    }
-
-    /// All rows in one object.
-    pub fn whole(&self) -> String {
-        let members: Vec<String> =
-            self.rows.iter().map(|(name, rows)| format!("\"{name}\":{rows}")).collect();
-        format!("{{{}}}", members.join(","))
+    /// The rows that SQLite takes as JSON: few, or looked up, or changed where they stand.
+    pub fn few_json(&self) -> Result<String, sqlx::Error> {
+        let Rows { revocations, documents, versions, once, spend, .. } = self;
+        let few = Few { revocations, documents, versions, once, spend };
+        serde_json::to_string(&few).map_err(|error| sqlx::Error::Encode(Box::new(error)))
     }
 }
 
-/// The table whose rows point into the records.
-pub(super) const LINKS: &str = "links";
-/// A table without rows.
-pub(super) const NO_ROWS: &str = "[]";
+#[derive(Serialize)]
+struct Few<'r> {
+    revocations: &'r [RevocationRow],
+    documents: &'r [DocumentRow<'r>],
+    versions: &'r [DocumentRow<'r>],
+    once: &'r [OnceRow],
+    #[serde(serialize_with = "spend_rows")]
+    spend: &'r BTreeMap<Spend, u32>,
+}
 
-impl<'a> Draft<'a> {
+impl<'s, 'a> Draft<'s, 'a> {
     /// An empty commit that continues `chain`.
-    pub fn new(chain: Chain, sealer: &'a mut Sealer) -> Draft<'a> {
+    pub fn new(chain: Chain, sealer: &'s mut Sealer) -> Draft<'s, 'a> {
         Draft { rows: Rows::default(), records: Vec::new(), chain, sealer }
     }
 
@@ -153,12 +142,17 @@ impl<'a> Draft<'a> {
         &self.chain
     }
 
-    /// Adds journalled events, in as few links as their bounds allow.
-    pub fn journal<'e>(&mut self, events: impl Iterator<Item = &'e Event>) -> Result<(), Error> {
+    /// Adds events, journalled ones or such as are committed before their answers, in as few links
+    /// as their bounds allow.
+    pub fn events<'e>(
+        &mut self,
+        events: impl Iterator<Item = &'e Event>,
+        committed: bool,
+    ) -> Result<(), Error> {
         let mut segment: Vec<Sealed> = Vec::new();
         let mut bytes = 0_usize;
         for event in events {
-            let sealed = self.sealer.seal(event, false)?;
+            let sealed = self.sealer.seal(event, committed)?;
             let longer = bytes.saturating_add(sealed.json.len());
             if segment.len() == SEGMENT_EVENTS || longer > SEGMENT_BYTES {
                 self.link(std::mem::take(&mut segment));
@@ -171,18 +165,11 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Adds one event that is committed before its answer: a link of its own.
-    pub fn event(&mut self, event: &Event) -> Result<(), Error> {
-        let sealed = self.sealer.seal(event, true)?;
-        self.link(vec![sealed]);
-        Ok(())
-    }
-
-    /// Adds a delegation and its event.
-    pub fn delegation(&mut self, delegation: &Delegation, event: &Event) -> Result<(), Error> {
+    /// Adds a delegation.
+    pub fn delegation(&mut self, delegation: &Delegation) -> Result<(), Error> {
         let bad = Error::Corrupt { table: "delegation", what: "a token without an id" };
         self.rows.delegations.push(DelegationRow::of(delegation).ok_or(bad)?);
-        self.event(event)
+        Ok(())
     }
 
     /// Adds what a change uses up.
@@ -209,20 +196,18 @@ impl<'a> Draft<'a> {
     }
 
     /// The commit as it is sent.
-    pub fn finish(mut self) -> Result<Sent, Error> {
+    pub fn finish(mut self) -> Sent<'a> {
         self.rows.keys = self
             .sealer
             .fresh()
             .map(|(subject, key)| KeyRow {
                 id: Arc::clone(&key.id),
-                issuer: subject.issuer.to_string(),
-                sub: subject.sub.to_string(),
-                key: hex(key.key.expose()),
+                issuer: Arc::clone(&subject.issuer),
+                sub: Arc::clone(&subject.sub),
+                key: *key.key.expose(),
             })
             .collect();
-        let tables = Tables::of(&self.rows, self.records)
-            .map_err(|_| Error::Corrupt { table: "journal", what: "a batch is no JSON" })?;
-        Ok(Sent { tables, chain: self.chain, spend: self.rows.spend })
+        Sent { rows: self.rows, records: self.records, chain: self.chain }
     }
 
     fn link(&mut self, events: Vec<Sealed>) {
@@ -230,10 +215,10 @@ impl<'a> Draft<'a> {
             return;
         }
         let link = self.chain.link(&events, &mut self.records);
-        for (n, event) in events.into_iter().enumerate() {
+        for (n, event) in (0_i64..).zip(events) {
             if let Some(private) = event.private {
                 self.rows.private.push(NewPrivate {
-                    writer: link.writer.clone(),
+                    writer: Arc::clone(&link.writer),
                     seq: link.seq,
                     n,
                     key: private.key,
@@ -243,7 +228,7 @@ impl<'a> Draft<'a> {
             if let Some(index) = event.index {
                 self.rows.index.push(NewIndex {
                     at: link.at,
-                    writer: link.writer.clone(),
+                    writer: Arc::clone(&link.writer),
                     seq: link.seq,
                     n,
                     kind: index.kind,

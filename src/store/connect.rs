@@ -18,7 +18,7 @@ use crate::base::time::Timestamp;
 
 use super::{
     chain::{LinkRow, PrivateRow},
-    commit::{LINKS, NO_ROWS, Tables},
+    commit::Sent,
     error::{self, Error},
     rows::{DelegationRow, HeadRow, RevocationRow, StoredDocumentRow},
     sql,
@@ -56,6 +56,7 @@ macro_rules! on {
 // Below the macro, which it uses.
 mod history;
 mod lookups;
+mod sqlite;
 
 /// Where a database is.
 #[derive(Clone)]
@@ -231,42 +232,44 @@ async fn alone(database: &Path) -> Result<File, Error> {
 }
 
 impl Connection {
-    /// Runs one batch; whether `head` said `revision`. All that is written is durable when this
+    /// Runs one batch; whether `head` said the revision. What hangs on that, delegations and the
+    /// links from a sequence on, is written only if it did. All that is written is durable when this
     /// returns.
     pub async fn batch(
         &mut self,
         twin: &Twin,
-        tables: &Tables,
+        mut sent: Sent<'_>,
         (revision, judged_from): (i64, i64),
     ) -> Result<bool, sqlx::Error> {
         match self {
             Connection::Postgres(db) => {
                 let held: i64 = sqlx::query_scalar(twin.postgres)
-                    .bind(tables.whole())
+                    .bind(sent.rows.json()?)
                     .bind(revision)
                     .bind(judged_from)
-                    .bind(tables.records())
+                    .bind(sent.records)
                     .fetch_one(db)
                     .await?;
                 Ok(held > 0)
             }
             Connection::Sqlite(db) => {
+                let few = sent.rows.few_json()?;
                 let mut tx = db.begin_with(twin::BEGIN).await?;
-                let mut texts = twin.sqlite.iter();
-                let mut held = false;
-                if let Some((table, first)) = texts.next() {
-                    let said: Option<i64> = sqlx::query_scalar(*first)
-                        .bind(tables.rows(table).unwrap_or(NO_ROWS))
-                        .bind(revision)
-                        .fetch_optional(&mut *tx)
-                        .await?;
-                    held = said.is_some_and(|said| said > 0);
-                }
+                let said: Option<i64> = sqlx::query_scalar(only(twin))
+                    .bind(&few)
+                    .bind(revision)
+                    .fetch_optional(&mut *tx)
+                    .await?;
+                let held = said.is_some_and(|said| said > 0);
                 if twin.or_nothing && !held {
                     tx.rollback().await?;
                     return Ok(false);
                 }
-                write_all(&mut tx, texts, tables, (revision, judged_from)).await?;
+                sqlite::run(&mut tx, twin, &few, revision).await?;
+                if !held {
+                    sent.rows.drop_judged(judged_from);
+                }
+                sqlite::insert(&mut tx, sent).await?;
                 tx.commit().await?;
                 Ok(held)
             }
@@ -435,27 +438,9 @@ impl Pool {
     }
 }
 
-/// Runs those of the statements that have rows.
-async fn write_all(
-    tx: &mut SqliteConnection,
-    texts: impl Iterator<Item = &(&'static str, &'static str)>,
-    tables: &Tables,
-    (revision, judged_from): (i64, i64),
-) -> Result<(), sqlx::Error> {
-    for (table, text) in texts {
-        let Some(rows) = tables.rows(table) else { continue };
-        let mut query = sqlx::query(*text).bind(rows).bind(revision).bind(judged_from);
-        if *table == LINKS {
-            query = query.bind(tables.records());
-        }
-        query.execute(&mut *tx).await?;
-    }
-    Ok(())
-}
-
-/// The first SQLite text, which is the only one of a look-up.
+/// The first SQLite text: the one that answers, and the only one of a look-up.
 fn only(twin: &Twin) -> &'static str {
-    twin.sqlite.first().map_or("", |(_, text)| text)
+    twin.sqlite.first().copied().unwrap_or_default()
 }
 
 async fn connected<T>(

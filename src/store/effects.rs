@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sqlx::FromRow;
 
 use crate::{
@@ -16,25 +16,25 @@ use super::chain::hex;
 /// A row of `once`, on its way in.
 #[derive(Serialize)]
 pub(super) struct OnceRow {
-    kind: &'static str,
-    key: String,
-    question: Option<String>,
-    decision: Option<String>,
-    expires_at: i64,
+    pub kind: &'static str,
+    pub key: String,
+    pub question: Option<String>,
+    pub decision: Option<String>,
+    pub expires_at: i64,
 }
 
 /// A row of `budget`, on its way in.
 #[derive(Serialize)]
 pub(super) struct BudgetRow {
-    delegation: String,
-    location: String,
-    calls_left: u32,
-    expires_at: i64,
+    pub delegation: String,
+    pub location: String,
+    pub calls_left: u32,
+    pub expires_at: i64,
 }
 
 /// Calls to be taken from one budget.
 #[derive(Serialize)]
-pub(super) struct SpendRow {
+struct SpendRow {
     delegation: String,
     location: String,
     calls: u32,
@@ -64,13 +64,16 @@ impl BudgetRow {
 }
 
 /// The calls of a whole batch, one row for each budget.
-pub(super) fn spend_rows(spend: &BTreeMap<Spend, u32>) -> Vec<SpendRow> {
+pub(super) fn spend_rows<S: Serializer>(
+    spend: &BTreeMap<Spend, u32>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
     let row = |(spend, calls): (&Spend, &u32)| SpendRow {
         delegation: spend.delegation.to_string(),
         location: spend.location.to_string(),
         calls: *calls,
     };
-    spend.iter().map(row).collect()
+    to.collect_seq(spend.iter().map(row))
 }
 
 /// What a statement about effects answers, on both engines.

@@ -125,21 +125,21 @@ pub(super) struct DocumentRow<'a> {
 
 #[derive(FromRow, Serialize)]
 pub(super) struct DelegationRow {
-    id: String,
-    parent: Option<String>,
-    source: String,
-    txn: String,
-    kind: String,
-    subject_issuer: String,
-    subject_sub: String,
-    holder: String,
-    audience: String,
-    depth: i64,
-    root_revision: i64,
-    revision: i64,
-    issued_at: i64,
-    expires_at: i64,
-    record: String,
+    pub id: String,
+    pub parent: Option<String>,
+    pub source: String,
+    pub txn: String,
+    pub kind: String,
+    pub subject_issuer: String,
+    pub subject_sub: String,
+    pub holder: String,
+    pub audience: String,
+    pub depth: i64,
+    pub root_revision: i64,
+    pub revision: i64,
+    pub issued_at: i64,
+    pub expires_at: i64,
+    pub record: String,
 }
 
 #[derive(FromRow, Serialize)]

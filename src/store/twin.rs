@@ -1,11 +1,13 @@
 //! The few texts that the engines cannot share: inserts of a whole batch from one JSON text, and
 //! look-ups by a list. Never anything that one text could say.
 //!
-//! A batch is bound as $1 (JSON: all tables on PostgreSQL, the statement's own on SQLite), $2 (the
-//! revision it was judged at), $3 (the first sequence of the chain that depends on $2) and $4 (the
-//! records of all links, one behind the other). PostgreSQL takes it as *one* autocommit statement, so
-//! that no lock outlives a statement. SQLite has no data-modifying `WITH`; there the statements run
-//! in order inside `BEGIN IMMEDIATE`, which nobody else can enter.
+//! PostgreSQL takes a batch as *one* autocommit statement, so that no lock outlives a statement. It is
+//! bound as $1 (all rows as JSON), $2 (the revision it was judged at), $3 (the first sequence of the
+//! chain that depends on $2) and $4 (the records of all links, one behind the other). SQLite has no
+//! data-modifying `WITH`; there statements run in order inside `BEGIN IMMEDIATE`, which nobody else
+//! can enter: those of the batch, with a few tables as JSON in $1 and the revision in $2, and then
+//! [`Insert`]s. Their rows are parameters, because reading them from JSON costs SQLite more than
+//! storing them.
 
 /// Opens the transaction of a batch on SQLite: taken at once, so that `busy_timeout` applies; a
 /// transaction that begins by reading fails instead of waiting.
@@ -14,82 +16,87 @@ pub const BEGIN: &str = "BEGIN IMMEDIATE";
 /// One meaning in two dialects.
 #[derive(Clone, Copy, Debug)]
 pub struct Twin {
-    /// For SQLite: one or more statements, in order, in one transaction, each with the table of the
-    /// batch that it takes as $1, so that no text is read more than once.
-    pub sqlite: &'static [(&'static str, &'static str)],
+    /// For SQLite: one or more statements, in order, in one transaction.
+    pub sqlite: &'static [&'static str],
     /// For PostgreSQL: always one statement.
     pub postgres: &'static str,
     /// Whether nothing at all is written when `head` does not say $2.
     pub or_nothing: bool,
 }
 
+/// One way to write the rows of a table on SQLite: texts for sixteen rows, for four and for one, so
+/// that any number takes few statements and all of them are prepared once.
+#[derive(Clone, Copy, Debug)]
+pub struct Insert {
+    /// How many rows, and the text; the most rows first.
+    pub texts: [(usize, &'static str); 3],
+}
+
+macro_rules! insert {
+    ($into:literal, $row:literal) => {
+        Insert {
+            texts: [
+                (16, insert!(@ $into, $row, ",", $row, ",", $row, ",", $row, ",", $row, ",", $row,
+                    ",", $row, ",", $row, ",", $row, ",", $row, ",", $row, ",", $row, ",", $row,
+                    ",", $row, ",", $row, ",", $row)),
+                (4, insert!(@ $into, $row, ",", $row, ",", $row, ",", $row)),
+                (1, insert!(@ $into, $row)),
+            ],
+        }
+    };
+    (@ $into:literal, $($part:literal),*) => {
+        concat!("\n    INSERT INTO ", $into, "\n    VALUES ", $($part),*)
+    };
+}
+
+/// Rows of `delegation`.
+pub const DELEGATIONS: Insert = insert!(
+    "delegation (id, parent, source, txn, kind, subject_issuer, subject_sub, holder, audience,
+      depth, root_revision, revision, issued_at, expires_at, record)",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+);
+
+/// Rows of `budget`.
+pub const BUDGETS: Insert =
+    insert!("budget (delegation, location, calls_left, expires_at)", "(?, ?, ?, ?)");
+
+/// Rows of `once`.
+pub const ONCE: Insert =
+    insert!("once (kind, key, question, decision, expires_at)", "(?, ?, ?, ?, ?)");
+
+/// Rows of `subject_key`.
+pub const KEYS: Insert = insert!("subject_key (id, issuer, sub, key)", "(?, ?, ?, ?)");
+
+/// Rows of `journal`.
+pub const LINKS: Insert =
+    insert!("journal (writer, seq, prev, hash, at, events, record)", "(?, ?, ?, ?, ?, ?, ?)");
+
+/// Rows of `journal_private`.
+pub const PRIVATE_PARTS: Insert =
+    insert!("journal_private (writer, seq, n, key, body)", "(?, ?, ?, ?, ?)");
+
+/// Rows of `journal_index`.
+pub const INDEX: Insert = insert!(
+    "journal_index (at, writer, seq, n, kind, outcome, tool, actors, key, txn, decision, error)",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+);
+
 const SQLITE_JUDGED: &str = "
     SELECT count(*) AS held
     FROM head
     WHERE revision = $2";
 
-const SQLITE_DELEGATIONS: &str = "
-    INSERT INTO delegation (
-      id, parent, source, txn, kind, subject_issuer, subject_sub, holder, audience,
-      depth, root_revision, revision, issued_at, expires_at, record)
-    SELECT value ->> 'id', value ->> 'parent', value ->> 'source', value ->> 'txn',
-      value ->> 'kind', value ->> 'subject_issuer', value ->> 'subject_sub', value ->> 'holder',
-      value ->> 'audience', value ->> 'depth', value ->> 'root_revision', value ->> 'revision',
-      value ->> 'issued_at', value ->> 'expires_at', value ->> 'record'
-    FROM json_each($1)
-    WHERE EXISTS (SELECT 1 FROM head WHERE revision = $2)";
-
-const SQLITE_KEYS: &str = "
-    INSERT INTO subject_key (id, issuer, sub, key)
-    SELECT value ->> 'id', value ->> 'issuer', value ->> 'sub', unhex(value ->> 'key')
-    FROM json_each($1)";
-
-const SQLITE_JOURNAL: &str = "
-    INSERT INTO journal (writer, seq, prev, hash, at, events, record)
-    SELECT value ->> 'writer', value ->> 'seq', unhex(value ->> 'prev'), unhex(value ->> 'hash'),
-      value ->> 'at', value ->> 'events', substr($4, value ->> 'record_at', value ->> 'record_bytes')
-    FROM json_each($1)
-    WHERE value ->> 'seq' < $3 OR EXISTS (SELECT 1 FROM head WHERE revision = $2)";
-
-const SQLITE_PRIVATE: &str = "
-    INSERT INTO journal_private (writer, seq, n, key, body)
-    SELECT value ->> 'writer', value ->> 'seq', value ->> 'n', value ->> 'key',
-      CAST(value ->> 'body' AS BLOB)
-    FROM json_each($1)
-    WHERE value ->> 'seq' < $3 OR EXISTS (SELECT 1 FROM head WHERE revision = $2)";
-
-const SQLITE_INDEX: &str = "
-    INSERT INTO journal_index (
-      at, writer, seq, n, kind, outcome, tool, actors, key, txn, decision, error)
-    SELECT value ->> 'at', value ->> 'writer', value ->> 'seq', value ->> 'n', value ->> 'kind',
-      value ->> 'outcome', value ->> 'tool', value ->> 'actors', value ->> 'key',
-      value ->> 'txn', value ->> 'decision', value ->> 'error'
-    FROM json_each($1)
-    WHERE value ->> 'seq' < $3 OR EXISTS (SELECT 1 FROM head WHERE revision = $2)";
-
-const SQLITE_BUDGETS: &str = "
-    INSERT INTO budget (delegation, location, calls_left, expires_at)
-    SELECT value ->> 'delegation', value ->> 'location', value ->> 'calls_left',
-      value ->> 'expires_at'
-    FROM json_each($1)";
-
-const SQLITE_ONCE: &str = "
-    INSERT INTO once (kind, key, question, decision, expires_at)
-    SELECT value ->> 'kind', value ->> 'key', value ->> 'question', value ->> 'decision',
-      value ->> 'expires_at'
-    FROM json_each($1)";
-
 const SQLITE_SPEND: &str = "
     UPDATE budget
     SET calls_left = calls_left - (a.value ->> 'calls')
-    FROM json_each($1) AS a
+    FROM json_each($1, '$.spend') AS a
     WHERE budget.delegation = a.value ->> 'delegation'
       AND budget.location = a.value ->> 'location'";
 
 const SQLITE_BUMP: &str = "
     UPDATE head
     SET revision = revision + 1,
-      configured = CASE WHEN json_array_length($1) > 0
+      configured = CASE WHEN json_array_length($1, '$.documents') > 0
         THEN revision + 1 ELSE configured END
     WHERE revision = $2
     RETURNING 1 AS held";
@@ -98,12 +105,12 @@ const SQLITE_REVOCATIONS: &str = "
     INSERT INTO revocation (revision, kind, within, name, bar_kind, bar_id, bar_actor, at)
     SELECT $2 + 1, value ->> 'kind', value ->> 'within', value ->> 'name', value ->> 'bar_kind',
       value ->> 'bar_id', value ->> 'bar_actor', value ->> 'at'
-    FROM json_each($1)";
+    FROM json_each($1, '$.revocations')";
 
 const SQLITE_DOCUMENTS: &str = "
     INSERT INTO document (kind, id, version, revision, body)
     SELECT value ->> 'kind', value ->> 'id', value ->> 'version', $2 + 1, value ->> 'body'
-    FROM json_each($1)
+    FROM json_each($1, '$.documents')
     WHERE true
     ON CONFLICT (kind, id) DO UPDATE
     SET version = excluded.version, revision = excluded.revision, body = excluded.body";
@@ -112,7 +119,7 @@ const SQLITE_VERSIONS: &str = "
     INSERT INTO document_version (kind, id, version, revision, at, body)
     SELECT value ->> 'kind', value ->> 'id', value ->> 'version', $2 + 1, value ->> 'at',
       value ->> 'body'
-    FROM json_each($1)";
+    FROM json_each($1, '$.versions')";
 
 macro_rules! postgres_delegations {
     ($if:literal) => {
@@ -193,14 +200,7 @@ macro_rules! postgres_batch {
 /// `FOR SHARE` waits for a revocation under way and then looks at the *new* row, whose revision is
 /// another; a `NOT EXISTS (a revocation)` would look at the old snapshot and let the child in.
 pub const APPEND: Twin = Twin {
-    sqlite: &[
-        ("", SQLITE_JUDGED),
-        ("delegations", SQLITE_DELEGATIONS),
-        ("keys", SQLITE_KEYS),
-        ("links", SQLITE_JOURNAL),
-        ("private", SQLITE_PRIVATE),
-        ("index", SQLITE_INDEX),
-    ],
+    sqlite: &[SQLITE_JUDGED],
     postgres: postgres_batch!(
         concat!(
             "
@@ -226,17 +226,7 @@ pub const APPEND: Twin = Twin {
 /// their keys, which waits for others and then reads what *they* left; a row of `once` that another
 /// has inserted since the statement began violates the key, and nothing is done.
 pub const EFFECTS: Twin = Twin {
-    sqlite: &[
-        ("", SQLITE_FOUND),
-        ("delegations", SQLITE_DELEGATIONS),
-        ("budgets", SQLITE_BUDGETS),
-        ("once", SQLITE_ONCE),
-        ("spend", SQLITE_SPEND),
-        ("keys", SQLITE_KEYS),
-        ("links", SQLITE_JOURNAL),
-        ("private", SQLITE_PRIVATE),
-        ("index", SQLITE_INDEX),
-    ],
+    sqlite: &[SQLITE_FOUND, SQLITE_SPEND],
     postgres: postgres_batch!(
         concat!(
             "
@@ -310,10 +300,10 @@ const SQLITE_FOUND: &str = "
       false AS written,
       EXISTS (SELECT 1 FROM head WHERE revision = $2) AS held,
       (SELECT json_group_array(json_array(o.kind, o.key, o.question, o.decision))
-        FROM json_each($1) AS a
+        FROM json_each($1, '$.once') AS a
         JOIN once o ON o.kind = a.value ->> 'kind' AND o.key = a.value ->> 'key') AS seen,
       (SELECT json_group_array(json_array(b.delegation, b.location, b.calls_left))
-        FROM json_each($3) AS a
+        FROM json_each($1, '$.spend') AS a
         JOIN budget b ON b.delegation = a.value ->> 'delegation'
           AND b.location = a.value ->> 'location') AS budgets";
 
@@ -321,16 +311,7 @@ const SQLITE_FOUND: &str = "
 /// does nothing when `head` says something else. Answers `held`: whether it was done. The number
 /// $3 is not read; it is bound so that both batches are bound alike.
 pub const BUMP: Twin = Twin {
-    sqlite: &[
-        ("documents", SQLITE_BUMP),
-        ("revocations", SQLITE_REVOCATIONS),
-        ("documents", SQLITE_DOCUMENTS),
-        ("versions", SQLITE_VERSIONS),
-        ("keys", SQLITE_KEYS),
-        ("links", SQLITE_JOURNAL),
-        ("private", SQLITE_PRIVATE),
-        ("index", SQLITE_INDEX),
-    ],
+    sqlite: &[SQLITE_BUMP, SQLITE_REVOCATIONS, SQLITE_DOCUMENTS, SQLITE_VERSIONS],
     postgres: postgres_batch!(
         "
     WITH bumped AS (
@@ -375,14 +356,11 @@ pub const BUMP: Twin = Twin {
 
 /// The private parts of the links named in $1, a JSON array of `[writer, seq]`.
 pub const PRIVATE: Twin = Twin {
-    sqlite: &[(
-        "",
-        "
+    sqlite: &["
     SELECT writer, seq, n, key, body
     FROM journal_private
     WHERE (writer, seq) IN (
-      SELECT value ->> 0, value ->> 1 FROM json_each($1))",
-    )],
+      SELECT value ->> 0, value ->> 1 FROM json_each($1))"],
     postgres: "
     SELECT writer, seq, n, key, body
     FROM journal_private
@@ -393,14 +371,11 @@ pub const PRIVATE: Twin = Twin {
 
 /// The links named in $1, a JSON array of `[writer, seq]`.
 pub const NAMED_LINKS: Twin = Twin {
-    sqlite: &[(
-        "",
-        "
+    sqlite: &["
     SELECT writer, seq, prev, hash, at, events, record
     FROM journal
     WHERE (writer, seq) IN (
-      SELECT value ->> 0, value ->> 1 FROM json_each($1))",
-    )],
+      SELECT value ->> 0, value ->> 1 FROM json_each($1))"],
     postgres: "
     SELECT writer, seq, prev, hash, at, events, record
     FROM journal
@@ -411,13 +386,10 @@ pub const NAMED_LINKS: Twin = Twin {
 
 /// The subjects whose keys are named in $1, a JSON array of their ids, as far as they still exist.
 pub const SUBJECTS: Twin = Twin {
-    sqlite: &[(
-        "",
-        "
+    sqlite: &["
     SELECT id, issuer, sub, key
     FROM subject_key
-    WHERE id IN (SELECT value FROM json_each($1))",
-    )],
+    WHERE id IN (SELECT value FROM json_each($1))"],
     postgres: "
     SELECT id, issuer, sub, key
     FROM subject_key
@@ -427,3 +399,6 @@ pub const SUBJECTS: Twin = Twin {
 
 /// Every twin, for the test that has both engines prepare it.
 pub const ALL: &[Twin] = &[APPEND, EFFECTS, BUMP, PRIVATE, NAMED_LINKS, SUBJECTS];
+
+/// Every insert, for the same test.
+pub const INSERTS: &[Insert] = &[DELEGATIONS, BUDGETS, ONCE, KEYS, LINKS, PRIVATE_PARTS, INDEX];

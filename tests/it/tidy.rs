@@ -189,9 +189,17 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "postgres/0006_history.sql",
         "5f0060bb13fed30cc765cc905f87ed47fcdea2daa72ea51fc8c8a3a0ad7fe8cf",
     ),
+    (
+        "postgres/0007_neighbours.sql",
+        "7a25e98fd0644e3f2b70a3f838c99db3019f8a10aae7948880ad29eaaca9d15c",
+    ),
     ("sqlite/0001_begin.sql", "635ed953933529ff823323c86c0343549b9125e22ba9a3ee2615dc4c5521537a"),
     ("sqlite/0002_effects.sql", "297f4de13556e785afe30685a18f949f1e65823767be11a104cd9322f6de54fc"),
     ("sqlite/0006_history.sql", "4d33ba29f3209306c6451fd6bbc58e0bee3294580488a86703edf505a91026b5"),
+    (
+        "sqlite/0007_neighbours.sql",
+        "bab41ee15d8f0ffbd3d5975fee3d4b0087df80429e53b4da92d89a280ae9466a",
+    ),
 ];
 
 #[test]

@@ -144,14 +144,15 @@ fn may_act(
     if here || there { Ok(()) } else { Err(Refusal::Presenter("may_act_names_another")) }
 }
 
-/// Every exchange of one foreign token by one agent is one transaction: a keyed hash, so that the
-/// name says nothing about the token.
+/// Every exchange of one foreign token by one agent is one transaction: the moment the token was
+/// issued and a keyed hash, so that the name says nothing else about the token.
 pub fn transaction(config: &Config, client: &Client, claims: &ForeignClaims) -> TransactionId {
-    TransactionId::from_bytes(config.macs.transaction.tag16(&[
+    let rest = config.macs.transaction.short_tag(&[
         claims.subject.issuer.as_bytes(),
         claims.token_id.as_bytes(),
         client.id.as_str().as_bytes(),
-    ]))
+    ]);
+    TransactionId::at(claims.issued_at, rest)
 }
 
 /// The standing of a client that presents a token of ours which says this.

@@ -48,7 +48,7 @@ impl Deputy {
         let issuer = config.issuers().find(|issuer| issuer.alias == question.issuer);
         let unknown = || problem("/subject/issuer", "is the alias of no trusted issuer");
         let issuer = issuer.filter(|issuer| issuer.enabled).ok_or_else(unknown)?;
-        let ids = agents.iter().map(|_| Ok(DelegationId::from_bytes(self.random().bytes()?)));
+        let ids = agents.iter().map(|_| Ok(DelegationId::at(self.now(), self.random().bytes()?)));
         let supposed = Hypothesis {
             issuer,
             sub: &question.sub,

@@ -5,47 +5,48 @@ use sqlx::Connection as _;
 
 use super::{
     super::{
-        commit::{NO_ROWS, Sent},
+        commit::Sent,
         effects::{Found, FoundRow},
         twin,
     },
-    Connection, only, write_all,
+    Connection, only, sqlite,
 };
 
 impl Connection {
     /// Runs one batch with effects: all of it, or nothing; and what stood in the way.
     pub async fn batch_with_effects(
         &mut self,
-        sent: &Sent,
+        sent: Sent<'_>,
         revision: i64,
     ) -> Result<(bool, Found), sqlx::Error> {
         match self {
             Connection::Postgres(db) => {
                 let row: FoundRow = sqlx::query_as(twin::EFFECTS.postgres)
-                    .bind(sent.tables.whole())
+                    .bind(sent.rows.json()?)
                     .bind(revision)
                     .bind(i64::MAX)
-                    .bind(sent.tables.records())
+                    .bind(sent.records)
                     .fetch_one(db)
                     .await?;
                 Ok((row.written, Found::read(&row)?))
             }
             Connection::Sqlite(db) => {
-                let rows = |table: &str| sent.tables.rows(table).unwrap_or(NO_ROWS);
+                let few = sent.rows.few_json()?;
                 let mut tx = db.begin_with(twin::BEGIN).await?;
                 let row: FoundRow = sqlx::query_as(only(&twin::EFFECTS))
-                    .bind(rows("once"))
+                    .bind(&few)
                     .bind(revision)
-                    .bind(rows("spend"))
                     .fetch_one(&mut *tx)
                     .await?;
                 let found = Found::read(&row)?;
-                if !found.is_clear(&sent.spend, revision) {
+                if !found.is_clear(&sent.rows.spend, revision) {
                     tx.rollback().await?;
                     return Ok((false, found));
                 }
-                let texts = twin::EFFECTS.sqlite.iter().skip(1);
-                write_all(&mut tx, texts, &sent.tables, (revision, i64::MAX)).await?;
+                if !sent.rows.spend.is_empty() {
+                    sqlite::run(&mut tx, &twin::EFFECTS, &few, revision).await?;
+                }
+                sqlite::insert(&mut tx, sent).await?;
                 tx.commit().await?;
                 Ok((true, found))
             }

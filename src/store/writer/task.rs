@@ -263,18 +263,19 @@ impl Task {
             self.sealer.settle(false);
             Failure::Refused(error)
         })?;
+        let whole = sent.chain.clone();
         if work.has_effects() {
-            let (written, found) = self.commit_with_effects(&sent, work.revision()).await?;
+            let (written, found) = self.commit_with_effects(sent, work.revision()).await?;
             if !written {
                 return Ok(Attempt::InTheWay(found));
             }
-            self.chain = sent.chain;
+            self.chain = whole;
             return Ok(Attempt::Done);
         }
         let place = (work.revision(), free.seq().saturating_add(1));
-        let held = self.commit(&twin::APPEND, &sent, place).await?;
+        let held = self.commit(&twin::APPEND, sent, place).await?;
         let moved = !held && !work.mints.is_empty();
-        self.chain = if moved { free } else { sent.chain };
+        self.chain = if moved { free } else { whole };
         if !moved {
             return Ok(Attempt::Done);
         }
@@ -307,9 +308,10 @@ impl Task {
             let sent = drafted(draft, what, documents, &event).inspect_err(|_| {
                 self.sealer.settle(false);
             })?;
-            match self.commit(&twin::BUMP, &sent, (revision, i64::MAX)).await {
+            let whole = sent.chain.clone();
+            match self.commit(&twin::BUMP, sent, (revision, i64::MAX)).await {
                 Ok(true) => {
-                    self.chain = sent.chain;
+                    self.chain = whole;
                     return Ok(done);
                 }
                 Ok(false) => {}
@@ -399,13 +401,12 @@ impl Task {
     async fn commit(
         &mut self,
         twin: &twin::Twin,
-        sent: &Sent,
+        sent: Sent<'_>,
         place: (i64, i64),
     ) -> Result<bool, Failure> {
         let Some(db) = self.db.as_mut() else { return Err(Failure::Down(Error::Closed)) };
-        let held = in_time(COMMIT_MAX, db.batch(twin, &sent.tables, place)).await;
-        let stored = held.as_ref().is_ok_and(|held| *held || !twin.or_nothing);
-        self.sealer.settle(stored);
+        let held = in_time(COMMIT_MAX, db.batch(twin, sent, place)).await;
+        self.sealer.settle(held.as_ref().is_ok_and(|held| *held || !twin.or_nothing));
         held.map_err(|error| self.failed(error))
     }
 
@@ -483,17 +484,17 @@ impl Task {
 }
 
 fn drafted<'a>(
-    mut draft: Draft<'a>,
+    mut draft: Draft<'_, 'a>,
     what: &Raise<'a>,
     documents: Vec<DocumentRow<'a>>,
     event: &Event,
-) -> Result<Sent, Error> {
+) -> Result<Sent<'a>, Error> {
     if let Raise::Revocation(revoke) = what {
         draft.revocation(RevocationRow::of(&revoke.target, revoke.bar.as_ref(), revoke.at));
     }
     for document in documents {
         draft.document(document);
     }
-    draft.event(event)?;
-    draft.finish()
+    draft.events(std::iter::once(event), true)?;
+    Ok(draft.finish())
 }

@@ -92,20 +92,19 @@ impl Work {
     }
 
     /// The commit, and the chain up to the first link that depends on the revision.
-    pub fn draft(&self, mut draft: Draft<'_>) -> Result<(Sent, Chain), Error> {
-        draft.journal(self.journal.iter())?;
-        for decided in &self.decided {
-            draft.effects(&decided.effects);
-            if let Some(event) = &decided.event {
-                draft.event(event)?;
-            }
-        }
+    pub fn draft<'a>(&self, mut draft: Draft<'_, 'a>) -> Result<(Sent<'a>, Chain), Error> {
+        draft.events(self.journal.iter(), false)?;
+        draft.events(self.decided.iter().filter_map(|decided| decided.event.as_ref()), true)?;
         let free = draft.chain().clone();
+        draft.events(self.mints.iter().map(|mint| &mint.event), true)?;
         for mint in &self.mints {
-            draft.effects(&mint.effects);
-            draft.delegation(&mint.delegation, &mint.event)?;
+            draft.delegation(&mint.delegation)?;
         }
-        Ok((draft.finish()?, free))
+        let of_mints = self.mints.iter().map(|mint| &mint.effects);
+        for effects in self.decided.iter().map(|decided| &decided.effects).chain(of_mints) {
+            draft.effects(effects);
+        }
+        Ok((draft.finish(), free))
     }
 
     /// Whether anything is used up.

@@ -27,11 +27,21 @@ async fn every_statement_is_prepared(db: Db) {
         match &hand {
             Hand::Postgres(_) => prepare(&mut hand, twin.postgres).await,
             Hand::Sqlite(_) => {
-                for (_, text) in twin.sqlite {
+                for text in twin.sqlite {
                     prepare(&mut hand, text).await;
                 }
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn every_insert_is_prepared() {
+    let db = Db::sqlite("inserts");
+    db.open(1).await.close().await.unwrap();
+    let mut hand = db.hand().await;
+    for (_, text) in twin::INSERTS.iter().flat_map(|insert| insert.texts) {
+        prepare(&mut hand, text).await;
     }
 }
 

@@ -24,7 +24,7 @@ impl Task {
     /// Commits one batch with effects; whether it was written, and what was found.
     pub(super) async fn commit_with_effects(
         &mut self,
-        sent: &Sent,
+        sent: Sent<'_>,
         revision: i64,
     ) -> Result<(bool, Found), Failure> {
         let Some(db) = self.db.as_mut() else { return Err(Failure::Down(Error::Closed)) };
