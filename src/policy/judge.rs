@@ -138,7 +138,7 @@ impl Slice {
         let Call { acting, resource, tool, arguments } = call;
         let mut unfit = Vec::new();
         let wanted = |name: &str| self.reads.unrepresentable || self.reads.arguments.has(name);
-        let values = shape::values(&self.members, arguments, "", wanted, &mut unfit)?;
+        let values = shape::values(&self.members, arguments, wanted, &mut unfit)?;
         let unrepresentable = || unfit.iter().cloned().map(Expression::new_string);
         let mut context = self.context(acting)?;
         context.put("tool", || text(tool.name.as_str()));

@@ -16,7 +16,7 @@ impl Deputy {
     pub async fn introspect(
         &self,
         caller: Caller,
-        question: Result<Question, ParamError>,
+        question: Result<Question<'_>, ParamError>,
     ) -> Result<String, Failure> {
         let now = self.now();
         let client = self.authenticate(&caller, now).await?;
@@ -27,7 +27,7 @@ impl Deputy {
     pub async fn introspect_signed(
         &self,
         caller: Caller,
-        question: Result<Question, ParamError>,
+        question: Result<Question<'_>, ParamError>,
     ) -> Result<String, Failure> {
         let now = self.now();
         let client = self.authenticate(&caller, now).await?;
@@ -42,7 +42,7 @@ impl Deputy {
     async fn answered(
         &self,
         client: &Authenticated,
-        question: Result<Question, ParamError>,
+        question: Result<Question<'_>, ParamError>,
         now: Timestamp,
     ) -> Result<String, Failure> {
         let question = question.map_err(Failure::Malformed)?;
