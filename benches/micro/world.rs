@@ -125,7 +125,7 @@ pub fn now() -> Timestamp {
 
 /// The name of a decision.
 pub fn decision() -> DecisionId {
-    DecisionId::at(now(), [5; DecisionId::RANDOM_BYTES])
+    DecisionId::at(now(), [5; DecisionId::REST_BYTES])
 }
 
 /// A hundred policies that forbid nothing here; five of them concern [`POLICED`].
