@@ -140,7 +140,8 @@ fn settings(args: ServerArgs) -> Result<Settings, ServerError> {
 
 fn logging(settings: &Settings) {
     let filter = EnvFilter::new(settings.log.level.as_str());
-    let builder = fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A line that cannot be written is lost: told of on the same full disk it would be a panic.
+    let builder = fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
     match settings.log.format {
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).init(),
         LogFormat::Json => builder.json().init(),

@@ -2,7 +2,12 @@
 //! and goes on, one that dies, one that is cut off, a database that restarts. And one SQLite file,
 //! which serves one process.
 
-use std::process::Stdio;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    process::Stdio,
+};
 
 use deputy::{
     base::time::{Boot, Clock},
@@ -12,7 +17,9 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::Place;
-use crate::serve_process::{Agent, Registered, Server, deputy, token, user_token};
+use crate::serve_process::{
+    Agent, Folder, Registered, Server, deputy, free_address, token, user_token,
+};
 
 /// A lease and its margin, and as much again for a machine that is busy.
 const DEAD_MAX_MS: u64 = 4_000;
@@ -97,12 +104,31 @@ async fn a_dead_instance_costs_one_wait() {
     revoke(&servers[0], &id).await;
 }
 
+/// `/dev/full` is a disk on which nothing has room.
+#[test]
+fn a_log_that_has_no_room_stops_nobody() {
+    let (folder, address) = (Folder::new(), free_address());
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut server = deputy(&folder.0, &["serve", "--listen", &address, "--log-level", "debug"]);
+    let mut server = server.stdout(Stdio::piped()).stderr(full).spawn().unwrap();
+    let said = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(said.into_iter().any(|line| line.starts_with("admin token")));
+    let mut asked = TcpStream::connect(&address).unwrap();
+    let request = "GET /health/ready HTTP/1.1\r\nhost: deputy\r\nconnection: close\r\n\r\n";
+    asked.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    asked.read_to_string(&mut answer).unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
 #[tokio::test]
 async fn a_second_process_on_one_sqlite_file_is_refused() {
     let place = Place::on_sqlite();
     let mut server = place.start();
     let refused = || {
-        let address = crate::serve_process::free_address();
+        let address = free_address();
         let mut second = deputy(&place.folder.0, &["serve", "--listen", &address]);
         second.stderr(Stdio::piped()).stdout(Stdio::null()).output().unwrap()
     };
