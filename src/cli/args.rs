@@ -46,7 +46,14 @@ pub enum Command {
         keep: bool,
     },
     /// Bring the database schema up to date, then stop
-    Migrate(ServerArgs),
+    Migrate {
+        /// Only say what would be done; the exit code is 0 if nothing
+        #[arg(long)]
+        check: bool,
+        /// Where the database is.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Print the configuration that holds, and where each value came from
     CheckConfig(ServerArgs),
     /// Everything that operators do, through the admin API.

@@ -18,6 +18,7 @@ mod bad_input;
 mod bad_tokens;
 mod chain;
 mod client_auth;
+mod coherence;
 mod coverage;
 mod decision;
 mod dpop;
