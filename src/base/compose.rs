@@ -26,6 +26,14 @@ impl ObjectWriter {
         ObjectWriter { out, empty: true }
     }
 
+    /// An object that begins with the members of `object`, which is one as [`Self::finish`] gives it.
+    pub fn after(object: &str) -> ObjectWriter {
+        let members = object.strip_suffix('}').unwrap_or("{");
+        let mut out = String::with_capacity(members.len().saturating_add(256));
+        out.push_str(members);
+        ObjectWriter { out, empty: members.len() <= 1 }
+    }
+
     /// A text member.
     #[must_use]
     pub fn text(mut self, name: &str, value: &str) -> ObjectWriter {

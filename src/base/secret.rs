@@ -40,6 +40,29 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
     }
 }
 
+/// A secret in a text that somebody else holds: no `Debug` of its content, no `Display`. Nothing is
+/// copied, so that there is nothing to wipe.
+#[derive(Clone, Copy)]
+pub struct Lent<'a>(&'a str);
+
+impl<'a> Lent<'a> {
+    /// Takes the value in.
+    pub const fn new(value: &'a str) -> Lent<'a> {
+        Lent(value)
+    }
+
+    /// The value, at the one line that needs it.
+    pub const fn expose(&self) -> &'a str {
+        self.0
+    }
+}
+
+impl fmt::Debug for Lent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lent(…)")
+    }
+}
+
 /// SHA-256 of something presented to us. Equality takes the same time for every pair.
 #[derive(Clone, Copy, Eq, Hash, PartialOrd, Ord)]
 #[expect(clippy::derived_hash_with_manual_eq, reason = "equal bytes hash equally")]

@@ -20,7 +20,6 @@ pub const NAMES: Names = Names { once: INTROSPECT_ONCE, many: INTROSPECT_MANY };
 pub async fn introspect(asked: Asked<'_>) -> Result<Response, Failure> {
     let Asked { deputy, caller, form, headers } = asked;
     let question = Question::parse(&form);
-    drop(form);
     if head::prefers(headers, reply::SIGNED_INTROSPECTION, reply::JSON) {
         let answer = deputy.introspect_signed(caller, question).await?;
         return Ok(reply::signed_introspection(answer));

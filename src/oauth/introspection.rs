@@ -11,7 +11,7 @@ use crate::{
     base::{
         compose::ObjectWriter,
         id::ClientId,
-        secret::{Fingerprint, Secret},
+        secret::{Fingerprint, Lent},
         time::Timestamp,
     },
     model::{
@@ -23,20 +23,20 @@ use crate::{
 
 /// What a resource server asks.
 #[derive(Debug)]
-pub struct Question {
+pub struct Question<'a> {
     /// The token it was shown.
-    pub token: Secret<String>,
+    pub token: Lent<'a>,
     /// The resource it asks for, as sent; needed from a client that owns several.
     pub resource: Option<String>,
     /// The call it is about to make.
     pub call: Option<Call>,
 }
 
-impl Question {
+impl<'a> Question<'a> {
     /// Reads the question.
-    pub fn parse(params: &impl Params) -> Result<Question, ParamError> {
+    pub fn parse(params: &'a impl Params) -> Result<Question<'a>, ParamError> {
         // RFC 7662 section 2.1: `token` is REQUIRED; `token_type_hint` is only a hint.
-        let token = Secret::new(required(params, "token")?.to_owned());
+        let token = Lent::new(required(params, "token")?);
         for name in ["method", "path", "query", "body"] {
             if params.one(name).is_some() {
                 // Answering as if nothing had been asked would fail open.
@@ -54,12 +54,12 @@ impl Question {
                 problem: "must be sent once here",
             });
         }
-        let call = call(params, &token)?;
+        let call = call(params, token)?;
         Ok(Question { token, resource, call })
     }
 }
 
-fn call(params: &impl Params, token: &Secret<String>) -> Result<Option<Call>, ParamError> {
+fn call(params: &impl Params, token: Lent<'_>) -> Result<Option<Call>, ParamError> {
     let Some(tool) = params.one("tool") else {
         for name in ["arguments", "call_id", "dpop_proof", "htm", "htu"] {
             if params.one(name).is_some() {
@@ -84,7 +84,7 @@ fn call(params: &impl Params, token: &Secret<String>) -> Result<Option<Call>, Pa
 }
 
 /// RFC 9449 section 7: a proof is for one request, so the server says which one it came with.
-fn proof(params: &impl Params, token: &Secret<String>) -> Result<Option<ShownProof>, ParamError> {
+fn proof(params: &impl Params, token: Lent<'_>) -> Result<Option<ShownProof>, ParamError> {
     let Some(jwt) = params.one("dpop_proof") else {
         let alone = ["htm", "htu"].into_iter().find(|name| params.one(name).is_some());
         return alone.map_or(Ok(None), |name| {
@@ -117,8 +117,8 @@ pub fn signed(issuer: &str, asker: &ClientId, answer: &str, now: Timestamp) -> S
         .finish()
 }
 
-/// The answer for a live token; with a decision, for this call.
-pub fn active(issuer: &str, claims: &OurClaims, decision: Option<&Decision>) -> String {
+/// The answer for a live token. It says what the token says, and nothing that changes.
+pub fn active(issuer: &str, claims: &OurClaims) -> String {
     let scope = claims.scope.to_string();
     let details = own_details(claims);
     let authentication = &claims.authentication;
@@ -148,10 +148,12 @@ pub fn active(issuer: &str, claims: &OurClaims, decision: Option<&Decision>) -> 
     if !claims.groups.is_empty() {
         answer = answer.texts("groups", claims.groups.iter().map(AsRef::as_ref));
     }
-    if let Some(decision) = decision {
-        answer = answer.raw("decision", &decision::write(claims, decision, None));
-    }
     answer.finish()
+}
+
+/// The answer for a live token whose holder may make this call: `active` with the decision.
+pub fn allowed(active: &str, claims: &OurClaims, decision: &Decision) -> String {
+    ObjectWriter::after(active).raw("decision", &decision::write(claims, decision, None)).finish()
 }
 
 /// The actors with how we know of each: it authenticated here, or its issuer says so.

@@ -74,7 +74,8 @@ impl Policies {
         }
         let mut warnings = validate(&sources.delegation, &written, resources, &zones)?;
         warnings.extend(odd);
-        let known: Vec<Known<'_>> = written.iter().zip(&reads).collect();
+        let known: Vec<Known<'_>> =
+            written.iter().zip(&reads).map(|(written, reads)| Known::new(written, reads)).collect();
         let zones: Arc<[Zone]> = zones.into();
         let delegate = Action {
             id: words::DELEGATE.to_owned(),
@@ -100,8 +101,7 @@ impl Policies {
 
 /// A policy whose JSON form cannot be had is taken to look at everything.
 fn reads_of(written: &Written) -> Reads {
-    let all = Reads { all_arguments: true, unrepresentable: true, ..Reads::default() };
-    written.policy.to_json().map_or(all, |json| Reads::of(&json))
+    written.policy.to_json().map_or_else(|_| Reads::everything(), |json| Reads::of(&json))
 }
 
 /// The action of calling a tool.
@@ -142,7 +142,7 @@ fn zones(
     let mut known: BTreeSet<&str> = BTreeSet::new();
     let mut zones = Vec::new();
     for (written, reads) in written.iter().zip(reads) {
-        for name in &reads.zones {
+        for name in &reads.zones.named {
             if known.contains(name.as_str()) {
                 continue;
             }
@@ -181,7 +181,7 @@ fn misspelt(
         let tools = concerned(written, resources);
         let published: BTreeSet<&str> =
             tools.iter().flat_map(|tool| shape::published(&tool.input_schema)).collect();
-        for name in reads.arguments.iter().filter(|name| !published.contains(name.as_str())) {
+        for name in reads.arguments.named.iter().filter(|name| !published.contains(name.as_str())) {
             let message = format!(
                 "no tool that this policy concerns has an argument `{name}`: mend the name, or the \
                  action in the policy's scope"

@@ -1,7 +1,8 @@
 //! Asking the policies: what do they say about this call, or about this delegation?
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -11,7 +12,9 @@ use cedar_policy::{
 };
 
 use super::{
-    Demand, Policies, local, shape,
+    Demand, Policies, local,
+    reads::{Names, Reads},
+    shape,
     slice::{Layer, Slice},
     words,
 };
@@ -134,18 +137,14 @@ impl Slice {
     fn call(&self, call: &Call<'_>) -> Option<Verdict> {
         let Call { acting, resource, tool, arguments } = call;
         let mut unfit = Vec::new();
-        let wanted = |name: &str| self.reads.unrepresentable || self.reads.argument(name);
-        let values = shape::values(&self.members, arguments, "", wanted, &mut unfit)?;
-        let unrepresentable = unfit.iter().cloned().map(Expression::new_string);
-        let context = self.context(
-            acting,
-            [
-                ("tool", text(tool.name.as_str())),
-                ("effect", text(tool.effect.as_str())),
-                ("arguments", values),
-                ("unrepresentable", Expression::new_set(unrepresentable)),
-            ],
-        )?;
+        let wanted = |name: &str| self.reads.unrepresentable || self.reads.arguments.has(name);
+        let values = shape::values(&self.members, arguments, wanted, &mut unfit)?;
+        let unrepresentable = || unfit.iter().cloned().map(Expression::new_string);
+        let mut context = self.context(acting)?;
+        context.put("tool", || text(tool.name.as_str()));
+        context.put("effect", || text(tool.effect.as_str()));
+        context.put("arguments", || values);
+        context.put("unrepresentable", || Expression::new_set(unrepresentable()));
         self.ask(acting, words::resource(&resource.id)?, context, &unfit)
     }
 
@@ -155,22 +154,14 @@ impl Slice {
             For::Resource(resource) => words::resource(&resource.id)?,
             For::Agent(client) => words::agent(client.id.as_str())?,
         };
-        let names = tools.iter().map(|(at, tool)| text(&words::tool(&at.id, &tool.name)));
-        let effects: HashSet<&str> = tools.iter().map(|(_, tool)| tool.effect.as_str()).collect();
-        let scope: HashSet<&str> = acting
-            .claims
-            .authority
-            .iter()
-            .flat_map(|(_, entry)| entry.scope.iter().map(ScopeToken::as_str))
-            .collect();
-        let context = self.context(
-            acting,
-            [
-                ("tools", Expression::new_set(names)),
-                ("effects", Expression::new_set(effects.into_iter().map(text))),
-                ("scope", Expression::new_set(scope.into_iter().map(text))),
-            ],
-        )?;
+        let names = || tools.iter().map(|(at, tool)| text(&words::tool(&at.id, &tool.name)));
+        let effects = || tools.iter().map(|(_, tool)| tool.effect.as_str());
+        let entries = || acting.claims.authority.iter().map(|(_, entry)| entry);
+        let scope = || entries().flat_map(|entry| entry.scope.iter().map(ScopeToken::as_str));
+        let mut context = self.context(acting)?;
+        context.put("tools", || Expression::new_set(names()));
+        context.put("effects", || texts(effects()));
+        context.put("scope", || texts(scope()));
         self.ask(acting, resource, context, &[])
     }
 
@@ -178,51 +169,95 @@ impl Slice {
         &self,
         acting: &Acting<'_>,
         resource: EntityUid,
-        context: Context,
+        context: Members<'_>,
         unfit: &[String],
     ) -> Option<Verdict> {
         let principal = words::subject(&acting.claims.sub)?;
-        let subject = subject(acting, principal.clone())?;
-        let entities = self.hierarchy.clone().add_entities([subject], None).ok()?;
+        let entities = self.entities(acting, &principal)?;
+        let context = Context::from_pairs(context.made).ok()?;
         let request = Request::new(principal, self.action.clone(), resource, context, None).ok()?;
         let enforced = self.enforced.ask(acting, &request, &entities, unfit);
         let shadow = self.shadow.would_refuse(acting, &request, &entities, unfit);
         Some(Verdict { shadow, ..enforced })
     }
 
-    fn context<const N: usize>(
-        &self,
-        acting: &Acting<'_>,
-        more: [(&str, Expression); N],
-    ) -> Option<Context> {
+    /// The entities that are looked into: the action, and the subject where an attribute of it is
+    /// taken. No other has any.
+    fn entities(&self, acting: &Acting<'_>, principal: &EntityUid) -> Option<Cow<'_, Entities>> {
+        let Acting { claims, alias, .. } = acting;
+        let mut attributes = Members::of(&self.reads.attributes);
+        attributes.put("issuer", || text(alias));
+        attributes.put("groups", || texts(claims.groups.iter().map(AsRef::as_ref)));
+        attributes.put("is_agent", || Expression::new_bool(claims.own));
+        if attributes.made.is_empty() {
+            return Some(Cow::Borrowed(&self.hierarchy));
+        }
+        let attributes = attributes.made.into_iter().collect();
+        let subject = Entity::new(principal.clone(), attributes, HashSet::new()).ok()?;
+        Some(Cow::Owned(self.hierarchy.clone().add_entities([subject], None).ok()?))
+    }
+
+    /// What both questions tell, as far as it is looked at.
+    fn context(&self, acting: &Acting<'_>) -> Option<Members<'_>> {
         let Acting { claims, issuer, now, .. } = acting;
         let hops = claims.chain.hops();
-        let named = |actor: &Actor| agent(actor, issuer).map(Expression::new_entity_uid);
-        let mut agents: Vec<Expression> = hops.iter().map(named).collect::<Option<_>>()?;
-        if agents.is_empty() {
-            // An agent that acts for itself is the one that acts.
-            agents.push(Expression::new_entity_uid(words::agent(claims.client.as_str())?));
+        let mut context = Members::of(&self.reads.context);
+        if context.wants("actor") || context.wants("chain") {
+            let named = |actor: &Actor| agent(actor, issuer).map(Expression::new_entity_uid);
+            let mut agents: Vec<Expression> = hops.iter().map(named).collect::<Option<_>>()?;
+            if agents.is_empty() {
+                // An agent that acts for itself is the one that acts.
+                agents.push(Expression::new_entity_uid(words::agent(claims.client.as_str())?));
+            }
+            let actor = agents.first()?.clone();
+            context.put("actor", || actor);
+            context.put("chain", || Expression::new_set(agents));
         }
-        let clocks = self.zones.iter().map(|zone| Some((zone.name.clone(), zone.at(*now)?)));
+        context.put("depth", || Expression::new_long(depth(claims)));
+        let verified = || hops.iter().all(|hop| *hop.issuer == **issuer);
+        context.put("verified", || Expression::new_bool(verified()));
+        context.put("bound", || Expression::new_bool(claims.bound.is_some()));
         let authentication = &claims.authentication;
-        let acr = authentication.acr.as_deref().map(|acr| ("acr", text(acr)));
-        let age = authentication.auth_time.map(|at| {
+        context.put("amr", || texts(authentication.amr.iter().map(String::as_str)));
+        if let Some(acr) = &authentication.acr {
+            context.put("acr", || text(acr));
+        }
+        if let Some(at) = authentication.auth_time {
             let age = at.until(*now).get().max(0);
-            ("auth_age", Expression::new_long(age))
-        });
-        let methods = authentication.amr.iter().map(|method| text(method));
-        let common = [
-            ("actor", agents.first()?.clone()),
-            ("depth", Expression::new_long(depth(claims))),
-            ("chain", Expression::new_set(agents)),
-            ("verified", Expression::new_bool(hops.iter().all(|hop| *hop.issuer == **issuer))),
-            ("bound", Expression::new_bool(claims.bound.is_some())),
-            ("amr", Expression::new_set(methods)),
-            ("now", local::moment(*now)?),
-            ("local", Expression::new_record(clocks.collect::<Option<Vec<_>>>()?).ok()?),
-        ];
-        let members = common.into_iter().chain(acr).chain(age).chain(more);
-        Context::from_pairs(members.map(|(name, value)| (name.to_owned(), value))).ok()
+            context.put("auth_age", || Expression::new_long(age));
+        }
+        if context.wants("now") {
+            let now = local::moment(*now)?;
+            context.put("now", || now);
+        }
+        if context.wants("local") {
+            let clocks = self.zones.iter().map(|zone| Some((zone.name.clone(), zone.at(*now)?)));
+            let local = Expression::new_record(clocks.collect::<Option<Vec<_>>>()?).ok()?;
+            context.put("local", || local);
+        }
+        Some(context)
+    }
+}
+
+/// Members of a record that is being made: those that are looked at. The others cost nothing.
+struct Members<'a> {
+    wanted: &'a Names,
+    made: Vec<(String, Expression)>,
+}
+
+impl<'a> Members<'a> {
+    fn of(wanted: &'a Names) -> Members<'a> {
+        Members { wanted, made: Vec::new() }
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.wanted.has(name)
+    }
+
+    fn put(&mut self, name: &str, value: impl FnOnce() -> Expression) {
+        if self.wants(name) {
+            self.made.push((name.to_owned(), value()));
+        }
     }
 }
 
@@ -283,7 +318,7 @@ impl Layer {
             name.unwrap_or_default().replace("~1", "/").replace("~0", "~")
         };
         let names: Vec<String> = unfit.iter().map(outermost).collect();
-        let blind = |reads: &super::reads::Reads| names.iter().any(|name| reads.argument(name));
+        let blind = |reads: &Reads| names.iter().any(|name| reads.arguments.has(name));
         let ids = self.reads.iter().filter(|(_, reads)| blind(reads));
         ids.map(|(id, _)| Arc::clone(id)).collect()
     }
@@ -347,6 +382,10 @@ fn text(text: &str) -> Expression {
     Expression::new_string(text.to_owned())
 }
 
+fn texts<'a>(all: impl Iterator<Item = &'a str>) -> Expression {
+    Expression::new_set(all.map(text))
+}
+
 /// How many agents act: one at least.
 fn depth(claims: &OurClaims) -> i64 {
     i64::try_from(claims.chain.hops().len()).unwrap_or(i64::MAX).max(1)
@@ -359,15 +398,4 @@ fn agent(actor: &Actor, issuer: &str) -> Option<EntityUid> {
     } else {
         words::agent(&format!("{}|{}", actor.issuer, actor.sub))
     }
-}
-
-fn subject(acting: &Acting<'_>, principal: EntityUid) -> Option<Entity> {
-    let Acting { claims, alias, .. } = acting;
-    let groups = claims.groups.iter().map(|group| text(group));
-    let attributes = HashMap::from([
-        ("issuer".to_owned(), text(alias)),
-        ("groups".to_owned(), Expression::new_set(groups)),
-        ("is_agent".to_owned(), Expression::new_bool(claims.own)),
-    ]);
-    Entity::new(principal, attributes, HashSet::new()).ok()
 }

@@ -191,7 +191,7 @@ impl Policies {
                 };
                 for (id, reads) in slice.enforced.reads.iter().chain(&slice.shadow.reads) {
                     let Some(rule) = self.rule(id) else { continue };
-                    faults.extend(reads.arguments.iter().filter(gone).map(|name| Fault {
+                    faults.extend(reads.arguments.named.iter().filter(gone).map(|name| Fault {
                         file: rule.file.to_string(),
                         line: rule.line,
                         column: 1,

@@ -1,21 +1,60 @@
-//! What a policy looks at: which arguments, and the clocks of which time zones. Read off Cedar's
-//! own JSON form of the policy, so that nothing is guessed from its text.
+//! What a policy looks at: which members of the context, which arguments, the clocks of which time
+//! zones, which attributes of entities. Read off Cedar's own JSON form of the policy, so that nothing
+//! is guessed from its text. Where it is not plain, everything is looked at.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// What a policy, or a slice of them, looks at.
+/// What a policy, or a slice of them, looks at. What nobody looks at need not be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reads {
-    /// All arguments: it takes `context.arguments`, or `context`, as a whole.
-    pub all_arguments: bool,
-    /// These arguments, by their outermost names.
-    pub arguments: BTreeSet<String>,
+    /// Members of the context, or whether they are there.
+    pub context: Names,
+    /// Arguments, by their outermost names.
+    pub arguments: Names,
+    /// Time zones, by the local time in them.
+    pub zones: Names,
+    /// Attributes of entities, whichever entity it is.
+    pub attributes: Names,
     /// Which arguments could not be represented.
     pub unrepresentable: bool,
-    /// The local time in these zones.
-    pub zones: BTreeSet<String>,
+    /// Which entity is in which other.
+    pub hierarchy: bool,
+}
+
+/// Names, and perhaps all that there may be besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Names {
+    /// All: what they name is taken as a whole.
+    pub all: bool,
+    /// These are named.
+    pub named: BTreeSet<String>,
+}
+
+impl Names {
+    /// Whether this one is among them.
+    pub fn has(&self, name: &str) -> bool {
+        self.all || self.named.contains(name)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.named.is_empty()
+    }
+
+    fn and(&mut self, other: &Names) {
+        self.all |= other.all;
+        self.named.extend(other.named.iter().cloned());
+    }
+
+    fn add(&mut self, name: &str) {
+        self.named.insert(name.to_owned());
+    }
+
+    fn add_all(&mut self, names: &[&str]) {
+        self.named.extend(names.iter().map(|name| (*name).to_owned()));
+    }
 }
 
 impl Reads {
@@ -28,33 +67,35 @@ impl Reads {
         reads
     }
 
+    /// Everything there is.
+    pub fn everything() -> Reads {
+        let mut reads = Reads { hierarchy: true, ..Reads::default() };
+        reads.attributes.all = true;
+        reads.whole();
+        reads
+    }
+
     /// What two look at together.
     pub fn and(&mut self, other: &Reads) {
-        self.all_arguments |= other.all_arguments;
+        self.context.and(&other.context);
+        self.arguments.and(&other.arguments);
+        self.zones.and(&other.zones);
+        self.attributes.and(&other.attributes);
         self.unrepresentable |= other.unrepresentable;
-        self.arguments.extend(other.arguments.iter().cloned());
-        self.zones.extend(other.zones.iter().cloned());
-    }
-
-    /// Whether it looks at any argument.
-    pub fn any_argument(&self) -> bool {
-        self.all_arguments || !self.arguments.is_empty()
-    }
-
-    /// Whether it looks at the argument of this name.
-    pub fn argument(&self, name: &str) -> bool {
-        self.all_arguments || self.arguments.contains(name)
+        self.hierarchy |= other.hierarchy;
     }
 
     fn look(&mut self, expression: &Value) {
         match expression {
             Value::Object(object) => {
                 for (operator, operand) in object {
-                    match (operator.as_str(), attribute(operand)) {
-                        ("." | "has", Some((left, name))) => self.member(operator, left, name),
-                        // The context as a whole: everything may matter.
+                    match (operator.as_str(), attributes(operand)) {
+                        ("." | "has", Some((left, names))) => self.taken(operator, left, &names),
                         ("Var", None) if operand == "context" => self.whole(),
-                        _ => self.look(operand),
+                        (operator, _) => {
+                            self.hierarchy |= operator == "in";
+                            self.look(operand);
+                        }
                     }
                 }
             }
@@ -63,39 +104,60 @@ impl Reads {
         }
     }
 
+    /// The context as a whole: everything in it may matter.
     fn whole(&mut self) {
-        self.all_arguments = true;
+        self.context.all = true;
+        self.arguments.all = true;
+        self.zones.all = true;
         self.unrepresentable = true;
     }
 
-    /// A member is taken, or asked for, of `left`.
-    fn member(&mut self, operator: &str, left: &Value, name: &str) {
-        if is_context(left) {
-            // That there are arguments, and that there are clocks, is always so.
-            match (operator, name) {
-                (".", "arguments") => self.all_arguments = true,
-                (".", "unrepresentable") => self.unrepresentable = true,
-                _ => {}
-            }
-        } else if is_member_of_context(left, "arguments") {
-            self.arguments.insert(name.to_owned());
-        } else if is_member_of_context(left, "local") {
-            self.zones.insert(name.to_owned());
+    /// What is named is taken, or asked for, of `left`: one behind the other, `has a.b` takes both.
+    fn taken(&mut self, operator: &str, left: &Value, names: &[&str]) {
+        if let Some(path) = path(left) {
+            self.of_context(operator, &[&path, names].concat());
         } else {
+            // Which entity it is taken of is not told here: its name alone is kept.
+            self.attributes.add_all(names);
             self.look(left);
+        }
+    }
+
+    fn of_context(&mut self, operator: &str, path: &[&str]) {
+        let Some((member, below)) = path.split_first() else { return };
+        self.context.add(member);
+        // Whether a member is there does not say what is in it.
+        let whole = operator == "." && below.is_empty();
+        match (*member, below.first()) {
+            ("arguments", Some(name)) => self.arguments.add(name),
+            ("arguments", None) => self.arguments.all |= whole,
+            ("local", Some(zone)) => self.zones.add(zone),
+            ("local", None) => self.zones.all |= whole,
+            ("unrepresentable", below) => self.unrepresentable |= whole || below.is_some(),
+            (_, _) => self.attributes.add_all(below),
         }
     }
 }
 
-fn attribute(operand: &Value) -> Option<(&Value, &str)> {
-    Some((operand.get("left")?, operand.get("attr")?.as_str()?))
+/// Of what is taken, and the names one behind the other.
+fn attributes(operand: &Value) -> Option<(&Value, Vec<&str>)> {
+    let left = operand.get("left")?;
+    let names = match operand.get("attr")? {
+        Value::String(name) => vec![name.as_str()],
+        Value::Array(names) => names.iter().map(Value::as_str).collect::<Option<_>>()?,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
+    };
+    Some((left, names))
 }
 
-fn is_context(expression: &Value) -> bool {
-    expression.get("Var").is_some_and(|name| name == "context")
-}
-
-fn is_member_of_context(expression: &Value, name: &str) -> bool {
-    let member = expression.get(".").and_then(attribute);
-    member.is_some_and(|(left, attr)| is_context(left) && attr == name)
+/// The names that lead from the context to an expression; `None` if it does not begin there.
+fn path(mut expression: &Value) -> Option<Vec<&str>> {
+    let mut names = Vec::new();
+    while expression.get("Var").is_none_or(|name| name != "context") {
+        let (left, more) = attributes(expression.get(".")?)?;
+        names.extend(more.into_iter().rev());
+        expression = left;
+    }
+    names.reverse();
+    Some(names)
 }

@@ -146,24 +146,24 @@ impl Shape {
         }
     }
 
-    /// A value of this type; `None` if it is none.
-    fn value(&self, value: &Value, at: &str, unfit: &mut Vec<String>) -> Option<Expression> {
+    /// A value of this type; `None` if it is none, which is named in `unfit` from here on.
+    fn value(&self, value: &Value, unfit: &mut Vec<String>) -> Option<Expression> {
         let fits = match (self, value) {
             (Shape::Long, Value::Number(n)) => n.as_i64().map(Expression::new_long),
             (Shape::Decimal, Value::Number(n)) => n.fixed_i64(DECIMAL_PLACES).map(decimal),
             (Shape::Text, Value::String(text)) => Some(Expression::new_string(text.clone())),
             (Shape::Bool, Value::Bool(truth)) => Some(Expression::new_bool(*truth)),
             (Shape::Set(of), Value::Array(values)) => {
-                let all = values.iter().map(|value| of.value(value, at, &mut Vec::new()));
+                let all = values.iter().map(|value| of.value(value, &mut Vec::new()));
                 all.collect::<Option<Vec<_>>>().map(Expression::new_set)
             }
             (Shape::Record(members), Value::Object(object)) => {
-                return values(members, object, at, |_| true, unfit);
+                return values(members, object, |_| true, unfit);
             }
             _ => None,
         };
         if fits.is_none() {
-            unfit.push(at.to_owned());
+            unfit.push(String::new());
         }
         fits
     }
@@ -186,12 +186,11 @@ pub(super) fn record(members: &Members) -> serde_json::Value {
     json!({ "type": "Record", "attributes": attributes })
 }
 
-/// The members that are wanted, as a record; what does not fit is left out and named in `unfit`, as
-/// is what has no type at all.
+/// The members that are wanted, as a record; what does not fit is left out and named in `unfit` by a
+/// JSON Pointer from here, as is what has no type at all.
 pub(super) fn values(
     members: &Members,
     object: &Object,
-    at: &str,
     wanted: impl Fn(&str) -> bool,
     unfit: &mut Vec<String>,
 ) -> Option<Expression> {
@@ -199,13 +198,16 @@ pub(super) fn values(
     for (name, value) in
         object.iter().filter(|(name, value)| wanted(name) && **value != Value::Null)
     {
-        let at = pointer(at, name);
+        let before = unfit.len();
         match members.get(name) {
             Some(shape) => {
-                let value = shape.value(value, &at, unfit);
+                let value = shape.value(value, unfit);
                 fields.extend(value.map(|value| (name.to_owned(), value)));
             }
-            None => unfit.push(at),
+            None => unfit.push(String::new()),
+        }
+        for below in unfit.iter_mut().skip(before) {
+            below.insert_str(0, &pointer("", name));
         }
     }
     Expression::new_record(fields).ok()

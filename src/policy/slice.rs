@@ -9,6 +9,7 @@ use std::{
 use cedar_policy::{
     ActionConstraint, Entities, Entity, EntityUid, Policy, PolicySet, ResourceConstraint,
 };
+use serde_json::json;
 
 use super::{
     Demand,
@@ -25,7 +26,7 @@ use crate::base::json::Value;
 pub(super) struct Slice {
     /// The action.
     pub action: EntityUid,
-    /// The action in its groups.
+    /// The action in its groups, where a policy asks what is in what.
     pub hierarchy: Entities,
     /// The types of the arguments.
     pub members: Members,
@@ -53,7 +54,60 @@ pub(super) struct Layer {
 }
 
 /// One policy with what it looks at.
-pub(super) type Known<'a> = (&'a Written, &'a Reads);
+pub(super) struct Known<'a> {
+    written: &'a Written,
+    reads: &'a Reads,
+    /// Without the scope that every slice of calls has looked at, and that of `delegate`; `None`
+    /// where it is asked as it is written.
+    bare: Option<[Policy; 2]>,
+}
+
+impl<'a> Known<'a> {
+    /// A policy that looks at this.
+    pub fn new(written: &'a Written, reads: &'a Reads) -> Known<'a> {
+        let of_calls = without(&written.policy, &["action", "resource"]);
+        let of_delegate = without(&written.policy, &["action"]);
+        let bare = of_calls.zip(of_delegate).map(|(calls, delegate)| [calls, delegate]);
+        Known { written, reads, bare }
+    }
+
+    /// The policy as it is asked about an action that it concerns.
+    fn asked(&self, action: &Action<'_>) -> &Policy {
+        match &self.bare {
+            None => &self.written.policy,
+            Some([of_calls, _]) if action.resource.is_some() => of_calls,
+            Some([_, of_delegate]) => of_delegate,
+        }
+    }
+
+    /// Whether it asks in what the action is, in a condition or in its scope.
+    fn asks_hierarchy(&self) -> bool {
+        self.reads.hierarchy || self.bare.is_none()
+    }
+}
+
+/// The same policy for every action, or resource: what a slice has looked at once need not be looked
+/// at by every call. Nor does it carry its places in the text along, which Cedar copies with every
+/// value. As it only forbids, it never says less than before. `None` where it must be asked as it is.
+fn without(policy: &Policy, scope: &[&str]) -> Option<Policy> {
+    let mut json = policy.to_json().ok().filter(|json| is_shallow(json, MAX_LEVELS))?;
+    let members = json.as_object_mut()?;
+    members.extend(scope.iter().map(|part| ((*part).to_owned(), json!({ "op": "All" }))));
+    Policy::from_json(Some(policy.id().clone()), json).ok()
+}
+
+/// The deepest JSON form of a policy that is read again: Cedar copies what is below a level for each
+/// level, and a policy may have thousands. One that is deeper is asked as it is written.
+const MAX_LEVELS: usize = 100;
+
+fn is_shallow(json: &serde_json::Value, levels: usize) -> bool {
+    let Some(levels) = levels.checked_sub(1) else { return false };
+    match json {
+        serde_json::Value::Array(values) => values.iter().all(|value| is_shallow(value, levels)),
+        serde_json::Value::Object(members) => members.values().all(|v| is_shallow(v, levels)),
+        _ => true,
+    }
+}
 
 /// A set cannot be cut for an action.
 #[derive(Clone, Copy, Debug)]
@@ -86,32 +140,29 @@ impl Slice {
         let id = named(&action.id)?;
         let groups: Vec<EntityUid> =
             action.groups.iter().map(|id| named(id)).collect::<Result<_, _>>()?;
-        let here = |written: &Written| {
-            is_of_action(&written.policy, &id, &groups)
-                && is_of_resource(&written.policy, action.resource.as_ref())
+        let here = |known: &&Known<'_>| {
+            let policy = &known.written.policy;
+            is_of_action(policy, &id, &groups) && is_of_resource(policy, action.resource.as_ref())
         };
-        let concerned: Vec<Known<'_>> =
-            all.iter().filter(|(written, _)| here(written)).copied().collect();
+        let concerned: Vec<&Known<'_>> = all.iter().filter(here).collect();
         if concerned.is_empty() {
             return Ok(None);
         }
         let mut reads = Reads::default();
-        for (_, more) in &concerned {
-            reads.and(more);
+        for known in &concerned {
+            reads.and(known.reads);
         }
-        let node = Entity::new_no_attrs(id.clone(), groups.iter().cloned().collect());
-        let groups = groups.into_iter().map(|id| Entity::new_no_attrs(id, [].into()));
-        let shortens = action.resource.is_none();
-        let watched = |shadow: bool| {
-            concerned.iter().filter(move |(written, _)| written.rule.shadow == shadow)
+        let layer = |shadow: bool| {
+            Layer::of(action, concerned.iter().filter(|known| known.written.rule.shadow == shadow))
         };
-        let hierarchy = Entities::from_entities(groups.chain([node]), None).map_err(|_| NotCut)?;
+        // Without it no action is in any group, and a policy about a group would hold for none.
+        let asks = concerned.iter().any(|known| known.asks_hierarchy());
         Ok(Some(Slice {
-            hierarchy,
+            hierarchy: if asks { hierarchy(&id, groups)? } else { Entities::empty() },
             members: action.schema.map(shape::arguments).unwrap_or_default(),
-            enforced: Layer::of(shortens, watched(false))?,
-            shadow: Layer::of(shortens, watched(true))?,
-            zones: zones.iter().filter(|z| reads.zones.contains(&z.name)).cloned().collect(),
+            enforced: layer(false)?,
+            shadow: layer(true)?,
+            zones: zones.iter().filter(|zone| reads.zones.has(&zone.name)).cloned().collect(),
             action: id,
             reads,
         }))
@@ -124,7 +175,7 @@ impl Slice {
 
     /// Whether the arguments matter to what is enforced.
     pub fn reads_arguments(&self) -> bool {
-        let looks = |(_, reads): &(_, Reads)| reads.any_argument() || reads.unrepresentable;
+        let looks = |(_, reads): &(_, Reads)| !reads.arguments.is_empty() || reads.unrepresentable;
         self.enforced.reads.iter().any(looks)
     }
 
@@ -132,27 +183,34 @@ impl Slice {
     pub fn arguments_read(&self) -> Option<BTreeSet<String>> {
         let all = self.enforced.reads.iter().map(|(_, reads)| reads);
         all.clone()
-            .all(|reads| !reads.all_arguments && !reads.unrepresentable)
-            .then(|| all.flat_map(|reads| reads.arguments.iter().cloned()).collect())
+            .all(|reads| !reads.arguments.all && !reads.unrepresentable)
+            .then(|| all.flat_map(|reads| reads.arguments.named.iter().cloned()).collect())
     }
 }
 
 impl Layer {
     fn of<'a>(
-        shortens: bool,
-        policies: impl Iterator<Item = &'a Known<'a>>,
+        action: &Action<'_>,
+        policies: impl Iterator<Item = &'a &'a Known<'a>>,
     ) -> Result<Layer, NotCut> {
-        let mut layer = Layer { shortens, ..Layer::default() };
-        for (written, reads) in policies {
-            let id = &written.rule.id;
-            layer.set.add(written.policy.clone()).map_err(|_| NotCut)?;
-            if let Some(demand) = &written.rule.demand {
-                layer.demands.insert(Arc::clone(id), demand.clone());
+        let mut layer = Layer { shortens: action.resource.is_none(), ..Layer::default() };
+        for known in policies {
+            let rule = &known.written.rule;
+            layer.set.add(known.asked(action).clone()).map_err(|_| NotCut)?;
+            if let Some(demand) = &rule.demand {
+                layer.demands.insert(Arc::clone(&rule.id), demand.clone());
             }
-            layer.reads.push((Arc::clone(id), (*reads).clone()));
+            layer.reads.push((Arc::clone(&rule.id), known.reads.clone()));
         }
         Ok(layer)
     }
+}
+
+/// An action in its groups.
+pub(super) fn hierarchy(id: &EntityUid, groups: Vec<EntityUid>) -> Result<Entities, NotCut> {
+    let node = Entity::new_no_attrs(id.clone(), groups.iter().cloned().collect());
+    let groups = groups.into_iter().map(|id| Entity::new_no_attrs(id, [].into()));
+    Entities::from_entities(groups.chain([node]), None).map_err(|_| NotCut)
 }
 
 /// Whether a policy concerns an action, by its scope.

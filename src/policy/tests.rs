@@ -1,5 +1,6 @@
 //! What policies mean, what is refused when they are written, and that nothing fails open.
 
+mod reads;
 mod written;
 
 use std::sync::Arc;

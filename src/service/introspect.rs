@@ -4,12 +4,7 @@
 use super::{Deputy, Failure, decide::Settled, keys, token::Caller};
 use crate::{
     base::time::Timestamp,
-    engine::{
-        authenticate::Authenticated,
-        call::{Asked, Decided},
-        denial,
-        snapshot::Snapshot,
-    },
+    engine::{authenticate::Authenticated, call::Asked, denial},
     oauth::{
         introspection::{self, INACTIVE, Question, TYP_SIGNED},
         params::ParamError,
@@ -21,7 +16,7 @@ impl Deputy {
     pub async fn introspect(
         &self,
         caller: Caller,
-        question: Result<Question, ParamError>,
+        question: Result<Question<'_>, ParamError>,
     ) -> Result<String, Failure> {
         let now = self.now();
         let client = self.authenticate(&caller, now).await?;
@@ -32,7 +27,7 @@ impl Deputy {
     pub async fn introspect_signed(
         &self,
         caller: Caller,
-        question: Result<Question, ParamError>,
+        question: Result<Question<'_>, ParamError>,
     ) -> Result<String, Failure> {
         let now = self.now();
         let client = self.authenticate(&caller, now).await?;
@@ -47,7 +42,7 @@ impl Deputy {
     async fn answered(
         &self,
         client: &Authenticated,
-        question: Result<Question, ParamError>,
+        question: Result<Question<'_>, ParamError>,
         now: Timestamp,
     ) -> Result<String, Failure> {
         let question = question.map_err(Failure::Malformed)?;
@@ -60,10 +55,14 @@ impl Deputy {
                 problem: "is needed beside `tool`: this client owns several resources",
             }));
         }
-        let token = self.0.memo.ours(&snapshot.config, question.token.expose(), now).ok();
+        let config = &snapshot.config;
+        let Ok(known) = self.0.memo.known(config, question.token.expose(), now) else {
+            return Ok(INACTIVE.to_owned());
+        };
+        let told = || known.told(|claims| introspection::active(&config.issuer, claims));
         let asked = Asked {
             caller: client,
-            token: token.as_deref(),
+            token: Some(&known.token),
             resource: question.resource.as_deref(),
             subject: None,
             call: question.call.as_ref(),
@@ -72,19 +71,16 @@ impl Deputy {
         let settled = self.decide(&snapshot, &asked, now).await?;
         Ok(match settled {
             Settled::Inactive => INACTIVE.to_owned(),
-            Settled::Live(held) => {
-                introspection::active(&snapshot.config.issuer, held.claims, None)
+            Settled::Live(_) => told().to_owned(),
+            Settled::Decided(decided) => {
+                let (claims, decision) = (decided.held().claims, decided.decision());
+                if decision.allow {
+                    introspection::allowed(told(), claims, decision)
+                } else {
+                    let hint = denial::hint(config, &decided);
+                    introspection::denied(claims, decision, hint.as_ref())
+                }
             }
-            Settled::Decided(decided) => tell(&snapshot, &decided),
         })
     }
-}
-
-fn tell(snapshot: &Snapshot, decided: &Decided<'_>) -> String {
-    let (claims, decision) = (decided.held().claims, decided.decision());
-    if decision.allow {
-        return introspection::active(&snapshot.config.issuer, claims, Some(decision));
-    }
-    let hint = denial::hint(&snapshot.config, decided);
-    introspection::denied(claims, decision, hint.as_ref())
 }

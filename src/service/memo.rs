@@ -1,7 +1,7 @@
 //! A bounded memory of tokens whose signatures were verified. It spares the arithmetic and nothing
 //! else: whether a token is live is asked of the current snapshot every time.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use quick_cache::sync::Cache;
 
@@ -14,28 +14,38 @@ use crate::{
     model::token::{ForeignClaims, OurClaims},
 };
 
-/// The most tokens of each sort that are remembered. One takes about 2.6 KiB, so that both memories
-/// together stay below 22 MiB.
+/// The most tokens of each sort that are remembered. One takes about 2.6 KiB, and what is told of it
+/// another, so that both memories together stay below 26 MiB.
 const CAPACITY: usize = 4_096;
 
 /// Verified tokens by the hash of their bytes.
 #[derive(Debug)]
 pub struct TokenMemo {
-    ours: Cache<Fingerprint, Remembered<OurClaims>>,
-    foreign: Cache<Fingerprint, Remembered<ForeignClaims>>,
+    ours: Cache<Fingerprint, Remembered<Known>>,
+    foreign: Cache<Fingerprint, Remembered<Arc<Verified<ForeignClaims>>>>,
+}
+
+/// A token of ours that was verified.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// What was verified.
+    pub token: Arc<Verified<OurClaims>>,
+    told: Arc<OnceLock<Box<str>>>,
+}
+
+impl Known {
+    /// What is told of it to whoever may ask, made once. It says only what the token says: whether it
+    /// is live, and what was decided, is asked every time.
+    pub fn told(&self, make: impl FnOnce(&OurClaims) -> String) -> &str {
+        self.told.get_or_init(|| make(self.token.get()).into())
+    }
 }
 
 /// A verified token, and what its verification rested on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Remembered<T> {
     basis: Basis,
-    token: Arc<Verified<T>>,
-}
-
-impl<T> Clone for Remembered<T> {
-    fn clone(&self) -> Self {
-        Remembered { basis: self.basis, token: Arc::clone(&self.token) }
-    }
+    token: T,
 }
 
 /// A verification holds only while the configuration and the issuer's key set are the same.
@@ -61,22 +71,22 @@ impl TokenMemo {
         token: &str,
         now: Timestamp,
     ) -> Result<Arc<Verified<OurClaims>>, TokenFault> {
-        let name = Fingerprint::of(token.as_bytes());
-        if let Some(known) = self.known(config, &name) {
-            return Ok(known);
-        }
-        let token = Arc::new(verify::ours::judge(config, token)?);
-        if now < token.get().expires_at {
-            let basis = Basis { configured: config.revision, keys: 0 };
-            self.ours.insert(name, Remembered { basis, token: Arc::clone(&token) });
-        }
-        Ok(token)
+        Ok(self.known(config, token, now)?.token)
     }
 
-    /// A token of ours that was verified under this configuration.
-    pub fn known(&self, config: &Config, token: &Fingerprint) -> Option<Arc<Verified<OurClaims>>> {
+    /// The same, with what is told of it.
+    pub fn known(&self, config: &Config, token: &str, now: Timestamp) -> Result<Known, TokenFault> {
+        let name = Fingerprint::of(token.as_bytes());
         let basis = Basis { configured: config.revision, keys: 0 };
-        self.ours.get(token).filter(|found| found.basis == basis).map(|found| found.token)
+        if let Some(found) = self.ours.get(&name).filter(|found| found.basis == basis) {
+            return Ok(found.token);
+        }
+        let token = Arc::new(verify::ours::judge(config, token)?);
+        let known = Known { token, told: Arc::default() };
+        if now < known.token.get().expires_at {
+            self.ours.insert(name, Remembered { basis, token: known.clone() });
+        }
+        Ok(known)
     }
 
     /// A foreign token whose time is not over, and the basis that its verification rests on.

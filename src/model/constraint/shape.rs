@@ -83,6 +83,17 @@ pub struct Violation {
     pub kind: ViolationKind,
 }
 
+impl Violation {
+    /// Here. The pointer is put together on the way out: what is permitted needs none.
+    const fn at(kind: ViolationKind) -> Violation {
+        Violation { pointer: String::new(), kind }
+    }
+
+    fn below(self, name: &str) -> Violation {
+        Violation { pointer: below("", name) + &self.pointer, ..self }
+    }
+}
+
 /// What is wrong with an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ViolationKind {
@@ -99,7 +110,7 @@ impl Arguments {
     pub fn check(&self, arguments: &Object) -> Result<(), Violation> {
         match self {
             Arguments::Any => Ok(()),
-            Arguments::Closed(shape) => shape.check(arguments, ""),
+            Arguments::Closed(shape) => shape.check(arguments),
         }
     }
 
@@ -255,11 +266,14 @@ impl Shape<ClaimName> {
 }
 
 impl Shape {
-    fn check(&self, object: &Object, at: &str) -> Result<(), Violation> {
+    fn check(&self, object: &Object) -> Result<(), Violation> {
         if let Some((name, _)) = object.iter().find(|(name, _)| !self.0.contains_key(*name)) {
-            return Err(Violation { pointer: below(at, name), kind: ViolationKind::Unexpected });
+            return Err(Violation::at(ViolationKind::Unexpected).below(name));
         }
-        self.0.iter().try_for_each(|(name, node)| node.check(object.get(name), &below(at, name)))
+        let check = |(name, node): (&String, &Node<Never>)| {
+            node.check(object.get(name)).map_err(|violation| violation.below(name))
+        };
+        self.0.iter().try_for_each(check)
     }
 
     /// An argument that only one of the two names is absent for the other.
@@ -270,9 +284,9 @@ impl Shape {
 }
 
 impl Node<Never> {
-    fn check(&self, value: Option<&Value>, at: &str) -> Result<(), Violation> {
+    fn check(&self, value: Option<&Value>) -> Result<(), Violation> {
         let kind = match (self, value) {
-            (Node::Branch(shape), Some(Value::Object(inner))) => return shape.check(inner, at),
+            (Node::Branch(shape), Some(Value::Object(inner))) => return shape.check(inner),
             (Node::Branch(_), Some(_)) => ViolationKind::NotPermitted,
             (
                 Node::Leaf(Argument::Required(constraint) | Argument::Optional(constraint)),
@@ -291,7 +305,7 @@ impl Node<Never> {
                 ViolationKind::Missing
             }
         };
-        Err(Violation { pointer: at.to_owned(), kind })
+        Err(Violation::at(kind))
     }
 }
 
