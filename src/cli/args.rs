@@ -14,8 +14,8 @@ pub use self::{
         ResourceArgs, ResourceVerb, SecretVerb, ToolVerb,
     },
     lookups::{
-        AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, ExplainArgs, KeyVerb, RevokeVerb,
-        SimulateArgs,
+        AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, ExplainArgs, KeyVerb, OperatorVerb,
+        RevokeVerb, SimulateArgs,
     },
     policies::{PolicyVerb, Since},
 };
@@ -157,6 +157,8 @@ pub enum AdminCommand {
     Audit(Noun<AuditVerb>),
     /// Our signing keys
     Key(Noun<KeyVerb>),
+    /// Operators: who may use the admin API
+    Operator(Noun<OperatorVerb>),
 }
 
 /// What to do with a noun.

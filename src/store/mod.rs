@@ -148,8 +148,8 @@ impl fmt::Debug for Store {
 impl Options {
     /// The most changes that wait: four batches, some milliseconds each.
     pub const CHANGES_MAX: usize = 1_024;
-    /// The most journalled events that wait: at 1 KiB each, 8 MiB.
-    pub const JOURNAL_MAX: usize = 8_192;
+    /// The most journalled events that wait: at 1 KiB each, 16 MiB, half of it for one client.
+    pub const JOURNAL_MAX: usize = 16_384;
 
     /// The usual bounds.
     pub fn new(started_at: Timestamp, random: Arc<Random>) -> Options {

@@ -30,6 +30,7 @@ mod keys;
 mod kinds;
 mod metadata;
 mod narrowing;
+mod operators;
 mod policed;
 mod policies;
 mod policy_cli;
