@@ -58,8 +58,9 @@ impl Deputy {
         }
     }
 
-    /// A name for the next decision.
-    pub(super) fn decision_id(&self) -> Result<DecisionId, Fault> {
-        Ok(DecisionId::at(self.now(), self.random().bytes()?))
+    /// A name for the next decision. It begins with the moment that the event will bear, not with a
+    /// later one: from there on the decision is looked for.
+    pub(super) fn decision_id(&self, now: Timestamp) -> Result<DecisionId, Fault> {
+        Ok(DecisionId::at(now, self.random().bytes()?))
     }
 }
