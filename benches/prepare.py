@@ -14,11 +14,15 @@ RESOURCE = "https://tickets.bench.example/mcp"
 # The same, for tokens that are bound to a key.
 BOUND_RESOURCE = "https://bound.bench.example/mcp"
 TOOL = "tickets.get"
+# Calls of this one are on record before they are answered.
+WRITE_TOOL = "tickets.close"
 # Two tools with ten arguments each: policies concern the second.
 FREE_TOOL, POLICED_TOOL = "tickets.search", "tickets.find"
 # Servers beside it, with as many tools each: a thousand tools in all.
 OTHERS, OTHER_TOOLS = 4, 250
 ARGUMENTS = {f"field_{n}": n for n in range(10)}
+# What `max_calls` may be at most: more calls than all rounds make.
+MAX_CALLS = 1_000_000
 SCOPE = "tickets:read"
 AUDIENCE = "https://deputy.bench.example"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
@@ -71,6 +75,14 @@ class Api:
             raise SystemExit(f"bench: creating {collection} answered {status}: {body.decode()}")
         return json.loads(body)
 
+    def read(self, path: str) -> dict:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        raw = wire.request(f"127.0.0.1:{self._port}", "GET", f"/admin/v1/{path}", headers)
+        status, body = wire.once(self._port, raw)
+        if status != 200:
+            raise SystemExit(f"bench: reading {path} answered {status}: {body.decode()}")
+        return json.loads(body)
+
     def client(self, document: dict) -> tuple[str, str]:
         """Registers a client; its id and the secret that is shown once."""
         created = self.create("clients", document)
@@ -95,7 +107,10 @@ class Api:
                 "tools_list": {
                     "tools": [{"name": tool, "inputSchema": of} for tool, of in tools.items()]
                 },
-                "assign": {tool: {"scopes": [SCOPE], "effect": "read"} for tool in tools},
+                "assign": {
+                    tool: {"scopes": [SCOPE], "effect": "write" if tool == WRITE_TOOL else "read"}
+                    for tool in tools
+                },
             },
         )
 
@@ -140,7 +155,8 @@ class Deputy:
         self._issuer = Issuer("https://idp.bench.example")
         self._server = api.client({"client_id": "cl_tickets", "name": "Ticket server"})
         ten = integers(ARGUMENTS)
-        tools = {TOOL: integers(["id"]), FREE_TOOL: ten, POLICED_TOOL: ten}
+        one = integers(["id"])
+        tools = {TOOL: one, WRITE_TOOL: one, FREE_TOOL: ten, POLICED_TOOL: ten}
         api.resource(self._server[0], "tickets", RESOURCE, tools, {})
         api.resource(self._server[0], "bound", BOUND_RESOURCE, tools, {"dpop": "itself"})
         for number in range(OTHERS):
@@ -180,24 +196,59 @@ class Deputy:
     def ten_arguments(self, tool: str, constrained: bool) -> bytes:
         """A question about ten arguments, by a token that limits each of them or none."""
         limit = {name: {"constraint_type": "exact", "value": n} for name, n in ARGUMENTS.items()}
-        details = [
-            {
-                "type": "mcp_tool_call",
-                "locations": [RESOURCE],
-                "tools": {tool: limit if constrained else {}},
-            }
-        ]
-        [answer] = wire.in_step(self.port, [self.exchange(details=details)])
-        fields = {
-            "token": answer["access_token"],
-            "resource": RESOURCE,
-            "tool": tool,
-            "arguments": json.dumps(ARGUMENTS),
-        }
+        return self.call(tool, ARGUMENTS, limit if constrained else {}, {})
+
+    def call(self, tool: str, arguments: dict, limit: dict, more: dict) -> bytes:
+        """A question about a call, by a token for that tool under these constraints."""
+        token = self.token_for(tool, limit, more)
+        fields = {"token": token, "resource": RESOURCE, "tool": tool}
+        fields["arguments"] = json.dumps(arguments)
         return wire.form(self._host, "/oauth2/introspect", wire.basic(self._server), fields)
 
+    def token_for(self, tool: str, limit: dict, more: dict) -> str:
+        entry = {"type": "mcp_tool_call", "locations": [RESOURCE], "tools": {tool: limit}}
+        [answer] = wire.in_step(self.port, [self.exchange(details=[entry | more])])
+        return answer["access_token"]
+
+    def write_call(self) -> bytes:
+        """A question about a call that is on record before the answer."""
+        return self.call(WRITE_TOOL, {"id": 4711}, {}, {})
+
+    def counted_call(self) -> bytes:
+        """A question about a call that is counted."""
+        return self.call(TOOL, {"id": 4711}, {}, {"max_calls": MAX_CALLS})
+
+    def evaluations(self, count: int | None) -> bytes:
+        """The same decision many times in one AuthZEN request, or once by itself."""
+        token = self.token_for(TOOL, {}, {})
+        question = {
+            "subject": {"type": "user", "id": "alice", "properties": {"token": token}},
+            "action": {"name": TOOL},
+            "resource": {"type": "mcp_server", "id": RESOURCE},
+            "context": {"arguments": {"id": 4711}},
+        }
+        path = "/access/v1/evaluation" + ("s" if count else "")
+        body = question | {"evaluations": [{} for _ in range(count)]} if count else question
+        headers = wire.basic(self._server) | {"Content-Type": "application/json"}
+        return wire.request(self._host, "POST", path, headers, json.dumps(body).encode())
+
+    def agent_token(self) -> str:
+        """The agent's token for itself, good as `actor_token`."""
+        fields = {"grant_type": "client_credentials"}
+        raw = wire.form(self._host, "/oauth2/token", wire.basic(self._agent), fields)
+        [answer] = wire.in_step(self.port, [raw])
+        return answer["access_token"]
+
+    def audit(self) -> dict:
+        """What a proof of the whole audit log finds."""
+        return self._api.read("audit/verify")
+
     def exchange(
-        self, by_key: bool = False, nonce: str | None = None, details: list | None = None
+        self,
+        by_key: bool = False,
+        nonce: str | None = None,
+        details: list | None = None,
+        actor: str | None = None,
     ) -> bytes:
         """An exchange of a subject token nobody has seen, for one tool with any arguments: by a
         client that proves itself by its secret or its key, and with a nonce bound to that key."""
@@ -211,6 +262,8 @@ class Deputy:
         }
         if details is not None:
             fields["authorization_details"] = json.dumps(details)
+        if actor is not None:
+            fields |= {"actor_token": actor, "actor_token_type": ACCESS_TOKEN}
         headers = {} if by_key else wire.basic(self._agent)
         if by_key:
             assertion = self._keyed.assertion(f"http://{self._host}/oauth2")

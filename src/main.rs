@@ -29,7 +29,8 @@ fn main() -> ExitCode {
 async fn run(command: Command, out: &mut Out) -> ExitCode {
     let ended = match command {
         Command::Serve(args) => server::serve(args, out).await,
-        Command::Migrate(args) => server::migrate(args, out).await,
+        Command::Migrate { check: true, server } => server::check_schema(server, out).await,
+        Command::Migrate { check: false, server } => server::migrate(server, out).await,
         Command::CheckConfig(args) => server::check_config(args, out),
         #[cfg(feature = "demo")]
         Command::Demo { story, keep } => {

@@ -107,6 +107,8 @@ named_ids! {
     ClientId, "cl_", 48, "a client id: `cl_` and 1 to 48 of a-z, 0-9 and inner hyphens";
     /// A resource's short name; on the wire a resource is its URI.
     ResourceId, "", 48, "a resource id: 1 to 48 of a-z, 0-9 and inner hyphens";
+    /// An operator's name.
+    OperatorName, "", 48, "an operator's name: 1 to 48 of a-z, 0-9 and inner hyphens";
     /// The short name of a trusted issuer, which prefixes its subjects when it is not primary.
     Alias, "", 32, "an alias: 1 to 32 of a-z, 0-9 and inner hyphens";
 }

@@ -75,6 +75,11 @@ impl Seconds {
 pub struct Boot(u64);
 
 impl Boot {
+    /// So many milliseconds after the machine booted.
+    pub const fn from_millis(millis: u64) -> Boot {
+        Boot(millis)
+    }
+
     /// Milliseconds since boot.
     pub const fn millis(self) -> u64 {
         self.0
@@ -84,6 +89,15 @@ impl Boot {
     pub const fn until(self, later: Boot) -> u64 {
         later.0.saturating_sub(self.0)
     }
+}
+
+/// One reading of both clocks, so that they can be held against each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Time since the machine booted.
+    pub boot: Boot,
+    /// Wall time, milliseconds since the epoch.
+    pub wall_ms: i64,
 }
 
 /// Where the time comes from: the system, or a hand that a test moves.
@@ -128,6 +142,18 @@ impl Clock {
             }
             Clock::Manual { boot_ms, .. } => Boot(boot_ms.load(Ordering::SeqCst)),
         }
+    }
+
+    /// Both clocks now.
+    pub fn moment(&self) -> Moment {
+        let wall_ms = match self {
+            Clock::System => {
+                let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+                now.tv_sec.saturating_mul(1_000).saturating_add(now.tv_nsec / 1_000_000)
+            }
+            Clock::Manual { wall_s, .. } => wall_s.load(Ordering::SeqCst).saturating_mul(1_000),
+        };
+        Moment { boot: self.boot(), wall_ms }
     }
 
     /// Moves a manual clock forward; the system clock stays as it is.

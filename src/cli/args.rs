@@ -14,8 +14,8 @@ pub use self::{
         ResourceArgs, ResourceVerb, SecretVerb, ToolVerb,
     },
     lookups::{
-        AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, ExplainArgs, KeyVerb, RevokeVerb,
-        SimulateArgs,
+        AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, ExplainArgs, KeyVerb, OperatorVerb,
+        RevokeVerb, SimulateArgs,
     },
     policies::{PolicyVerb, Since},
 };
@@ -46,7 +46,14 @@ pub enum Command {
         keep: bool,
     },
     /// Bring the database schema up to date, then stop
-    Migrate(ServerArgs),
+    Migrate {
+        /// Only say what would be done; the exit code is 0 if nothing
+        #[arg(long)]
+        check: bool,
+        /// Where the database is.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Print the configuration that holds, and where each value came from
     CheckConfig(ServerArgs),
     /// Everything that operators do, through the admin API.
@@ -150,6 +157,8 @@ pub enum AdminCommand {
     Audit(Noun<AuditVerb>),
     /// Our signing keys
     Key(Noun<KeyVerb>),
+    /// Operators: who may use the admin API
+    Operator(Noun<OperatorVerb>),
 }
 
 /// What to do with a noun.

@@ -1,6 +1,7 @@
 //! What an administrative command asks the server, and how its answer is shown.
 
 mod inquiries;
+mod operators;
 mod policies;
 mod tools;
 
@@ -96,6 +97,7 @@ async fn dispatch(
             return Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         AdminCommand::Key(noun) => open(&noun.connection, env, out)?.key(noun.verb).await,
+        AdminCommand::Operator(noun) => open(&noun.connection, env, out)?.operator(noun.verb).await,
         AdminCommand::Audit(noun) => {
             return open(&noun.connection, env, out)?.audit(noun.verb).await;
         }
@@ -123,7 +125,7 @@ impl Session<'_> {
             ClientVerb::Create(args) => {
                 let body = compose::client(&args)?;
                 let made = self.ask(Request::post(&["clients"], Some(body))).await?;
-                self.secret(&made, "client_id");
+                self.secret(&made, "client_id", "client_secret");
                 Ok(())
             }
             ClientVerb::Put { id, whole } => self.put(&["clients", &id], &whole).await,
@@ -142,7 +144,7 @@ impl Session<'_> {
             }
             SecretVerb::Add { id } => {
                 let made = self.ask(Request::post(&["clients", &id, "secrets"], None)).await?;
-                self.secret(&made, "credential_id");
+                self.secret(&made, "credential_id", "client_secret");
                 Ok(())
             }
             SecretVerb::Delete { id, credential } => {
@@ -409,7 +411,7 @@ impl Session<'_> {
     }
 
     /// A secret alone on its line, so that a script can take it; what belongs to it goes aside.
-    fn secret(&mut self, made: &Value, name: &str) {
+    fn secret(&mut self, made: &Value, name: &str, secret: &str) {
         if self.shown_as_json(made) {
             return;
         }
@@ -417,7 +419,7 @@ impl Session<'_> {
             let object = made.as_object().and_then(|made| made.get(name));
             object.and_then(Value::as_str).unwrap_or_default().to_owned()
         };
-        let secret = text("client_secret");
+        let secret = text(secret);
         if secret.is_empty() {
             self.out.line(&format!("created {}; it authenticates by its keys", text(name)));
             return;

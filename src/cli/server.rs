@@ -116,6 +116,20 @@ pub async fn migrate(args: ServerArgs, out: &mut Out) -> Result<ExitCode, Server
     Ok(ExitCode::SUCCESS)
 }
 
+/// Says which migrations are pending, and runs none.
+pub async fn check_schema(args: ServerArgs, out: &mut Out) -> Result<ExitCode, ServerError> {
+    let settings = settings(args)?;
+    let pending = Store::pending(settings.database.expose()).await?;
+    if pending.is_empty() {
+        out.line(&format!("the schema of {} is up to date", settings.database));
+        return Ok(ExitCode::SUCCESS);
+    }
+    for name in pending {
+        out.line(&format!("pending: {name}"));
+    }
+    Ok(ExitCode::FAILURE)
+}
+
 fn settings(args: ServerArgs) -> Result<Settings, ServerError> {
     let named = args.config.clone();
     let found = || Some(PathBuf::from(DEFAULT_CONFIG)).filter(|path| path.exists());

@@ -101,6 +101,16 @@ pub fn secrets(items: &[Value], out: &mut Out) {
     rows(&["CREDENTIAL", "CREATED"], items, row, out);
 }
 
+/// A list of operators.
+pub fn operators(items: &[Value], out: &mut Out) {
+    let row = |operator: &Object| {
+        let enabled = operator.get("enabled").and_then(Value::as_bool) == Some(true);
+        let state = if enabled { "enabled" } else { "ended" };
+        vec![text(operator, "name"), text(operator, "role"), state.to_owned()]
+    };
+    rows(&["OPERATOR", "ROLE", "STATE"], items, row, out);
+}
+
 /// A list of delegations.
 pub fn delegations(items: &[Value], out: &mut Out) {
     let row = |delegation: &Object| {

@@ -254,8 +254,13 @@ impl Config {
         self.edges.get(&(from.clone(), to.clone())).filter(|e| e.enabled)
     }
 
-    /// The operator whose token has this fingerprint.
+    /// The operator whose token has this fingerprint, unless it was ended.
     pub fn operator(&self, token: &Fingerprint) -> Option<&Operator> {
-        self.operators.get(token)
+        self.operators.get(token).filter(|operator| operator.enabled)
+    }
+
+    /// Every operator, those that were ended too.
+    pub fn operators(&self) -> impl Iterator<Item = &Operator> {
+        self.operators.values()
     }
 }

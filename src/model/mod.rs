@@ -14,6 +14,7 @@ pub mod details;
 pub mod effect;
 pub mod event;
 pub mod issuer;
+pub mod lease;
 pub mod max_calls;
 pub mod policy;
 pub mod resource;

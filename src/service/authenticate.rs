@@ -80,7 +80,11 @@ impl Deputy {
 
     /// Proves the client. Failures before this point belong to nobody: they are counted by source
     /// and reason, and never fill the audit log.
+    ///
+    /// Every answer to a client begins here, so here it is made sure that this instance may answer
+    /// at all; whatever is judged takes its snapshot afterwards.
     pub(super) async fn prove(&self, caller: &Caller, now: Timestamp) -> Result<Proved, Failure> {
+        self.coherent().await?;
         match self.proved(caller, now).await? {
             Ok(proved) => Ok(proved),
             Err(refusal) => {

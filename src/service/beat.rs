@@ -23,19 +23,28 @@ const KEEP_HISTORY: Seconds = Seconds::new(7 * 86_400);
 const REMEMBER_REVOCATIONS: Seconds = Seconds::new(2 * 86_400);
 
 impl Deputy {
-    /// Beats until `stop` is done.
+    /// Beats until `stop` is done, and keeps this instance's lease meanwhile.
     pub async fn beat(&self, stop: impl Future<Output = ()> + Send) {
+        tokio::select! {
+            () = stop => {}
+            () = self.tick_for_ever() => {}
+            () = self.keep_lease() => {}
+        }
+    }
+
+    /// Waits.
+    #[expect(clippy::disallowed_methods, reason = "this is the place where it is allowed")]
+    pub(super) async fn pause(&self, length: Duration) {
+        tokio::time::sleep(length).await;
+    }
+
+    async fn tick_for_ever(&self) {
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        tokio::pin!(stop);
         loop {
-            tokio::select! {
-                () = &mut stop => return,
-                _ = every.tick() => {
-                    if let Err(error) = self.tick(self.now()).await {
-                        tracing::warn!(%error, "periodic work failed and will be tried again");
-                    }
-                }
+            every.tick().await;
+            if let Err(error) = self.tick(self.now()).await {
+                tracing::warn!(%error, "periodic work failed and will be tried again");
             }
         }
     }

@@ -15,6 +15,7 @@ use super::{Ambient, Deputy, Fault, Options};
 use crate::{
     base::{
         compose::ObjectWriter,
+        id::OperatorName,
         json::{self, Object, Value},
         random::Random,
         secret::{Fingerprint, Secret},
@@ -47,6 +48,8 @@ const VERIFIES_AFTER: Seconds = Seconds::new(960);
 pub const ADMIN_TOKEN_FILE: &str = "admin-token";
 const KEK_FILE: &str = "kek";
 const ADMIN_TOKEN_PREFIX: &str = "da_";
+/// The name of the first operator.
+const BOOTSTRAP: &str = "bootstrap";
 
 /// The key-encryption key: from the options, else from its file, which a first start creates 0600.
 pub fn kek(options: &Options, random: &Random) -> Result<Kek, Fault> {
@@ -119,15 +122,16 @@ pub async fn first_start(
     let master = Secret::new(random.bytes::<32>()?.to_vec());
     let token = admin_token(&options.keys_dir, random)?;
     let admin = Operator {
-        name: "bootstrap".to_owned(),
+        name: OperatorName::parse(BOOTSTRAP).map_err(internal("the first operator has no name"))?,
         token_hash: Fingerprint::of(token.expose().as_bytes()),
         role: Role::Admin,
+        enabled: true,
     };
     let sealed = seal(kek, MASTER, &master, random)?;
     let puts = vec![
         put(MASTER, "master", ObjectWriter::new().text("sealed", &sealed).finish()),
         signing_key(kek, random, &generated(SigningAlgorithm::default())?, (now, now))?,
-        put(OPERATOR, "bootstrap", operator::write(&admin)),
+        put(OPERATOR, BOOTSTRAP, operator::write(&admin)),
     ];
     let event = Event::new(Kind::Configuration, "first_start", now, 0);
     // On a conflict another process made these documents first, and they are just as good.
@@ -145,9 +149,15 @@ fn admin_token(dir: &Path, random: &Random) -> Result<Secret<String>, Fault> {
     {
         return Ok(Secret::new(token.trim().to_owned()));
     }
-    let token = format!("{ADMIN_TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random.bytes::<32>()?));
-    write_0600(&path, &token)?;
-    Ok(Secret::new(token))
+    let token = new_admin_token(random)?;
+    write_0600(&path, token.expose())?;
+    Ok(token)
+}
+
+/// A fresh token for an operator: 256 random bits.
+pub fn new_admin_token(random: &Random) -> Result<Secret<String>, Fault> {
+    let random = Secret::new(random.bytes::<32>()?);
+    Ok(Secret::new(format!("{ADMIN_TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random.expose()))))
 }
 
 fn put(kind: &str, id: &str, body: String) -> Put {

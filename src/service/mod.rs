@@ -6,6 +6,7 @@ pub mod audit;
 pub mod authenticate;
 pub mod authzen;
 pub mod beat;
+mod coherence;
 pub mod decide;
 mod history;
 pub mod introspect;
@@ -24,6 +25,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 
 use self::{
+    coherence::Coherence,
     memo::TokenMemo,
     remote::{
         fetch::{self, Fetcher, Roots},
@@ -91,6 +93,8 @@ struct Inner {
     store: Store,
     kek: Kek,
     snapshot: ArcSwap<Snapshot>,
+    /// `None` where there can be no other instance.
+    coherence: Option<Coherence>,
     catching_up: tokio::sync::Mutex<()>,
     configuring: tokio::sync::Mutex<()>,
     issuer_keys: IssuerKeys,
@@ -178,6 +182,7 @@ impl Deputy {
         let writer = WriterId::from_bytes(ambient.random.bytes()?);
         let opened = store::Options::new(ambient.clock.wall(), Arc::clone(&ambient.random));
         let store = Store::open(&options.database, &opened, writer).await?;
+        store.claim().await?;
         keys::first_start(&store, &options, &kek, &ambient).await?;
         let policies = policies::Compiled::default();
         let at = (&policies, ambient.clock.wall());
@@ -189,7 +194,8 @@ impl Deputy {
             })
             .trusting(options.trusted_roots.clone()),
         );
-        Ok(Deputy(Arc::new(Inner {
+        let deputy = Deputy(Arc::new(Inner {
+            coherence: store.is_shared().then(|| Coherence::new(writer)),
             issuer_keys: IssuerKeys::new(Arc::clone(&fetcher), Ages::default()),
             client_keys: IssuerKeys::new(fetcher, Ages::default()),
             secrets: VerifiedSecrets::new(&ambient.random)?,
@@ -206,7 +212,9 @@ impl Deputy {
             ambient,
             store,
             kek,
-        })))
+        }));
+        deputy.catch_up().await?;
+        Ok(deputy)
     }
 
     /// What is known now. Never waited for.
@@ -242,15 +250,16 @@ impl Deputy {
     /// Writes everything that waits and closes the database.
     pub async fn stop(&self) {
         self.sum_up_refusals();
+        self.leave().await;
         if let Err(error) = self.0.store.close().await {
             tracing::error!(%error, "the audit log could not be written to the end");
         }
     }
 
-    /// Whether the database answers within a second.
+    /// Whether the database answers within a second, and this instance has caught up with it.
     pub async fn is_ready(&self) -> bool {
         let head = tokio::time::timeout(Duration::from_secs(1), self.0.store.head()).await;
-        matches!(head, Ok(Ok(_)))
+        matches!(head, Ok(Ok(_))) && self.coherent().await.is_ok()
     }
 
     fn error_id(&self) -> Result<ErrorId, Fault> {

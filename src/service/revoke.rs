@@ -57,12 +57,12 @@ impl Deputy {
         }
     }
 
-    /// Commits a revocation and applies it: when this returns, no answer of ours to a later request
-    /// says `active` for what it ended. Returns its number.
+    /// Commits a revocation: when this returns, no instance says `active` to a later request for
+    /// what it ended, whatever has failed meanwhile. Returns its number.
     pub async fn revoke(&self, intent: Intent, now: Timestamp) -> Result<u64, Fault> {
         let Intent { target, bar, event } = intent;
         let revision = self.store().writer().revoke(target, bar, now, event).await?;
-        self.catch_up().await?;
+        self.in_force(revision).await?;
         Ok(revision)
     }
 }

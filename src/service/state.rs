@@ -9,11 +9,12 @@ use crate::{
     jose::Kek,
     model::{
         client::{Client, Credential},
+        lease::Lease,
         resource::Resource,
         revocation::Revocations,
     },
     registry::{self, client, credential, edge, issuer, operator, resource, tool},
-    store::{Document, Store},
+    store::{Document, Follow, Head, Store},
 };
 
 /// The kinds of document that make up the configuration.
@@ -57,30 +58,98 @@ pub async fn load(
     })
 }
 
+/// How often one turn asks the database anew, because it had taken in something and says so.
+const TURNS_MAX: usize = 3;
+
 impl Deputy {
     /// Takes in every revocation and configuration change that was committed, and swaps the
-    /// snapshot. When this returns, every answer to a later request knows them.
+    /// snapshot. When this returns, every answer of this instance to a later request knows them.
     pub async fn catch_up(&self) -> Result<(), Fault> {
         let _one_at_a_time = self.0.catching_up.lock().await;
-        let known = self.snapshot();
-        let head = self.store().head().await?;
-        let retired = self.has_retired_keys(&known);
-        if head.revision == known.revision && !retired {
+        self.follow().await
+    }
+
+    /// The same where it is known, or heard, that there is something to take in.
+    pub(super) async fn hear(&self) -> Result<(), Fault> {
+        let _one_at_a_time = self.0.catching_up.lock().await;
+        self.take_in_first().await
+    }
+
+    /// The same up to a revision that is committed.
+    pub(super) async fn catch_up_to(&self, revision: u64) -> Result<(), Fault> {
+        let _one_at_a_time = self.0.catching_up.lock().await;
+        if self.snapshot().revision >= revision { Ok(()) } else { self.take_in_first().await }
+    }
+
+    /// Takes in what there is before it renews the lease, which then says so: one commit less.
+    async fn take_in_first(&self) -> Result<(), Fault> {
+        if self.0.coherence.is_some() {
+            let mut follow = self.store().follow().await?;
+            self.take_in(&mut follow, &self.snapshot(), false).await?;
+            follow.keep();
+        }
+        self.follow().await
+    }
+
+    /// Catches up, and renews the lease where there is one; by whoever holds `catching_up`.
+    pub(super) async fn follow(&self) -> Result<(), Fault> {
+        for _ in 0..TURNS_MAX {
+            let known = self.snapshot();
+            let mut follow = self.store().follow().await?;
+            // Before anything is sent: what the database says then is at least as new.
+            let asked = self.clock().moment();
+            let head = self.head(&mut follow, known.revision).await?;
+            let retired = self.has_retired_keys(&known);
+            let news = head.revision > known.revision;
+            if news || retired {
+                self.take_in(&mut follow, &known, retired).await?;
+            }
+            follow.keep();
+            if let Some(coherence) = &self.0.coherence {
+                coherence.take(Lease::asked_at(asked));
+            }
+            if !news || self.0.coherence.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// How far the database is; on the way it learns how far this instance is.
+    async fn head(&self, follow: &mut Follow<'_>, applied: u64) -> Result<Head, Fault> {
+        let Some(coherence) = &self.0.coherence else { return Ok(follow.head().await?) };
+        if let Some(head) = follow.renew(&coherence.standing(applied)).await? {
+            return Ok(head);
+        }
+        // A lease rests on a row that was there, for all to see, before the revision was read.
+        follow.enter(&coherence.standing(applied), self.now()).await?;
+        let head = follow.renew(&coherence.standing(applied)).await?;
+        head.ok_or(Fault::Busy)
+    }
+
+    async fn take_in(
+        &self,
+        follow: &mut Follow<'_>,
+        known: &Snapshot,
+        retired: bool,
+    ) -> Result<(), Fault> {
+        let (head, news) = follow.news(known.revision).await?;
+        if head.revision <= known.revision && !retired {
             return Ok(());
         }
         let mut revocations = Arc::clone(&known.revocations);
-        for revocation in self.store().revocations_after(known.revision).await? {
+        for revocation in news {
             // A revision that is not in `head` yet is applied early, which only ends more, sooner.
             Arc::make_mut(&mut revocations).apply(&revocation);
         }
         // What was revoked is in force even if the new configuration cannot be read: then nothing
         // can be minted either, because what is judged at the old revision is not recorded.
-        let ended = Snapshot { revocations: Arc::clone(&revocations), ..Snapshot::clone(&known) };
+        let ended = Snapshot { revocations: Arc::clone(&revocations), ..Snapshot::clone(known) };
         self.0.snapshot.store(Arc::new(ended));
         let (config, policies) = if head.configured == known.config.revision && !retired {
             (Arc::clone(&known.config), Arc::clone(&known.policies))
         } else {
-            let documents = self.store().documents().await?;
+            let documents = follow.documents().await?;
             let (options, kek) = (&self.0.options, &self.0.kek);
             let config = config(&documents, head.configured, options, kek, self.now())?;
             (Arc::new(config), self.0.policies.stored(&documents).await?)

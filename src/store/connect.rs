@@ -39,6 +39,9 @@ const BUSY_MAX: Duration = Duration::from_secs(1);
 const WRITER_HOLDS_MS: &str = "1000";
 /// The same for readers, who hold nothing.
 const READER_HOLDS_MS: &str = "5000";
+/// What was confirmed outlives a crash of the server, whatever it is set to otherwise: a revocation,
+/// and the renewal of a lease, which others count on.
+const DURABLE: (&str, &str) = ("synchronous_commit", "on");
 
 static SQLITE_SCHEMA: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_SCHEMA: Migrator = sqlx::migrate!("migrations/postgres");
@@ -55,7 +58,9 @@ macro_rules! on {
 
 // Below the macro, which it uses.
 mod history;
+mod instances;
 mod lookups;
+mod schema;
 mod sqlite;
 
 /// Where a database is.
@@ -199,6 +204,7 @@ impl Address {
             ),
             Address::Postgres(options) => {
                 let options = (**options).clone().options([
+                    DURABLE,
                     ("statement_timeout", WRITER_HOLDS_MS),
                     ("lock_timeout", WRITER_HOLDS_MS),
                     ("idle_in_transaction_session_timeout", WRITER_HOLDS_MS),
@@ -220,8 +226,6 @@ async fn alone(database: &Path) -> Result<File, Error> {
     let locked = tokio::task::spawn_blocking(move || {
         let mut lock = database.clone().into_os_string();
         lock.push(".lock");
-        let private =
-            |path: &Path| File::options().create(true).append(true).mode(0o600).open(path);
         let file = private(lock.as_ref())?;
         file.lock()?;
         drop(private(&database)?);
@@ -229,6 +233,11 @@ async fn alone(database: &Path) -> Result<File, Error> {
     });
     let locked = locked.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     locked.map_err(|error| sqlx::Error::Io(error).into())
+}
+
+/// Opens a file that only its owner reads; makes it if it is missing.
+fn private(path: &Path) -> io::Result<File> {
+    File::options().create(true).append(true).mode(0o600).open(path)
 }
 
 impl Connection {

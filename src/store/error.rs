@@ -36,6 +36,9 @@ pub enum Error {
         /// The migration that is not known.
         found: i64,
     },
+    /// Another process serves this SQLite file.
+    #[error("another deputy serves this database; for several use PostgreSQL")]
+    Served,
     /// The schema could not be brought up to date.
     #[error("the schema could not be brought up to date")]
     Migration(#[source] Arc<sqlx::migrate::MigrateError>),

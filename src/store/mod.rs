@@ -10,6 +10,7 @@ mod connect;
 mod effects;
 mod error;
 mod events;
+mod follow;
 mod record;
 mod rows;
 pub mod sql;
@@ -17,16 +18,22 @@ pub mod twin;
 mod verify;
 mod writer;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    fs::File,
+    sync::{Arc, Mutex},
+};
 
 use self::{
     connect::{Address, DelegationQuery, Pool},
-    rows::number,
+    follow::Line,
+    rows::{Revocations, number},
     writer::SweepUntil,
 };
 pub use self::{
     error::Error,
     events::{EventFilter, StoredEvent},
+    follow::{Follow, Listener},
     rows::{Document, DocumentVersion, Head, StoredDelegation},
     verify::{Broken, ChainReport, Why},
     writer::{Configured, Decided, Delegated, Put, Swept, Writer},
@@ -40,8 +47,6 @@ use crate::{
     model::{revocation::Revocation, subject::Subject},
 };
 
-/// Revocations read at a time.
-const REVOCATIONS_PAGE: i64 = 1_000;
 /// Revocations are kept at least this long after they were made: the longest life of a token of
 /// ours (900 s) and an hour for clocks that differ.
 const REVOCATIONS_KEPT_MIN: Seconds = Seconds::new(4_500);
@@ -59,8 +64,12 @@ pub const KINDS_WITH_HISTORY: [&str; 6] =
 
 /// The database.
 pub struct Store {
+    address: Address,
     pool: Pool,
+    state: Line,
+    others: Line,
     writer: Writer,
+    claim: Mutex<Option<File>>,
 }
 
 /// How a store is opened.
@@ -139,8 +148,8 @@ impl fmt::Debug for Store {
 impl Options {
     /// The most changes that wait: four batches, some milliseconds each.
     pub const CHANGES_MAX: usize = 1_024;
-    /// The most journalled events that wait: at 1 KiB each, 8 MiB.
-    pub const JOURNAL_MAX: usize = 8_192;
+    /// The most journalled events that wait: at 1 KiB each, 16 MiB, half of it for one client.
+    pub const JOURNAL_MAX: usize = 16_384;
 
     /// The usual bounds.
     pub fn new(started_at: Timestamp, random: Arc<Random>) -> Options {
@@ -189,13 +198,50 @@ impl Store {
         let address = Address::parse(url)?;
         address.migrate().await?;
         let pool = address.pool();
-        let writer = writer::start(address, options, writer).await?;
-        Ok(Store { pool, writer })
+        let (state, others) = (Line::new(address.clone()), Line::new(address.clone()));
+        let writer = writer::start(address.clone(), options, writer).await?;
+        Ok(Store { address, pool, state, others, writer, claim: Mutex::default() })
+    }
+
+    /// Whether other instances may serve the same database: PostgreSQL, yes; SQLite, no.
+    pub const fn is_shared(&self) -> bool {
+        self.address.is_shared()
+    }
+
+    /// Makes sure that nobody else serves an SQLite file, until the store is closed or the process
+    /// ends. Refused with [`Error::Served`].
+    pub async fn claim(&self) -> Result<(), Error> {
+        let file = self.address.claim().await?;
+        if let Ok(mut claim) = self.claim.lock() {
+            *claim = file;
+        }
+        Ok(())
+    }
+
+    /// The connection by which the snapshot follows the database; one turn at a time.
+    pub async fn follow(&self) -> Result<Follow<'_>, Error> {
+        self.state.open().await
+    }
+
+    /// A second one, to see how far the other instances are while the first has a long turn.
+    pub async fn watch(&self) -> Result<Follow<'_>, Error> {
+        self.others.open().await
+    }
+
+    /// An ear on what other instances commit; `None` on SQLite.
+    pub async fn listen(&self) -> Result<Option<Listener>, Error> {
+        Listener::on(&self.address).await
     }
 
     /// Only brings the schema up to date.
     pub async fn migrate(url: &str) -> Result<(), Error> {
         Address::parse(url)?.migrate().await
+    }
+
+    /// The names of the migrations that the database still wants, in order. Changes nothing; refuses
+    /// a schema that this program does not know with [`Error::Newer`].
+    pub async fn pending(url: &str) -> Result<Vec<String>, Error> {
+        Address::parse(url)?.pending().await
     }
 
     /// The revision. Whoever loads more reads this first: what is loaded afterwards is then never
@@ -234,20 +280,11 @@ impl Store {
 
     /// Every kept revocation with a greater number, in order of number.
     pub async fn revocations_after(&self, revision: u64) -> Result<Vec<Revocation>, Error> {
-        let mut after = number(revision);
-        let mut all = Vec::new();
-        loop {
-            let rows = self.pool.revocations(after, REVOCATIONS_PAGE).await?;
-            let full = number(rows.len()) == REVOCATIONS_PAGE;
-            for row in rows {
-                let revocation = Revocation::try_from(row)?;
-                after = number(revocation.revision);
-                all.push(revocation);
-            }
-            if !full {
-                return Ok(all);
-            }
+        let mut all = Revocations::after(revision);
+        while let Some(after) = all.next() {
+            all.take(self.pool.revocations(after, Revocations::PAGE).await?)?;
         }
+        Ok(all.done())
     }
 
     /// One delegation.
@@ -326,7 +363,12 @@ impl Store {
     /// Writes what waits, then closes. Changes asked for later are refused.
     pub async fn close(&self) -> Result<(), Error> {
         let written = self.writer.close().await;
+        self.state.close().await;
+        self.others.close().await;
         self.pool.close().await;
+        if let Ok(mut claim) = self.claim.lock() {
+            *claim = None;
+        }
         written
     }
 }

@@ -8,12 +8,13 @@ use sqlx::FromRow;
 
 use crate::{
     base::{
-        id::{ClientId, DelegationId, ResourceId, TransactionId},
+        id::{ClientId, DelegationId, ResourceId, TransactionId, WriterId},
         time::Timestamp,
     },
     model::{
         authority::ToolName,
         delegation::{Delegation, Source},
+        lease::Standing,
         revocation::{Bar, Revocation, Target},
         subject::Subject,
         token::OurKind,
@@ -96,6 +97,63 @@ pub(super) struct HeadRow {
     pub configured: i64,
 }
 
+/// Revocations as they are read, page by page.
+pub(super) struct Revocations {
+    after: i64,
+    more: bool,
+    all: Vec<Revocation>,
+}
+
+impl Revocations {
+    /// Read at a time.
+    pub const PAGE: i64 = 1_000;
+
+    /// Those with a greater number.
+    pub fn after(revision: u64) -> Revocations {
+        Revocations { after: number(revision), more: true, all: Vec::new() }
+    }
+
+    /// Behind which number the next page begins; `None` when there is none.
+    pub fn next(&self) -> Option<i64> {
+        self.more.then_some(self.after)
+    }
+
+    /// Takes in a page.
+    pub fn take(&mut self, rows: Vec<RevocationRow>) -> Result<(), Error> {
+        self.more = number(rows.len()) == Revocations::PAGE;
+        for row in rows {
+            let revocation = Revocation::try_from(row)?;
+            self.after = number(revocation.revision);
+            self.all.push(revocation);
+        }
+        Ok(())
+    }
+
+    /// All of them, in order of number.
+    pub fn done(self) -> Vec<Revocation> {
+        self.all
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct InstanceRow {
+    writer: String,
+    turn: i64,
+    applied: i64,
+}
+
+impl InstanceRow {
+    /// What an instance says of itself.
+    pub fn standing(self) -> Result<Standing, Error> {
+        let corrupt = |what| Error::Corrupt { table: "instance", what };
+        Ok(Standing {
+            writer: WriterId::parse(&self.writer).map_err(|_| corrupt("`writer` is no id"))?,
+            turn: count(self.turn).ok_or_else(|| corrupt("`turn` is negative"))?,
+            applied: count(self.applied).ok_or_else(|| corrupt("`applied` is negative"))?,
+        })
+    }
+}
+
 #[derive(FromRow)]
 pub(super) struct StoredDocumentRow {
     pub kind: String,
@@ -153,6 +211,36 @@ pub(super) struct RevocationRow {
     bar_id: Option<String>,
     bar_actor: Option<String>,
     at: i64,
+}
+
+/// `head` and one of the revocations after a number, if there is any.
+#[derive(FromRow)]
+pub(super) struct NewsRow {
+    head_revision: i64,
+    head_configured: i64,
+    revision: Option<i64>,
+    kind: Option<String>,
+    within: Option<String>,
+    name: Option<String>,
+    bar_kind: Option<String>,
+    bar_id: Option<String>,
+    bar_actor: Option<String>,
+    at: Option<i64>,
+}
+
+impl NewsRow {
+    /// `head`.
+    pub const fn head(&self) -> HeadRow {
+        HeadRow { revision: self.head_revision, configured: self.head_configured }
+    }
+
+    /// The revocation. A column that may not be null is null only where there is none.
+    pub fn revocation(self) -> Option<RevocationRow> {
+        let NewsRow { within, bar_kind, bar_id, bar_actor, .. } = self;
+        let (revision, kind) = (self.revision?, self.kind?);
+        let (name, at) = (self.name?, self.at?);
+        Some(RevocationRow { revision, kind, within, name, bar_kind, bar_id, bar_actor, at })
+    }
 }
 
 const OUR_KINDS: [OurKind; 3] = [OurKind::Call, OurKind::HandOver, OurKind::Agent];

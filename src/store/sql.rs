@@ -7,6 +7,12 @@ pub const HEAD: &str = "
     FROM head
     WHERE one = 1";
 
+/// The migrations that were run.
+pub const APPLIED: &str = "
+    SELECT version, checksum, success
+    FROM _sqlx_migrations
+    ORDER BY version";
+
 /// The whole registry, in order of kind and id.
 pub const DOCUMENTS: &str = "
     SELECT kind, id, version, revision, body
@@ -61,6 +67,17 @@ pub const REVOCATIONS_AFTER: &str = "
     FROM revocation
     WHERE revision > $1
     ORDER BY revision
+    LIMIT $2";
+
+/// `head`, and the first $2 revocations after a number, in order; one row without any. One look: a
+/// revocation that `head` counts is there, or was swept.
+pub const NEWS: &str = "
+    SELECT h.revision AS head_revision, h.configured AS head_configured,
+      r.revision, r.kind, r.within, r.name, r.bar_kind, r.bar_id, r.bar_actor, r.at
+    FROM head h
+    LEFT JOIN revocation r ON r.revision > $1
+    WHERE h.one = 1
+    ORDER BY r.revision
     LIMIT $2";
 
 macro_rules! delegations {
@@ -254,15 +271,50 @@ pub const SUBJECT_KEYS: &str = "
     WHERE issuer = $1 AND sub = $2
     LIMIT $3";
 
+/// Renews the lease of the instance $1: its turn is $2, it has taken in everything up to $3. Answers
+/// how far `head` is, from before this can be seen by anybody; no row if it is not registered (any
+/// more).
+pub const INSTANCE_RENEW: &str = "
+    UPDATE instance
+    SET turn = $2, applied = $3
+    WHERE writer = $1 AND turn < $2
+    RETURNING
+      (SELECT revision FROM head WHERE one = 1) AS revision,
+      (SELECT configured FROM head WHERE one = 1) AS configured";
+
+/// Registers an instance: $1 which, $2 its turn, $3 when it started.
+pub const INSTANCE_INSERT: &str = "
+    INSERT INTO instance (writer, turn, applied, started_at)
+    VALUES ($1, $2, 0, $3)
+    ON CONFLICT (writer) DO NOTHING";
+
+/// Every registered instance.
+pub const INSTANCES: &str = "
+    SELECT writer, turn, applied
+    FROM instance
+    ORDER BY writer";
+
+/// Forgets the instance $1 if it still stands at turn $2.
+pub const INSTANCE_LAPSE: &str = "
+    DELETE FROM instance
+    WHERE writer = $1 AND turn = $2";
+
+/// Forgets the instance $1.
+pub const INSTANCE_LEAVE: &str = "
+    DELETE FROM instance
+    WHERE writer = $1";
+
 /// Every text of this file, for the test that has both engines prepare it.
 pub const ALL: &[&str] = &[
     HEAD,
+    APPLIED,
     DOCUMENTS,
     DOCUMENTS_AT,
     DOCUMENTS_LOST_AT,
     VERSIONS_OF_DOCUMENT,
     DOCUMENT_VERSION,
     REVOCATIONS_AFTER,
+    NEWS,
     DELEGATION,
     DELEGATIONS,
     DELEGATIONS_OF_TRANSACTION,
@@ -283,4 +335,9 @@ pub const ALL: &[&str] = &[
     INDEX_OF_DECISION,
     INDEX_OF_ERROR,
     SUBJECT_KEYS,
+    INSTANCE_RENEW,
+    INSTANCE_INSERT,
+    INSTANCES,
+    INSTANCE_LAPSE,
+    INSTANCE_LEAVE,
 ];

@@ -310,6 +310,8 @@ const SQLITE_FOUND: &str = "
 /// One revocation or one configuration change with its event: raises `head` from $2 by one, or
 /// does nothing when `head` says something else. Answers `held`: whether it was done. The number
 /// $3 is not read; it is bound so that both batches are bound alike.
+///
+/// On PostgreSQL the commit also wakes the other instances, which listen to `deputy`.
 pub const BUMP: Twin = Twin {
     sqlite: &[SQLITE_BUMP, SQLITE_REVOCATIONS, SQLITE_DOCUMENTS, SQLITE_VERSIONS],
     postgres: postgres_batch!(
@@ -349,7 +351,7 @@ pub const BUMP: Twin = Twin {
         "EXISTS (SELECT 1 FROM bumped)",
         "EXISTS (SELECT 1 FROM bumped) AND $3::bigint IS NOT NULL",
         "
-    SELECT count(*) AS held FROM bumped"
+    SELECT count(pg_notify('deputy', '')) AS held FROM bumped"
     ),
     or_nothing: true,
 };

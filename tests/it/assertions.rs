@@ -3,10 +3,9 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use deputy::{
-    base::{id::ClientId, random::Random, secret::Fingerprint},
+    base::{id::ClientId, random::Random},
     demo::issuer::Issuer,
     jose::{Algorithm, SigningKey},
-    registry::operator::{Operator, Role},
     service::admin::Refused,
 };
 use serde_json::{Map, Value, json};
@@ -335,11 +334,7 @@ async fn a_client_has_one_method(world: World) {
 }
 
 async fn an_operator_registers_keys_and_is_told_what_is_wrong_with_them(world: World) {
-    let operator = Operator {
-        name: "test".to_owned(),
-        token_hash: Fingerprint::of(b"test"),
-        role: Role::Admin,
-    };
+    let operator = World::an_operator();
     let create = async |keys: Value| {
         let mut document = keyed(keys);
         document["client_id"] = json!("cl_new");

@@ -275,6 +275,7 @@ impl Walk {
         self.change("POST", "/keys/rotate", None, 201).await;
         self.change("POST", "/keys/rotate", None, 409).await;
         self.secrets().await;
+        self.operators().await;
         self.policies().await;
         let order = json!({ "agent": "cl_new" });
         self.asks("/revocations/preview", &order, 200).await;
@@ -370,6 +371,18 @@ impl Walk {
         let path = format!("/clients/cl_new/secrets/{id}");
         self.change("DELETE", &path, None, 204).await;
         self.change("DELETE", &path, None, 404).await;
+    }
+
+    async fn operators(&mut self) {
+        let document = json!({ "name": "audit-team", "role": "auditor" });
+        self.change("POST", "/operators", Some(&document), 201).await;
+        self.change("POST", "/operators", Some(&document), 409).await;
+        self.ask("GET", "/operators", 200).await;
+        self.change("POST", "/operators/audit-team/token", None, 200).await;
+        self.change("POST", "/operators/nobody/token", None, 404).await;
+        self.change("DELETE", "/operators/audit-team", None, 204).await;
+        self.change("DELETE", "/operators/nobody", None, 404).await;
+        self.change("DELETE", "/operators/bootstrap", None, 409).await;
     }
 
     /// What an operator reads, by pages and whole.

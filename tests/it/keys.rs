@@ -1,7 +1,7 @@
 //! Our signing keys change while tokens live.
 
 use deputy::{
-    base::secret::Fingerprint,
+    base::{id::OperatorName, secret::Fingerprint},
     registry::operator::{Operator, Role},
     service::admin::{Expected, KeyState, Kind, Sent, Whole},
 };
@@ -22,7 +22,8 @@ on_both! {
 }
 
 fn operator() -> Operator {
-    Operator { name: "test".to_owned(), token_hash: Fingerprint::of(b"x"), role: Role::Admin }
+    let name = OperatorName::parse("test").unwrap();
+    Operator { name, token_hash: Fingerprint::of(b"x"), role: Role::Admin, enabled: true }
 }
 
 async fn published(world: &World) -> usize {

@@ -27,25 +27,57 @@ cd "$dir" || exit 1
 "$BIN/pg_ctl" -D data -l log -t 60 -w start -o "-c listen_addresses=127.0.0.1 -c port=$PORT \
     -c unix_socket_directories='$dir' -c max_connections=200 -c fsync=on" >/dev/null 2>&1 ||
 { cat log; exit 1; }
-echo ready
+echo "ready $dir"
 read -r _
 "#;
 
-/// A running server. It lives as long as the process.
+/// A running server. The run's own lives as long as the process, any other until it is dropped.
 pub struct Cluster {
     bin: PathBuf,
     port: u16,
-    /// Its standard input stays open for as long as this process lives.
-    _watcher: Child,
+    dir: PathBuf,
+    /// Its standard input stays open for as long as this value lives.
+    watcher: Child,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.watcher.stdin.take());
+        self.watcher.wait().unwrap();
+    }
 }
 
 /// The run's cluster, started at first use.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(Cluster::start)
+    CLUSTER.get_or_init(Cluster::own)
 }
 
 impl Cluster {
+    /// Where it listens, on loopback.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends it without a good-bye (`immediate`), as a crash does, and starts it again.
+    pub fn restart(&self) {
+        let restarted = unprivileged()
+            .arg(self.bin.join("pg_ctl"))
+            .arg("-D")
+            .arg(self.dir.join("data"))
+            .arg("-l")
+            .arg(self.dir.join("log"))
+            .args(["-m", "immediate", "-t", "60", "-w", "restart"])
+            // It was started with a path from here.
+            .current_dir(&self.dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(restarted.success(), "PostgreSQL did not start again");
+    }
+
     /// Where the database `name` is.
     pub fn url(&self, name: &str) -> String {
         format!("postgres://deputy@127.0.0.1:{}/{name}", self.port)
@@ -71,7 +103,8 @@ impl Cluster {
         String::from_utf8(dumped.stdout).unwrap()
     }
 
-    fn start() -> Cluster {
+    /// A server of one test's own, for what others would not survive.
+    pub fn own() -> Cluster {
         let bin = binaries();
         let mut log = String::new();
         for _ in 0..ATTEMPTS {
@@ -99,8 +132,8 @@ impl Cluster {
         let mut said = BufReader::new(watcher.stdout.take().unwrap());
         let mut first = String::new();
         said.read_line(&mut first).unwrap();
-        if first.trim_end() == "ready" {
-            return Ok(Cluster { bin: bin.to_owned(), port, _watcher: watcher });
+        if let Some(dir) = first.trim_end().strip_prefix("ready ") {
+            return Ok(Cluster { bin: bin.to_owned(), port, dir: dir.into(), watcher });
         }
         said.read_to_string(&mut first).unwrap();
         watcher.wait().unwrap();

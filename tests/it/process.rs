@@ -3,6 +3,7 @@
 
 mod keep;
 mod kill;
+mod several;
 
 use std::{
     fs,
@@ -66,8 +67,19 @@ impl Place {
     }
 
     fn start(&self) -> Server {
-        let flags: Vec<&str> = self.database.iter().flat_map(|url| ["--database", url]).collect();
-        Server::start(&self.folder.0, &self.address, &flags)
+        self.start_at(&self.address)
+    }
+
+    /// One more instance on the same database and keys.
+    fn start_beside(&self) -> Server {
+        self.start_at(&free_address())
+    }
+
+    fn start_at(&self, address: &str) -> Server {
+        let public = format!("http://{}", self.address);
+        let mut flags = vec!["--public-url", &public];
+        flags.extend(self.database.iter().flat_map(|url| ["--database", url]));
+        Server::start(&self.folder.0, address, &flags)
     }
 }
 

@@ -139,6 +139,11 @@ impl Server {
         }
     }
 
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// SIGTERM, as an operator's supervisor sends it.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
@@ -156,14 +161,24 @@ impl Server {
 
     /// Asks the admin API; fails unless it says yes.
     pub async fn admin(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        let answer = self.try_admin(method.clone(), path, body).await.unwrap();
+        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+        answer.json
+    }
+
+    /// Asks the admin API, whatever it says.
+    pub async fn try_admin(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, reqwest::Error> {
         let url = format!("{}/admin/v1{path}", self.url);
-        let mut request = self.http.request(method.clone(), url).bearer_auth(&self.token);
+        let mut request = self.http.request(method, url).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        let answer = read(request.send().await.unwrap()).await.unwrap();
-        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
-        answer.json
+        read(request.send().await?).await
     }
 
     /// A public document.

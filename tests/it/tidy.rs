@@ -191,12 +191,20 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "postgres/0007_neighbours.sql",
         "7a25e98fd0644e3f2b70a3f838c99db3019f8a10aae7948880ad29eaaca9d15c",
     ),
+    (
+        "postgres/0008_instance.sql",
+        "b67cc51f73a426fe7406b7c14758d6fecd38b22fbe48227cb1b6125bd1c53bd4",
+    ),
     ("sqlite/0001_begin.sql", "635ed953933529ff823323c86c0343549b9125e22ba9a3ee2615dc4c5521537a"),
     ("sqlite/0002_effects.sql", "297f4de13556e785afe30685a18f949f1e65823767be11a104cd9322f6de54fc"),
     ("sqlite/0006_history.sql", "4d33ba29f3209306c6451fd6bbc58e0bee3294580488a86703edf505a91026b5"),
     (
         "sqlite/0007_neighbours.sql",
         "bab41ee15d8f0ffbd3d5975fee3d4b0087df80429e53b4da92d89a280ae9466a",
+    ),
+    (
+        "sqlite/0008_instance.sql",
+        "41f4db91c00a17b37811ccf5ecc05e9823180e3769f3c462ef4ba2c15fe00c3c",
     ),
 ];
 

@@ -16,7 +16,7 @@ use std::{
 
 use deputy::{
     base::{
-        id::{ClientId, CredentialId},
+        id::{ClientId, CredentialId, OperatorName},
         random::Random,
         secret::Secret,
         time::{Clock, Seconds, Timestamp},
@@ -252,9 +252,10 @@ impl World {
     /// An operator who may do everything.
     pub fn an_operator() -> Operator {
         Operator {
-            name: "test".to_owned(),
+            name: OperatorName::parse("test").unwrap(),
             token_hash: deputy::base::secret::Fingerprint::of(b"test"),
             role: Role::Admin,
+            enabled: true,
         }
     }
 

@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 
 import { Recorder } from './recorder.js'
 import { type Ran, TICKET, tickets } from './servers.js'
+import { MODERN } from './stage.js'
 import { known, Socket, World } from './world.js'
 
 const ROOT = process.env['DEPUTY_ROOT'] ?? '.'
@@ -42,20 +43,26 @@ after(() => {
 const RAN: Ran = []
 server.serve(tickets(world.deputy('tickets'), RAN))
 
+/** Runs a program, which must get its token and make its call; what went by. */
+async function run([binary, file]: [string, string], more: Record<string, string>): Promise<Recorder> {
+  RAN.length = 0
+  const recorder = new Recorder()
+  deputyFront.serve(recorder.forward(deputyFront.base, world.base))
+  serverFront.serve(recorder.forward(serverFront.base, server.base))
+  const env = { ...process.env, ...more, ISSUER: world.issuer, SERVER: world.url('tickets') }
+  const { stdout } = await promisify(execFile)(binary, [file], { env })
+  assert(stdout.includes(JSON.stringify(TICKET).slice(1, -1)), stdout)
+  assert.deepEqual(RAN, [['tickets.get', 4711]])
+  await recorder.settled()
+  return recorder
+}
+
+const { clientId, clientSecret } = world.identity('support')
+const BY_SECRET = { CLIENT_ID: clientId, CLIENT_SECRET: clientSecret }
+
 for (const [name, program] of Object.entries(CLIENTS)) {
   test(`it discovers Deputy and calls a tool, unmodified: ${name}`, async () => {
-    RAN.length = 0
-    const recorder = new Recorder()
-    deputyFront.serve(recorder.forward(deputyFront.base, world.base))
-    serverFront.serve(recorder.forward(serverFront.base, server.base))
-    const { clientId, clientSecret } = world.identity('support')
-    const more = { CLIENT_ID: clientId, CLIENT_SECRET: clientSecret, ISSUER: world.issuer }
-    const env = { ...process.env, ...more, SERVER: world.url('tickets') }
-    const [binary, file] = program()
-    const { stdout } = await promisify(execFile)(binary, [file], { env })
-    assert(stdout.includes(JSON.stringify(TICKET).slice(1, -1)), stdout)
-    assert.deepEqual(RAN, [['tickets.get', 4711]])
-    await recorder.settled()
+    const recorder = await run(program(), BY_SECRET)
     const names = new Map([
       [deputyFront.base, 'https://deputy.example.com'],
       [serverFront.base, 'https://tickets.example.com'],
@@ -64,6 +71,17 @@ for (const [name, program] of Object.entries(CLIENTS)) {
     compare(name, recorder.transcript(names))
   })
 }
+
+test('the client of version 2 does so in the newer era as well', async () => {
+  await run(node('v2.js'), { ...BY_SECRET, PIN: MODERN })
+})
+
+test('the providers that prove themselves by a key do so as well', async () => {
+  const { clientId: keyed, key } = await world.keyed()
+  for (const program of [node('v2.js'), node('v1.js'), python('with_mcp.py'), python('with_fastmcp.py')]) {
+    await run(program, { CLIENT_ID: keyed, KEY: key })
+  }
+})
 
 /** The section of the page says what went by. With `DEPUTY_WRITE` set, it is made to. */
 function compare(name: string, transcript: string): void {

@@ -160,8 +160,8 @@ class Process {
     return (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>
   }
 
-  async client(name: string, agent?: unknown): Promise<Identity> {
-    const document = { client_id: `cl_${name}`, name, ...(agent === undefined ? {} : { agent }) }
+  async client(name: string, more: object = {}): Promise<Identity> {
+    const document = { client_id: `cl_${name}`, name, ...more }
     const created = await this.admin('POST', '/clients', document)
     return { clientId: String(created['client_id']), clientSecret: String(created['client_secret']) }
   }
@@ -240,6 +240,19 @@ export class World {
     return new Deputy({ ...known, ...this.owner(place) })
   }
 
+  /** An agent that may read tickets of its own accord, and proves itself by a key: its id, and the key. */
+  async keyed(): Promise<{ clientId: string; key: string }> {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'k1', use: 'sig', alg: 'ES256' }
+    const own = [{ resource: 'tickets', scope: 'tickets:read' }]
+    const { clientId } = await this.process.client('keyed-agent', {
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks: { keys: [jwk] },
+      agent: { uri: 'urn:agent:keyed', allowance: [], own_allowance: own },
+    })
+    return { clientId, key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString() }
+  }
+
   async revokeUser(sub: string): Promise<void> {
     await this.process.admin('POST', '/revocations', { subject: { iss: IDP, sub } })
   }
@@ -274,7 +287,8 @@ export class World {
   }
 
   async #agent(who: Who, document: object): Promise<void> {
-    this.agents.set(who, await this.process.client(`${who}-agent`, { uri: URIS[who], ...document }))
+    const agent = { uri: URIS[who], ...document }
+    this.agents.set(who, await this.process.client(`${who}-agent`, { agent }))
   }
 
   async #server(place: Place): Promise<void> {

@@ -143,6 +143,31 @@ pub struct SimulateArgs {
     pub scope: Option<String>,
 }
 
+/// What to do with operators.
+#[derive(Debug, Subcommand)]
+pub enum OperatorVerb {
+    /// List all, without their tokens
+    List,
+    /// Make one; its token is shown once
+    Create {
+        /// A name for good: the audit log knows it by that
+        name: String,
+        /// `admin` may do everything, `auditor` reads everything and changes nothing
+        #[arg(long)]
+        role: String,
+    },
+    /// Give one a new token, shown once; the old one opens nothing any more
+    Token {
+        /// Its name
+        name: String,
+    },
+    /// End one at once
+    End {
+        /// Its name
+        name: String,
+    },
+}
+
 /// What to do with our signing keys.
 #[derive(Debug, Subcommand)]
 pub enum KeyVerb {

@@ -48,6 +48,7 @@ impl Asked {
     ) -> Result<Asked, Problem> {
         let (mut parts, body) = request.into_parts();
         head::check(&parts.headers).map_err(|e| Problem::malformed(e.to_string()))?;
+        deputy.coherent().await?;
         let operator = operator(deputy, route, &parts.headers)?;
         let path = path(&mut parts).await?;
         let query = query(route, parts.uri.query().unwrap_or_default())?;

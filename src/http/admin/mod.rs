@@ -7,6 +7,7 @@ mod documents;
 mod explain;
 mod keys;
 mod lookups;
+mod operators;
 mod policies;
 mod replay;
 mod reply;

@@ -4,7 +4,7 @@ use axum::http::Method;
 
 use super::{
     Access, Handler, IMPORT_BYTES_MAX, POLICIES_BYTES_MAX, Route, documents, explain, keys,
-    lookups, policies, replay, secrets, simulate, tools,
+    lookups, operators, policies, replay, secrets, simulate, tools,
 };
 use crate::{
     http::serve::body::BODY_BYTES_MAX,
@@ -90,6 +90,18 @@ pub const ROUTES: &[Route] = &[
         None,
         |d, a| Box::pin(secrets::delete(d, a)),
     ),
+    read("/operators", "listOperators", &[], |d, _| {
+        Box::pin(async move { Ok(operators::list(&d)) })
+    }),
+    change(Method::POST, "/operators", "createOperator", DOCUMENT, |d, a| {
+        Box::pin(operators::create(d, a))
+    }),
+    change(Method::DELETE, "/operators/{name}", "endOperator", None, |d, a| {
+        Box::pin(operators::end(d, a))
+    }),
+    change(Method::POST, "/operators/{name}/token", "replaceOperatorToken", None, |d, a| {
+        Box::pin(operators::replace_token(d, a))
+    }),
     read("/resources", "listResources", PAGE, |d, a| {
         Box::pin(documents::list(d, a, Kind::Resource))
     }),

@@ -16,8 +16,7 @@ const CLIENT: &str = r#"{"client_id":"cl_support-agent","name":"Support","token_
 const RESOURCE: &str = r#"{"id":"refunds","resource":"https://refunds.example/mcp","owner":"cl_refunds","name":"Refunds","enforces":"scope","verifies_offline":true,"dpop":"itself","token_ttl_s":45,"token_signing_alg":"Ed25519","step_up_hints":true,"scopes_supported":["refunds:read","refunds:write"],"enabled":false}"#;
 const TOOL: &str = r#"{"resource":"refunds","name":"refunds.list","description":"Lists\nrefunds.","scopes":["refunds:read"],"effect":"read","input_schema":{"type":"object","properties":{"order_id":{"type":"string"}}},"keep_arguments":["/order/id","/order_id"],"enabled":true,"changed_at":12,"changed_on":1700000000}"#;
 const EDGE: &str = r#"{"from":"cl_support-agent","to":"cl_billing-agent","ceiling":[{"resource":"refunds","scope":"refunds:read"}],"effects":["read","egress"],"max_depth":3,"max_ttl_s":60,"enabled":true}"#;
-const OPERATOR: &str =
-    r#"{"name":"Ada","token_hash":"LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ","role":"auditor"}"#;
+const OPERATOR: &str = r#"{"name":"ada","token_hash":"LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ","role":"auditor","enabled":true}"#;
 const CREDENTIAL: &str = r#"{"client_id":"cl_support-agent","id":"AAAAAAAAAAAAAAAAAAAAAA","hash":"$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA","created":1700000000,"expires":1800000000}"#;
 
 #[test]

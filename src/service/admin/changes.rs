@@ -80,12 +80,13 @@ impl Deputy {
         Ok(Alone { snapshot: self.newest().await?, _turn: turn })
     }
 
-    /// Writes the documents and the event; when this returns, they are in force here. Every change
+    /// Writes the documents and the event; when this returns, they are in force at every
+    /// instance. Every change
     /// of an operator comes through here, and none leaves the active policy set invalid.
     pub(super) async fn configure(&self, puts: Vec<Put>, event: Event) -> Result<(), Refused> {
         self.keep_policies_valid(&puts).await?;
         match self.store().writer().configure_checked(puts, event).await? {
-            Configured::Done { .. } => Ok(self.catch_up().await?),
+            Configured::Done { revision } => Ok(self.in_force(revision).await?),
             Configured::Conflict { kind, id, current: Some(_) } => Err(Refused::Conflict(format!(
                 "the {kind} `{id}` was written by somebody else meanwhile: read it again"
             ))),

@@ -40,6 +40,8 @@ pub enum Kind {
     Edge,
     /// `policy_set`; its id is `active`.
     PolicySet,
+    /// `operator`; its token is stored as a hash. Never shown as it is.
+    Operator,
 }
 
 impl Kind {
@@ -53,6 +55,7 @@ impl Kind {
             Kind::Issuer => "issuer",
             Kind::Edge => "edge",
             Kind::PolicySet => "policy_set",
+            Kind::Operator => "operator",
         }
     }
 }

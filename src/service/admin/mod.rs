@@ -8,6 +8,7 @@ mod clients;
 mod documents;
 mod explain;
 mod keys;
+mod operators;
 mod policies;
 mod records;
 mod replay;
@@ -22,6 +23,7 @@ pub use self::{
     documents::{DocumentPage, Kind, Sent, Stored, Whole},
     explain::{Again, Explained, Gone},
     keys::{KeyState, KeyView},
+    operators::NewToken,
     policies::{ActivePolicies, PlacedFault, PolicyVersion},
     records::DelegationView,
     replay::{Counts, Example, Group, Replay},

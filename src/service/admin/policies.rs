@@ -78,7 +78,7 @@ impl Deputy {
         expected: Expected,
     ) -> Result<ActivePolicies, Refused> {
         let sources = policy_set::parse_draft(&read(body)?.to_json())?;
-        let by = operator.name.clone();
+        let by = operator.name.to_string();
         let set = PolicySet { sources, by, rolled_back_to: None };
         self.activate(operator, expected, "policy_set.replaced", |_| Ok(set)).await
     }
@@ -107,7 +107,7 @@ impl Deputy {
                 let message = format!("the policies of version {wanted} are the active ones");
                 return Err(Refused::Conflict(message));
             }
-            let by = operator.name.clone();
+            let by = operator.name.to_string();
             Ok(PolicySet { sources, by, rolled_back_to: Some(wanted) })
         };
         // What was read above may be another set by now; then the caller meant the one it saw.

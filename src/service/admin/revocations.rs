@@ -78,7 +78,7 @@ impl Deputy {
         refuse(unknown(&snapshot.config, &order.target))?;
         let now = self.now();
         let mut event = Event::new(Kind::Revocation, "by_operator", now, snapshot.revision);
-        event.detail.push(("operator".into(), operator.name.clone()));
+        event.detail.push(("operator".into(), operator.name.to_string()));
         let intent = match &order.target {
             Target::Delegation(id) => {
                 let found = self.store().delegation(*id).await?;

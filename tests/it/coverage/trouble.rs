@@ -18,6 +18,7 @@ pub const OVERTAKEN: &[&str] = &[
     "importTools",
     "replacePolicies",
     "deleteSecret",
+    "replaceOperatorToken",
 ];
 
 const BEGIN: &str = "BEGIN";
@@ -83,6 +84,8 @@ impl Walk {
         let secret = secret["credential_id"].as_str().unwrap();
         let path = format!("/admin/v1/clients/cl_new/secrets/{secret}");
         changes.push(self.world.operates("DELETE", &path));
+        let token = "/admin/v1/operators/audit-team/token";
+        changes.push(self.world.operates("POST", token));
         assert_eq!(changes.len(), OVERTAKEN.len());
         changes
     }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use deputy::{
-    base::{id::TransactionId, time::Seconds},
+    base::{
+        id::{ClientId, TransactionId},
+        time::Seconds,
+    },
     model::{
         delegation::Source,
         event::{Event, Kind, Outcome},
@@ -280,13 +283,17 @@ async fn a_full_queue_refuses_at_once(db: Db) {
     let store = db
         .open_with(1, |options| {
             options.changes_max = 2;
-            options.journal_max = 4;
+            options.journal_max = 8;
         })
         .await;
     let writer = store.writer();
     // The writer's task cannot run before we wait: this runtime has one thread.
     let taken = (0..10).filter(|n| writer.journal(read(*n))).count();
-    assert_eq!((taken, writer.lost()), (4, 6));
+    assert_eq!((taken, writer.lost()), (4, 6), "half of the room is for others");
+    let other = Some(ClientId::parse("cl_other").unwrap());
+    let of_other = |n| Event { client: other.clone(), ..read(n) };
+    let taken = (0..10).filter(|n| writer.journal(of_other(*n))).count();
+    assert_eq!((taken, writer.lost()), (4, 12));
     let decide = || writer.decide(event(1, Kind::Decision, Outcome::Granted), none());
     let (one, two, three) = tokio::join!(decide(), decide(), decide());
     one.unwrap();
@@ -294,8 +301,10 @@ async fn a_full_queue_refuses_at_once(db: Db) {
     assert!(matches!(three, Err(Error::Busy)));
     writer.flush().await.unwrap();
     let report = store.verify_chain().await.unwrap();
-    // Four reads share one link, two decisions another.
-    assert_eq!((report.events, report.links, report.broken), (6, 2, None));
+    // Eight reads share one link, two decisions another.
+    assert_eq!((report.events, report.links, report.broken), (10, 2, None));
+    // What is written makes room again.
+    assert!(writer.journal(read(1)));
     store.close().await.unwrap();
 }
 

@@ -13,6 +13,7 @@ use super::{Db, Hand, at, names};
 super::on_both! {
     every_statement_is_prepared
     a_newer_schema_is_refused
+    what_is_pending_is_named_and_not_run
     two_processes_start_at_once
     a_writer_is_registered_once
 }
@@ -61,6 +62,19 @@ async fn a_newer_schema_is_refused(db: Db) {
     )
     .await;
     let refused = Store::migrate(&db.url).await;
+    assert!(matches!(refused, Err(Error::Newer { found: 9999 })), "{refused:?}");
+}
+
+async fn what_is_pending_is_named_and_not_run(db: Db) {
+    let all = Store::pending(&db.url).await.unwrap();
+    assert_eq!(all.first().map(String::as_str), Some("0001_begin"), "{all:?}");
+    assert_eq!(Store::pending(&db.url).await.unwrap(), all, "asking changes nothing");
+    Store::migrate(&db.url).await.unwrap();
+    assert!(Store::pending(&db.url).await.unwrap().is_empty());
+    db.tamper("DELETE FROM _sqlx_migrations WHERE version = 2").await;
+    assert_eq!(Store::pending(&db.url).await.unwrap(), ["0002_effects"]);
+    db.tamper("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").await;
+    let refused = Store::pending(&db.url).await;
     assert!(matches!(refused, Err(Error::Newer { found: 9999 })), "{refused:?}");
 }
 

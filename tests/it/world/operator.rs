@@ -2,12 +2,8 @@
 
 use std::fs;
 
-use deputy::{
-    base::secret::Fingerprint,
-    registry::operator::{Operator, Role},
-};
 use reqwest::{Method, header::CONTENT_TYPE};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{World, wire::Answer};
 
@@ -26,15 +22,15 @@ impl World {
 
     /// An operator who may only read.
     pub async fn auditor(&self) -> Admin<'_> {
-        let token = "da_auditor".to_owned();
-        let operator = Operator {
-            name: "auditor".to_owned(),
-            token_hash: Fingerprint::of(token.as_bytes()),
-            role: Role::Auditor,
-        };
-        let document = serde_json::from_str(&deputy::registry::operator::write(&operator)).unwrap();
-        self.put(&[("operator", "auditor", document)]).await;
-        Admin { world: self, token }
+        let operator = self.operator();
+        let made =
+            operator.post("/operators", json!({ "name": "reader", "role": "auditor" })).await;
+        Admin { world: self, token: made.json["admin_token"].as_str().unwrap().to_owned() }
+    }
+
+    /// Whoever has this token.
+    pub fn bearer(&self, token: &str) -> Admin<'_> {
+        Admin { world: self, token: token.to_owned() }
     }
 }
 

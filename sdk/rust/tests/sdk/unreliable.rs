@@ -23,6 +23,7 @@ use tokio::{net::TcpListener, sync::Notify};
 use crate::{
     requests::{MODERN, call, message, post, send},
     servers::Desk,
+    world::PATIENCE,
 };
 
 const HERE: &str = "http://127.0.0.1:9/mcp";
@@ -84,11 +85,13 @@ pub fn issuer(listener: &TcpListener) -> String {
 }
 
 fn guard(issuer: &str) -> Deputy {
-    Deputy::new(issuer, Credentials::secret("cl_x", "hush-hush"), HERE).unwrap()
+    let deputy = Deputy::new(issuer, Credentials::secret("cl_x", "hush-hush"), HERE).unwrap();
+    deputy.with_timeout(PATIENCE)
 }
 
 pub fn agent(issuer: &str) -> Agent {
-    Agent::new(issuer, Credentials::secret("cl_x", "hush-hush")).unwrap()
+    let agent = Agent::new(issuer, Credentials::secret("cl_x", "hush-hush")).unwrap();
+    agent.with_timeout(PATIENCE)
 }
 
 fn a_call() -> Call {
@@ -174,7 +177,8 @@ async fn a_call_is_asked_about_once_with_the_bytes_that_the_server_gets() {
     let pretender = Pretender::at(listener, 200, yes, None);
     let credentials = Credentials::secret("cl_x", "s");
     let url = door.url.clone();
-    let server = door.serve(Deputy::new(&pretender.issuer, credentials, &url).unwrap());
+    let server = door
+        .serve(Deputy::new(&pretender.issuer, credentials, &url).unwrap().with_timeout(PATIENCE));
     let body = call("tickets.get", json!({ "id": 1 })).to_string();
     let body = body.replace(r#"{"id":1}"#, r#"{ "id" : 10e-1, "more":{"b":[],"a":null} }"#);
     let headers = [
@@ -208,7 +212,7 @@ async fn a_server_stays_closed_and_says_why() {
     {
         let door = Desk::Tickets.open().await;
         let deputy = Deputy::new(issuer, Credentials::secret("cl_x", "s"), &door.url).unwrap();
-        let timeout = Duration::from_millis(if why.contains("300ms") { 300 } else { 30_000 });
+        let timeout = Duration::from_millis(if why.contains("300ms") { 300 } else { 60_000 });
         let server = door.serve(deputy.with_timeout(timeout));
         let answer = post(&server.url, "token", &call("tickets.get", json!({ "id": 1 }))).await;
         assert_eq!(answer.status(), 200);

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     requests::{call, message, post},
     unreliable::{Pretender, agent, issuer, listener},
+    world::PATIENCE,
 };
 
 const RESOURCE: &str = "http://127.0.0.1:9/mcp";
@@ -60,7 +61,7 @@ async fn what_a_server_is_answered_is_what_its_client_gets() {
         let case = &vectors["cases"][at];
         Pretender::at(deputy, status(case), body(case, &vectors["live"]), None);
         let asked = Deputy::new(&issuer, Credentials::secret("cl_x", "secret"), &resource).unwrap();
-        let gate = DeputyLayer::new(asked).unwrap();
+        let gate = DeputyLayer::new(asked.with_timeout(PATIENCE)).unwrap();
         let behind = Router::new().fallback(|| async { "passed" }).layer(gate);
         tokio::spawn(async move { axum::serve(server, behind).await });
         let about_call = case["asked"] == "call";

@@ -30,7 +30,7 @@ use crate::servers::{Desk, Door, Served};
 const BILLING_URI: &str = "urn:agent:billing";
 const ISSUER: &str = "https://idp.example.test";
 /// An unoptimised Deputy on a busy machine takes its time to verify a secret.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running Deputy, and its administrator. It is killed when dropped.
 pub struct Process {

@@ -1,4 +1,4 @@
-"""A client on the `mcp` SDK and its own client-credentials provider, as it ships."""
+"""A client on the `mcp` SDK and one of its own client-credentials providers, as they ship."""
 
 import json
 import os
@@ -6,7 +6,11 @@ import os
 import anyio
 import httpx2
 from mcp.client import Client
-from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.client.auth.extensions.client_credentials import (
+    ClientCredentialsOAuthProvider,
+    PrivateKeyJWTOAuthProvider,
+    SignedJWTParameters,
+)
 from mcp.client.streamable_http import streamable_http_client
 
 
@@ -29,12 +33,21 @@ class Memory:
         self.info = info
 
 
+def provider(url: str):
+    who, issuer = os.environ["CLIENT_ID"], os.environ["ISSUER"]
+    if (key := os.environ.get("KEY")) is None:
+        secret = os.environ["CLIENT_SECRET"]
+        return ClientCredentialsOAuthProvider(url, Memory(), who, secret, issuer=issuer)
+    signed = SignedJWTParameters(
+        issuer=who, subject=who, signing_key=key, signing_algorithm="ES256"
+    ).create_assertion_provider()
+    return PrivateKeyJWTOAuthProvider(url, Memory(), who, signed, issuer=issuer)
+
+
 async def main() -> None:
     url = os.environ["SERVER"]
-    identity = (os.environ["CLIENT_ID"], os.environ["CLIENT_SECRET"])
-    provider = ClientCredentialsOAuthProvider(url, Memory(), *identity, issuer=os.environ["ISSUER"])
     async with (
-        httpx2.AsyncClient(auth=provider, timeout=60) as http,
+        httpx2.AsyncClient(auth=provider(url), timeout=60) as http,
         Client(streamable_http_client(url, http_client=http)) as client,
     ):
         result = await client.call_tool("tickets.get", {"id": 4711})
