@@ -36,7 +36,7 @@ impl Started {
         let form = "application/x-www-form-urlencoded";
         let content_type = if is_json { "application/json" } else { form };
         let request = request.header("content-type", content_type).body(Body::empty()).unwrap();
-        let response = router(&self.deputy, side).oneshot(request).await.unwrap();
+        let response = Doors::of(&self.deputy, side).oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = to_bytes(body, 64 * 1024).await.unwrap();
         (head.status.as_u16(), head.headers, String::from_utf8(body.to_vec()).unwrap())
