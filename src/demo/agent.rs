@@ -3,6 +3,7 @@
 //! their own here and decide nothing about anybody's.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use deputy_client::denial::DECISION;
 use rmcp::{
     RoleClient,
     model::{CallToolRequestParams, CallToolResult, ProtocolVersion},
@@ -16,7 +17,6 @@ use serde_json::{Map, Value, json};
 
 use super::{
     DemoError,
-    mcp_server::DECISION,
     wire::{Credentials, Reply, Wire},
 };
 use crate::base::secret::Secret;

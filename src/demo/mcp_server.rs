@@ -1,10 +1,11 @@
 //! Two MCP servers on `rmcp`, as two teams of a company would run them: tickets and refunds. Each
-//! would do whatever it is told; only the gate stands between a call and the data. Nothing here
-//! knows what a delegation is.
+//! would do whatever it is told; only the gate of `deputy-client` stands between a call and the data.
+//! Nothing here knows what a delegation is.
 
 use std::{io, net::Ipv4Addr, sync::Arc};
 
-use axum::{Router, http::request::Parts, middleware, routing::get, serve::ListenerExt};
+use axum::{Router, http::request::Parts, serve::ListenerExt};
+use deputy_client::{caller::Caller, denial::DECISION, gate::DeputyLayer};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
@@ -20,17 +21,10 @@ use rmcp::{
 use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{
-    DemoError,
-    gate::{self, Bearer, Gate, Verdict},
-};
+use super::DemoError;
 
 /// The path of the MCP endpoint.
 const PATH: &str = "/mcp";
-/// Where the metadata of [`PATH`] stands (RFC 9728 section 3.1).
-const METADATA_PATH: &str = "/.well-known/oauth-protected-resource/mcp";
-/// The member of a result's `_meta` that carries Deputy's decision, for whoever reads along.
-pub const DECISION: &str = "deputy/decision";
 
 /// What a server serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,25 +60,15 @@ impl Door {
         format!("{}{PATH}", self.origin)
     }
 
-    /// The URL of the protected resource metadata.
-    pub fn metadata(&self) -> String {
-        format!("{}{METADATA_PATH}", self.origin)
-    }
-
     /// Serves `desk` behind `gate`.
-    pub fn serve(self, desk: Desk, gate: Gate) -> Running {
-        let gate = Arc::new(gate);
+    pub fn serve(self, desk: Desk, gate: DeputyLayer) -> Running {
         // One request, one answer: no session outlives the token that opened it.
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
             .with_json_response(true);
         let sessions = Arc::new(NeverSessionManager::default());
         let service = StreamableHttpService::new(move || Ok(McpServer { desk }), sessions, config);
-        let router = Router::new()
-            .nest_service(PATH, service)
-            .route_layer(middleware::from_fn_with_state(Arc::clone(&gate), gate::guard))
-            .route(METADATA_PATH, get(gate::metadata))
-            .with_state(gate);
+        let router = Router::new().nest_service(PATH, service).layer(gate);
         // Without this every answer waits for an acknowledgement (Nagle's algorithm).
         let listener = self.listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true);
@@ -149,33 +133,25 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let parts = context.extensions.get::<Parts>();
-        let Some(bearer) = parts.and_then(|parts| parts.extensions.get::<Bearer>()) else {
+        let Some(caller) = parts.and_then(|parts| parts.extensions.get::<Caller>()) else {
             return Err(ErrorData::invalid_request(
                 "tools are called over HTTP with a token",
                 None,
             ));
         };
         let arguments = request.arguments.unwrap_or_default();
-        match bearer.may_call(&request.name, &arguments).await {
-            Verdict::Allowed(decision) => {
-                Ok(about(self.desk.call(&request.name, &arguments), decision).into())
-            }
-            Verdict::Denied(decision) => Ok(denied(decision).into()),
-            Verdict::Undecided => Err(ErrorData::internal_error("this call was not decided", None)),
+        if let Err(denial) = caller.admit(&request.name, &arguments) {
+            return Ok(CallToolResult::error(vec![ContentBlock::text(denial.text())]).into());
         }
+        let result = self.desk.call(&request.name, &arguments);
+        Ok(about(result, caller.decision()).into())
     }
 }
 
-/// What Deputy says that the model should read.
-fn denied(decision: Value) -> CallToolResult {
-    let ready = decision.pointer("/mcp/result").cloned();
-    let ready = ready.and_then(|result| serde_json::from_value(result).ok());
-    about(ready.unwrap_or_else(|| CallToolResult::error(Vec::new())), decision)
-}
-
-fn about(mut result: CallToolResult, decision: Value) -> CallToolResult {
+/// The decision goes with the result, for whoever reads along.
+fn about(mut result: CallToolResult, decision: Option<Value>) -> CallToolResult {
     let mut meta = result.meta.take().unwrap_or_default();
-    meta.insert(DECISION.to_owned(), decision);
+    meta.0.extend(decision.map(|decision| (DECISION.to_owned(), decision)));
     result.with_meta(Some(meta))
 }
 

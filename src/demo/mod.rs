@@ -21,7 +21,6 @@ use self::{
 
 mod agent;
 mod deputy;
-mod gate;
 pub mod issuer;
 mod keep;
 mod mcp_server;
@@ -83,6 +82,9 @@ pub enum DemoError {
         /// What it lacks.
         member: &'static str,
     },
+    /// The gate before an MCP server cannot work.
+    #[error(transparent)]
+    Gate(#[from] deputy_client::error::SetupError),
     /// An MCP server does not answer over its pipe.
     #[error("the MCP server did not list its tools: {0}")]
     Mcp(String),

@@ -2,16 +2,16 @@
 //! programs, the servers with their tools, and who may do what for whom. Everything here is said to
 //! Deputy over HTTP, as a stranger would.
 
+use deputy_client::{credentials, deputy::Deputy, gate::DeputyLayer};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
     DemoError,
     agent::Agent,
-    gate::Gate,
     issuer::Issuer,
     mcp_server::{self, Desk, Door, Running},
-    wire::{Credentials, Wire},
+    wire::{Credentials, TIMEOUT, Wire},
 };
 use crate::base::secret::Secret;
 
@@ -181,15 +181,10 @@ async fn server(admin: &Admin, desk: Desk) -> Result<Server, DemoError> {
     let import =
         json!({ "tools_list": mcp_server::tools_list(desk).await?, "assign": assign(desk) });
     admin.post(&format!("/resources/{id}/tools/import"), &import).await?;
-    let gate = Gate {
-        wire: admin.wire.clone(),
-        introspection: format!("{}/oauth2/introspect", admin.base),
-        owner: owner.clone(),
-        resource: uri.clone(),
-        metadata: door.metadata(),
-        metadata_source: format!("{}/resources/{id}/oauth-protected-resource", admin.base),
-    };
-    Ok(Server { id, uri, owner, _running: door.serve(desk, gate) })
+    let proof = credentials::Credentials::secret(&owner.client_id, owner.secret.expose());
+    let deputy = Deputy::new(&format!("{}/oauth2", admin.base), proof, &uri)?;
+    let running = door.serve(desk, DeputyLayer::new(deputy.with_timeout(TIMEOUT))?);
+    Ok(Server { id, uri, owner, _running: running })
 }
 
 /// What an administrator says about each tool: a server's own word is not asked for.

@@ -13,7 +13,7 @@ use super::DemoError;
 use crate::base::secret::Secret;
 
 /// How long any answer on loopback may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client id and its secret.
 #[derive(Clone, Debug)]
@@ -83,11 +83,6 @@ impl Wire {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
         send(url, request).await
-    }
-
-    /// Gets a public document.
-    pub async fn get(&self, url: &str) -> Result<Reply, DemoError> {
-        send(url, self.0.get(url)).await
     }
 }
 
