@@ -124,9 +124,19 @@ impl Server {
         _ = self.child.wait();
     }
 
-    /// Stops it where it stands (SIGSTOP): nothing of it runs any more.
+    /// Stops it where it stands (SIGSTOP): when this returns, nothing of it runs any more. The signal
+    /// alone is no more than a request: a thread stops when the system next looks at it.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        let threads = format!("/proc/{}/task", self.child.id());
+        let is_stopped = |thread: &fs::DirEntry| {
+            let line = fs::read_to_string(thread.path().join("stat")).unwrap();
+            // The name, in brackets, may be anything; the state comes after it.
+            line.rsplit_once(") ").unwrap().1.starts_with('T')
+        };
+        while !fs::read_dir(&threads).unwrap().all(|thread| is_stopped(&thread.unwrap())) {
+            std::thread::yield_now();
+        }
     }
 
     /// SIGTERM, as an operator's supervisor sends it.

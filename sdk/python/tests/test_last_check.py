@@ -11,7 +11,7 @@ from fastmcp import Client, FastMCP
 from fastmcp.server.middleware import Middleware
 from servers import refunds, tickets
 from test_requests import call, post
-from test_unreliable import pretender
+from test_unreliable import Told, pretender
 from world import listener, serving
 
 from deputy_mcp import Deputy
@@ -38,7 +38,7 @@ def obliging() -> Iterator[tuple[Deputy, Any, list[dict[str, list[str]]]]]:
     asked: list[dict[str, list[str]]] = []
     holder: list[str] = []
 
-    def reply(request: dict[str, str]) -> tuple[int, bytes]:
+    def reply(request: dict[str, str]) -> Told:
         form = parse_qs(request["form"])
         asked.append(form)
         answer = {
@@ -52,7 +52,7 @@ def obliging() -> Iterator[tuple[Deputy, Any, list[dict[str, list[str]]]]]:
         }
         if "tool" in form:
             answer["decision"] = {"allow": True, "reason": "permitted", "tool": form["tool"][0]}
-        return 200, json.dumps(answer).encode()
+        return Told(200, json.dumps(answer).encode())
 
     with pretender(reply) as (issuer, _), listener() as sock:
         holder.append(issuer)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,11 +15,22 @@ from servers import tickets
 from test_requests import call, message, post
 from world import listener, serving
 
-from deputy_mcp import Agent, Call, Deputy, DeputyUnavailable, ExchangeRefused, Subject, Want
+from deputy_mcp import Agent, Call, Deputy, DeputyUnavailable, Subject, Want
 
 pytestmark = pytest.mark.anyio
 HERE = "http://127.0.0.1:9/mcp"
-Reply = Callable[[dict[str, str]], tuple[int, bytes]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What somebody at Deputy's place answers."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Reply = Callable[[dict[str, str]], Told]
 
 
 @contextlib.contextmanager
@@ -32,12 +44,14 @@ def pretender(reply: Reply) -> Iterator[tuple[str, list[str]]]:
         def do_POST(self) -> None:
             form = self.rfile.read(int(self.headers["Content-Length"])).decode()
             asked.append(form)
-            status, body = reply({"path": self.path, "form": form})
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
+            told = reply({"path": self.path, "form": form})
+            self.send_response(told.status)
+            for name, value in told.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(told.body)))
             self.end_headers()
             with contextlib.suppress(OSError):
-                self.wfile.write(body)
+                self.wfile.write(told.body)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -53,90 +67,38 @@ def pretender(reply: Reply) -> Iterator[tuple[str, list[str]]]:
 
 def says(value: Any, status: int = 200) -> Reply:
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return lambda _: (status, body)
+    return lambda _: Told(status, body)
 
 
 def guard(issuer: str, timeout_s: float = 30) -> Deputy:
     return Deputy(issuer, "cl_x", "secret", resource=HERE, timeout_s=timeout_s)
 
 
-def permitted(issuer: str = "", **other: Any) -> dict[str, Any]:
+def permitted(issuer: str) -> dict[str, Any]:
     decision = {"allow": True, "reason": "permitted", "id": "d", "tool": "t"}
     token = {"sub": "alice", "client_id": "cl_a", "scope": "s", "exp": 9_999_999_999}
     answer = {"active": True, "iss": issuer, "aud": HERE, "decision": decision}
-    return answer | token | other
+    return answer | token
 
 
-DENIED = {"allow": False, "reason": "tool_not_delegated"}
-RUBBISH = [
-    b"",
-    b"<html>",
-    b"[]",
-    b"null",
-    b'{"active":false,"active":true}',
-    b"[" * 60_000,
-    b" " * 70_000,
-    {},
-    {"active": "true"},
-    {"active": 1},
-    {"active": None},
-    {"active": True},
-    {"active": True, "decision": "allow"},
-    {"active": True, "decision": {"allow": "true", "reason": "permitted"}},
-    {"active": True, "decision": {"allow": True}},
-    {"active": True, "decision": {"allow": True, "reason": "tool_unknown"}},
-    {"active": True, "decision": DENIED},
-    {"active": False, "decision": {"allow": True, "reason": "permitted"}},
-    {"active": False, "decision": {"allow": False, "reason": "permitted"}},
-]
-
-
-@pytest.mark.parametrize("rubbish", RUBBISH, ids=range(len(RUBBISH)))
-async def test_rubbish_is_no_decision(rubbish):
+@pytest.mark.parametrize("rubbish", [b"[" * 60_000, b" " * 70_000], ids=["deep", "long"])
+async def test_rubbish_without_end_is_no_decision(rubbish):
     with pretender(says(rubbish)) as (issuer, _), pytest.raises(DeputyUnavailable):
         await guard(issuer).decide("token", Call.of("t", {}))
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"aud": "https://elsewhere.example/mcp"},
-        {"aud": [HERE]},
-        {"iss": "https://elsewhere.example"},
-        {"sub": None},
-        {"client_id": 1},
-        {"exp": "soon"},
-        {"scope": ["s"]},
-        {"decision": {"allow": True, "reason": "permitted", "tool": "another"}},
-    ],
-)
-async def test_a_yes_about_something_else_is_no_decision(other):
-    holder: list[str] = []
-    with pretender(lambda _: (200, json.dumps(permitted(holder[0], **other)).encode())) as (
-        issuer,
-        _,
-    ):
-        holder.append(issuer)
-        with pytest.raises(DeputyUnavailable):
-            await guard(issuer).decide("token", Call.of("t", {}))
-
-
 async def test_every_question_has_a_call_id_of_its_own_and_is_never_answered_from_memory():
     holder: list[str] = []
-    with pretender(lambda _: (200, json.dumps(permitted(holder[0])).encode())) as (issuer, asked):
+    with pretender(lambda _: Told(200, json.dumps(permitted(holder[0])).encode())) as (
+        issuer,
+        asked,
+    ):
         holder.append(issuer)
         deputy = guard(issuer)
         for _ in range(3):
             assert (await deputy.decide("token", Call.of("t", {"a": 1}))).permits()
     assert len(asked) == 3
     assert len({form.split("call_id=")[1].split("&")[0] for form in asked}) == 3
-
-
-@pytest.mark.parametrize("status", [201, 301, 400, 401, 403, 404, 429, 500, 503])
-async def test_another_status_is_no_decision(status):
-    reply = says({"active": True, "error": "invalid_client"}, status)
-    with pretender(reply) as (issuer, _), pytest.raises(DeputyUnavailable):
-        await guard(issuer).introspect("token")
 
 
 @pytest.mark.parametrize("fault", ["down", "slow", "rubbish"])
@@ -170,22 +132,12 @@ async def test_a_server_stays_closed_and_says_why(fault):
     assert ran == []
 
 
-async def test_an_agent_is_told_no_from_later():
-    want, subject = Want(HERE, scope="s"), Subject.access_token("t")
-    refusal = says({"error": "invalid_scope", "error_id": "e1"}, 400)
-    with pretender(refusal) as (issuer, _), pytest.raises(ExchangeRefused, match="error id e1"):
-        await Agent(issuer, "a", "b").token(subject, want)
-    for reply in (says({"error": "temporarily_unavailable"}, 503), says(b"x"), says({}, 200)):
-        with pretender(reply) as (issuer, _), pytest.raises(DeputyUnavailable):
-            await Agent(issuer, "a", "b").token(subject, want)
-
-
 def holding(held: threading.Event, value: Any) -> Reply:
     """Answers when it is let."""
 
     def reply(_: Any) -> tuple[int, bytes]:
         held.wait()
-        return 200, json.dumps(value).encode()
+        return Told(200, json.dumps(value).encode())
 
     return reply
 
@@ -223,28 +175,6 @@ async def test_a_cancelled_exchange_leaves_the_others_theirs():
             leader.cancel()
             held.set()
     assert got == [2]
-
-
-async def test_a_token_is_kept_for_what_it_was_asked_for_until_shortly_before_it_expires():
-    subject = Subject.access_token("t")
-    with pretender(says(ISSUED)) as (issuer, asked):
-        agent = Agent(issuer, "a", "b")
-        wants = [
-            Want(HERE, scope="s"),
-            Want(HERE, scope="s r"),
-            Want(HERE, tools={"t": {}}),
-            Want(HERE, tools={"t": {"a": {"constraint_type": "wildcard"}}}),
-            Want(f"{HERE}2", scope="s"),
-        ]
-        for want in wants * 2:
-            await agent.token(subject, want)
-        await agent.token(Subject.access_token("another"), wants[0])
-        assert len(asked) == len(wants) + 1
-    with pretender(says(ISSUED | {"expires_in": 0})) as (issuer, asked):
-        agent = Agent(issuer, "a", "b")
-        for _ in range(2):
-            await agent.token(subject, wants[0])
-        assert len(asked) == 2
 
 
 @pytest.mark.parametrize(

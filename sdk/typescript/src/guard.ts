@@ -103,13 +103,15 @@ export class Guard {
   }
 
   /**
-   * Asks ahead of the last check, for who comes without the gate, and leaves the answer for it.
+   * Asks ahead of the last check, for who comes without the gate, and leaves the answer for it. `args` are
+   * those of the message.
    *
    * The scope that would cure a denial, if Deputy says that one would.
    */
   protected async askAhead(auth: Authenticated, name: string, args: unknown): Promise<string | undefined> {
-    const asked = sayable(name, args)
-    if (asked === undefined || ticketOf(auth) !== undefined) {
+    const received = ticketOf(auth) === undefined ? await this.#tools.get(name)?.(args) : undefined
+    const asked = received === undefined ? undefined : sayable(name, received.value)
+    if (asked === undefined) {
       return undefined
     }
     let answer: Answer

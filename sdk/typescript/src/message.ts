@@ -21,7 +21,6 @@ const ALWAYS_OPEN = new Set([
   'resources/list',
   'resources/templates/list',
   'server/discover',
-  'subscriptions/listen',
   'tools/list',
 ])
 

@@ -62,10 +62,9 @@ export class Guard extends Core {
     Output extends StandardSchemaWithJSON,
     Input extends StandardSchemaWithJSON | undefined = undefined,
   >(name: string, config: ToolConfig<Input, Output>, callback: ToolCallback<Input>): void {
-    const validate = validator(config.inputSchema)
-    this.define(name, validate)
+    this.define(name, validator(config.inputSchema))
     const guarded = this.#guarded(name, config.inputSchema !== undefined, callback as AnyCallback)
-    const scopeChallenge = this.#scopeChallenge(name, validate)
+    const scopeChallenge = this.#scopeChallenge(name)
     this.#added.push((server) => {
       server.registerTool(name, { ...config, scopeChallenge }, guarded as ToolCallback<Input>)
     })
@@ -119,7 +118,8 @@ export class Guard extends Core {
       return document
     }
     if (!this.gate.isHere(path)) {
-      return Response.json({ error: 'not_found' }, { status: 404 })
+      const description = `the server is registered at \`${this.deputy.resource}\` and serves no other path`
+      return Response.json({ error: 'not_found', error_description: description }, { status: 404 })
     }
     const admitted = await this.gate.admit(seen)
     if (admitted instanceof Response) {
@@ -142,13 +142,12 @@ export class Guard extends Core {
   }
 
   /** 403 with the exact scope, before a call is dispatched that came without the gate. */
-  #scopeChallenge(name: string, validate: Validate): ScopeChallengeHandler {
+  #scopeChallenge(name: string): ScopeChallengeHandler {
     return async ({ request, authInfo }) => {
-      const received = await validate(request.params?.['arguments'])
-      if (authInfo === undefined || received === undefined) {
+      if (authInfo === undefined) {
         return undefined
       }
-      const [first, ...others] = scopes(await this.askAhead(authInfo, name, received.value))
+      const [first, ...others] = scopes(await this.askAhead(authInfo, name, request.params?.['arguments']))
       return first === undefined ? undefined : { scopes: [first, ...others] }
     }
   }

@@ -73,7 +73,8 @@ export class Guard extends Core {
    * Stands before `StreamableHTTPServerTransport.handleRequest`: lets through what may pass, with the body
    * read into `request.body` and the token's owner in `request.auth`, and answers the rest.
    *
-   * It serves the metadata of RFC 9728 too. What is neither for the server nor for that goes to `next`.
+   * It serves the metadata of RFC 9728 too. Everything else that it sees is guarded, whatever its path: a
+   * router may take more paths for the server's than the one. Put routes that are open before it.
    */
   readonly middleware = (request: NodeRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
     this.#serve(request, response).then(
@@ -96,11 +97,7 @@ export class Guard extends Core {
       // `express.json()` may have been here before.
       read: () => (request.body === undefined ? readJson(request) : Promise.resolve(request.body)),
     }
-    const document = this.gate.document(seen)
-    if (document === undefined && !this.gate.isHere(seen.path)) {
-      return true
-    }
-    const admitted = document ?? (await this.gate.admit(seen))
+    const admitted = this.gate.document(seen) ?? (await this.gate.admit(seen))
     if (admitted instanceof Response) {
       await send(admitted, response)
       return false

@@ -4,10 +4,10 @@ import { randomUUID } from 'node:crypto'
 import type { RequestListener } from 'node:http'
 
 import { toNodeHandler } from '@modelcontextprotocol/node'
-import { createMcpExpressApp } from '@modelcontextprotocol/sdk/server/express.js'
 import { McpServer as McpServer1 } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import { McpServer } from '@modelcontextprotocol/server'
+import express, { type RequestHandler } from 'express'
 import * as z from 'zod'
 
 import type { Deputy } from '../src/index.js'
@@ -63,11 +63,12 @@ export function tickets(deputy: Deputy, ran: Ran): RequestListener {
   const handler = ticketGuard(deputy, ran).handler(() => new McpServer({ name: 'Tickets', version: '1' }))
   const serve = toNodeHandler(handler)
   return (request, response) => {
-    void serve(request as Parameters<typeof serve>[0], response)
+    void serve(request, response)
   }
 }
 
-export function refunds(deputy: Deputy, ran: Ran): RequestListener {
+/** `before` stands before the guard. */
+export function refunds(deputy: Deputy, ran: Ran, ...before: RequestHandler[]): RequestListener {
   const guard = new v1.Guard(deputy, { scopes: ['refunds:read'] })
   guard.registerTool('refunds.list', { inputSchema: { order_id: z.string() } }, (args, extra) => {
     ran.push(['refunds.list', args.order_id])
@@ -77,8 +78,8 @@ export function refunds(deputy: Deputy, ran: Ran): RequestListener {
     ran.push(['refunds.export', args.days])
     return said('everything')
   })
-  const app = createMcpExpressApp()
-  app.use(guard.middleware)
+  const app = express()
+  app.use(...before, guard.middleware)
   const sessions = new Map<string, StreamableHTTPServerTransport>()
   app.all('/mcp', async (request, response) => {
     let transport = sessions.get(String(request.headers['mcp-session-id']))

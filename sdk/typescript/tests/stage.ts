@@ -37,8 +37,14 @@ export async function connect(url: string, era: Era, fetch: FetchLike): Promise<
 }
 
 /** A session of an agent that acts for somebody. */
-export async function act(who: Who, subject: Subject, era: Era, options: ExchangeOptions): Promise<Client> {
-  const exchange = withExchange(stage.agent(who), subject, options)
+export async function act(
+  who: Who,
+  subject: Subject,
+  era: Era,
+  options: ExchangeOptions,
+  world = stage,
+): Promise<Client> {
+  const exchange = withExchange(world.agent(who), subject, options)
   return connect(options.resource, era, exchange(fetch))
 }
 

@@ -11,11 +11,12 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { env } from 'node:process'
 import { createInterface } from 'node:readline'
 
 import { Agent, Deputy, Subject } from '../src/index.js'
 
-const DEPUTY = process.env['DEPUTY_BIN'] ?? 'deputy'
+const DEPUTY = env['DEPUTY_BIN'] ?? 'deputy'
 const IDP = 'https://idp.example.test'
 const AUDIENCE = 'deputy'
 export const URIS = {
@@ -46,7 +47,8 @@ export interface Identity {
 
 /** A server on a free port, which serves what it is given later. */
 export class Socket {
-  #serve: RequestListener = (_, response) => response.writeHead(503).end()
+  /** What is served at present. */
+  listener: RequestListener = (_, response) => response.writeHead(503).end()
 
   private constructor(
     private readonly server: Server,
@@ -58,13 +60,13 @@ export class Socket {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const socket = new Socket(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
     server.on('request', (request, response) => {
-      socket.#serve(request, response)
+      socket.listener(request, response)
     })
     return socket
   }
 
   serve(listener: RequestListener): void {
-    this.#serve = listener
+    this.listener = listener
   }
 
   /** How many connections were made so far. */
@@ -109,14 +111,17 @@ class Process {
     private readonly child: ChildProcess,
   ) {}
 
-  static async start(): Promise<Process> {
+  /** `publicUrl` is where clients find it, if that is not where it listens. */
+  static async start(publicUrl: string | undefined): Promise<Process> {
     const socket = await Socket.open()
     const { base } = socket
     socket.close()
     const folder = mkdtempSync(join(tmpdir(), 'deputy-typescript-'))
     const address = base.replace('http://', '')
+    const known = publicUrl === undefined ? {} : { DEPUTY_PUBLIC_URL: publicUrl }
     const child = spawn(DEPUTY, ['serve', '--listen', address, '--log-level', 'warn'], {
       cwd: folder,
+      env: { ...env, ...known },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const started = new Process(base, folder, child)
@@ -169,12 +174,18 @@ export class World {
   readonly owners = new Map<Place, Identity>()
   readonly sockets = new Map<Place, Socket>()
 
-  private constructor(private readonly process: Process) {
-    this.issuer = `${process.base}/oauth2`
+  private constructor(
+    private readonly process: Process,
+    publicUrl: string,
+    private readonly urls: Partial<Record<Place, string>>,
+  ) {
+    this.issuer = `${publicUrl}/oauth2`
   }
 
-  static async open(): Promise<World> {
-    const world = new World(await Process.start())
+  /** Clients find Deputy at `publicUrl`, and servers at `urls`, if not where they listen. */
+  static async open(publicUrl?: string, urls: Partial<Record<Place, string>> = {}): Promise<World> {
+    const process = await Process.start(publicUrl)
+    const world = new World(process, publicUrl ?? process.base, urls)
     try {
       await world.#register()
     } catch (error) {
@@ -191,8 +202,13 @@ export class World {
     }
   }
 
+  /** Where Deputy listens. */
+  get base(): string {
+    return this.process.base
+  }
+
   url(place: Place): string {
-    return `${this.socket(place).base}/mcp`
+    return this.urls[place] ?? `${this.socket(place).base}/mcp`
   }
 
   socket(place: Place): Socket {
@@ -207,6 +223,10 @@ export class World {
     return { sub, token, subject: Subject.accessToken(token) }
   }
 
+  owner(place: Place): Identity {
+    return known(this.owners.get(place))
+  }
+
   identity(who: Who): Identity {
     return known(this.agents.get(who))
   }
@@ -216,8 +236,8 @@ export class World {
   }
 
   deputy(place: Place): Deputy {
-    const owner = known(this.owners.get(place))
-    return new Deputy({ issuer: this.issuer, resource: this.url(place), timeoutMs: PATIENCE_MS, ...owner })
+    const known = { issuer: this.issuer, resource: this.url(place), timeoutMs: PATIENCE_MS }
+    return new Deputy({ ...known, ...this.owner(place) })
   }
 
   async revokeUser(sub: string): Promise<void> {

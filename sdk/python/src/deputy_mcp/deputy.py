@@ -4,6 +4,7 @@ Every answer is for one question and is never kept. Whatever is not clearly a ye
 """
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ CALL_ID_BYTES = 16
 UNAUTHORIZED = 401
 # The longest reason or message that is passed on to a client.
 MAX_TEXT = 1024
+# RFC 6749 section 3.3: what a scope may be made of, and so what may stand in a challenge.
+_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +50,14 @@ class Decision:
     def scope_that_cures(self) -> str | None:
         """The exact scope to step up to, where Deputy says that stepping up would help."""
         scope = self.members.get("required_scope")
-        return scope if isinstance(scope, str) and scope else None
+        return scope if isinstance(scope, str) and _SCOPE.fullmatch(scope) else None
 
     def challenge(self) -> str | None:
         """What a 401 says, where Deputy says that a 401 is the answer."""
         answer, challenge = self.members.get("mcp"), self.members.get("challenge")
         is_401 = isinstance(answer, dict) and answer.get("status") == UNAUTHORIZED
-        return challenge if is_401 and isinstance(challenge, str) else None
+        usable = isinstance(challenge, str) and challenge.isascii() and challenge.isprintable()
+        return challenge if is_401 and usable else None
 
 
 @dataclass(frozen=True, slots=True)
