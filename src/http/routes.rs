@@ -11,7 +11,7 @@ use std::{
     convert::Infallible,
     future::ready,
     net::{IpAddr, Ipv4Addr},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -390,7 +390,8 @@ impl Place {
     /// Answers with all that stands around a request.
     async fn serve(&self, request: Request) -> Response {
         let frame = Frame::open(self.deputy.random(), &self.path, &request);
-        frame.close(self.answer(request, frame.id())).await
+        let answer = pin!(self.answer(request, frame.id()));
+        frame.close(answer).await
     }
 
     async fn answer(&self, request: Request, id: &RequestId) -> Response {
@@ -412,7 +413,10 @@ impl Place {
                 let (asked, body) = self.asked(request, id).await;
                 client::answer_json(asked, body, handler).await
             }
-            Handler::Operator(route) => admin::answer(self.deputy.clone(), route, request).await,
+            // Seldom, and large: the others' requests would carry the room for it along.
+            Handler::Operator(route) => {
+                Box::pin(admin::answer(self.deputy.clone(), route, request)).await
+            }
         }
     }
 
