@@ -57,34 +57,43 @@ pub(super) struct Layer {
 pub(super) struct Known<'a> {
     written: &'a Written,
     reads: &'a Reads,
-    /// Without the scope that every slice of calls has looked at, and that of `delegate`.
-    bare: [Policy; 2],
+    /// Without the scope that every slice of calls has looked at, and that of `delegate`; `None`
+    /// where it is asked as it is written.
+    bare: Option<[Policy; 2]>,
 }
 
 impl<'a> Known<'a> {
     /// A policy that looks at this.
     pub fn new(written: &'a Written, reads: &'a Reads) -> Known<'a> {
-        let bare = [&["action", "resource"], &["action"][..]];
-        Known { written, reads, bare: bare.map(|scope| without(&written.policy, scope)) }
+        let of_calls = without(&written.policy, &["action", "resource"]);
+        let of_delegate = without(&written.policy, &["action"]);
+        let bare = of_calls.zip(of_delegate).map(|(calls, delegate)| [calls, delegate]);
+        Known { written, reads, bare }
     }
 
-    fn bare(&self, action: &Action<'_>) -> &Policy {
-        let [of_calls, of_delegate] = &self.bare;
-        if action.resource.is_some() { of_calls } else { of_delegate }
+    /// The policy as it is asked about an action that it concerns.
+    fn asked(&self, action: &Action<'_>) -> &Policy {
+        match &self.bare {
+            None => &self.written.policy,
+            Some([of_calls, _]) if action.resource.is_some() => of_calls,
+            Some([_, of_delegate]) => of_delegate,
+        }
+    }
+
+    /// Whether it asks in what the action is, in a condition or in its scope.
+    fn asks_hierarchy(&self) -> bool {
+        self.reads.hierarchy || self.bare.is_none()
     }
 }
 
 /// The same policy for every action, or resource: what a slice has looked at once need not be looked
 /// at by every call. Nor does it carry its places in the text along, which Cedar copies with every
-/// value. As it only forbids, it never says less than before.
-fn without(policy: &Policy, scope: &[&str]) -> Policy {
-    let bare = policy.to_json().ok().filter(|json| is_shallow(json, MAX_LEVELS));
-    let bare = bare.and_then(|mut json| {
-        let members = json.as_object_mut()?;
-        members.extend(scope.iter().map(|part| ((*part).to_owned(), json!({ "op": "All" }))));
-        Policy::from_json(Some(policy.id().clone()), json).ok()
-    });
-    bare.unwrap_or_else(|| policy.clone())
+/// value. As it only forbids, it never says less than before. `None` where it must be asked as it is.
+fn without(policy: &Policy, scope: &[&str]) -> Option<Policy> {
+    let mut json = policy.to_json().ok().filter(|json| is_shallow(json, MAX_LEVELS))?;
+    let members = json.as_object_mut()?;
+    members.extend(scope.iter().map(|part| ((*part).to_owned(), json!({ "op": "All" }))));
+    Policy::from_json(Some(policy.id().clone()), json).ok()
 }
 
 /// The deepest JSON form of a policy that is read again: Cedar copies what is below a level for each
@@ -146,8 +155,10 @@ impl Slice {
         let layer = |shadow: bool| {
             Layer::of(action, concerned.iter().filter(|known| known.written.rule.shadow == shadow))
         };
+        // Without it no action is in any group, and a policy about a group would hold for none.
+        let asks = concerned.iter().any(|known| known.asks_hierarchy());
         Ok(Some(Slice {
-            hierarchy: if reads.hierarchy { hierarchy(&id, groups)? } else { Entities::empty() },
+            hierarchy: if asks { hierarchy(&id, groups)? } else { Entities::empty() },
             members: action.schema.map(shape::arguments).unwrap_or_default(),
             enforced: layer(false)?,
             shadow: layer(true)?,
@@ -185,7 +196,7 @@ impl Layer {
         let mut layer = Layer { shortens: action.resource.is_none(), ..Layer::default() };
         for known in policies {
             let rule = &known.written.rule;
-            layer.set.add(known.bare(action).clone()).map_err(|_| NotCut)?;
+            layer.set.add(known.asked(action).clone()).map_err(|_| NotCut)?;
             if let Some(demand) = &rule.demand {
                 layer.demands.insert(Arc::clone(&rule.id), demand.clone());
             }

@@ -132,6 +132,19 @@ fn whether_anything_asks_what_is_in_what_is_seen() {
     assert!(!reads(r#"action == Action::"call" && [action].contains(action)"#).hierarchy);
 }
 
+#[test]
+fn a_policy_too_deep_to_be_cut_is_asked_about_its_groups_all_the_same() {
+    for (levels, scope) in [(3, "call"), (300, "call"), (300, "effect-write"), (300, "billing/*")] {
+        let policies = compiled(&format!(
+            r#"@id("deep") forbid (principal, action in Action::"{scope}", resource)
+               when {{ {}context.depth > 0 }};"#,
+            "context.depth > 0 && ".repeat(levels),
+        ));
+        let no = asked(&policies, &token(ONE), "refunds.issue", "{}");
+        assert_eq!(no, Outcome::Forbidden, "{levels} levels, {scope}");
+    }
+}
+
 /// The same policies, asked as they are written and told everything.
 fn told_everything(text: &str, known: &Policies) -> Policies {
     let mut told = known.clone();
