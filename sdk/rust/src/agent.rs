@@ -192,13 +192,13 @@ impl Agent {
 
     /// Passes authority on to the agent with this URI: for each server, what it may call there. It
     /// is made anew each time, because a hand-over is sent once.
-    pub async fn hand_over<const N: usize>(
+    pub async fn hand_over<'a>(
         &self,
         agent: &str,
         subject: &Subject,
-        tools: [(&str, Tools); N],
+        tools: impl IntoIterator<Item = (&'a str, Tools)>,
     ) -> Result<HandOver, ExchangeError> {
-        let details = tools.iter().map(|(location, tools)| tools.at(location)).collect();
+        let details = tools.into_iter().map(|(location, tools)| tools.at(location)).collect();
         let details = Value::Array(details).to_string();
         let fields = [("resource", agent), ("authorization_details", &details)];
         let body = self.exchange(subject, &fields).await?;
@@ -251,7 +251,7 @@ fn granted(reply: Reply) -> Result<Map<String, Value>, ExchangeError> {
             Err(ExchangeError::Refused(Refused {
                 error,
                 description: text("error_description")
-                    .unwrap_or_else(|| "no reason given".to_owned()),
+                    .unwrap_or_else(|| "no reason was given".to_owned()),
                 error_id: text("error_id"),
             }))
         }

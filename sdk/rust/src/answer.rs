@@ -134,9 +134,11 @@ impl Decision {
         self.members.get(name)
     }
 
-    /// The exact scope to step up to, where Deputy says that stepping up would help.
+    /// The exact scope to step up to, where Deputy says that stepping up would help. It goes into a
+    /// header, where anything but a scope could say something else.
     pub(crate) fn scope_that_cures(&self) -> Option<&str> {
-        self.members.get("required_scope").and_then(Value::as_str).filter(|scope| !scope.is_empty())
+        let scope = self.members.get("required_scope").and_then(Value::as_str);
+        scope.filter(|scope| scope.split(' ').all(is_scope_token))
     }
 
     /// What a 401 says, where Deputy says that a 401 is the answer.
@@ -166,6 +168,12 @@ impl Decision {
         let id = text("id").unwrap_or_default();
         Ok(Decision { allow, reason, message, id, members })
     }
+}
+
+/// RFC 6749 section 3.3.
+pub(crate) fn is_scope_token(scope: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
+    !scope.is_empty() && scope.chars().all(allowed)
 }
 
 /// The answer to a question about a token alone: its claims if it is live.

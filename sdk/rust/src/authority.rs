@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::json;
+
 /// What one argument is limited to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Constraint(Value);
@@ -44,16 +46,21 @@ impl Tools {
     /// These and one more, with the arguments limited so. An argument that is not named must not be
     /// sent; where none is named, all are free.
     #[must_use]
-    pub fn tool<const N: usize>(mut self, name: &str, arguments: [(&str, Constraint); N]) -> Tools {
-        let arguments = arguments.map(|(argument, limit)| (argument.to_owned(), limit));
-        self.0.insert(name.to_owned(), arguments.into_iter().collect());
+    pub fn tool<'a>(
+        mut self,
+        name: &str,
+        arguments: impl IntoIterator<Item = (&'a str, Constraint)>,
+    ) -> Tools {
+        let arguments = arguments.into_iter().map(|(argument, limit)| (argument.to_owned(), limit));
+        self.0.insert(name.to_owned(), arguments.collect());
         self
     }
 
     /// The authority to call these tools at `location`, and nothing else.
     pub(crate) fn at(&self, location: &str) -> Value {
         let limits = |arguments: &BTreeMap<String, Constraint>| -> Value {
-            let limits = arguments.iter().map(|(name, limit)| (name.clone(), limit.0.clone()));
+            let limits =
+                arguments.iter().map(|(name, limit)| (name.clone(), json::sorted(&limit.0)));
             Value::Object(limits.collect())
         };
         let tools = self.0.iter().map(|(tool, arguments)| (tool.clone(), limits(arguments)));

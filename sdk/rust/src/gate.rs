@@ -23,7 +23,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    answer::{Claims, Decision, Verdict},
+    answer::{self, Claims, Decision, Verdict},
     caller::{Caller, Permit},
     denial::{self, Denial, Refusal, Signpost},
     deputy::{Call, Deputy},
@@ -83,7 +83,7 @@ impl DeputyLayer {
     /// What a client without a token should ask for: clients that know nothing of Deputy ask for
     /// that and nothing else.
     pub fn scopes(self, scopes: &[&str]) -> Result<DeputyLayer, SetupError> {
-        if let Some(bad) = scopes.iter().find(|scope| !is_scope(scope)) {
+        if let Some(bad) = scopes.iter().find(|scope| !answer::is_scope_token(scope)) {
             return Err(SetupError::Scope((*bad).to_owned()));
         }
         let mut rules = Arc::unwrap_or_clone(self.0);
@@ -262,10 +262,4 @@ where
 /// For whoever runs the server: clients are told too, but may keep it to themselves.
 fn told(error: &Unavailable) {
     tracing::error!(cause = std::error::Error::source(error), "nothing was permitted: {error}");
-}
-
-/// RFC 6749 section 3.3.
-fn is_scope(scope: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
-    !scope.is_empty() && scope.chars().all(allowed)
 }

@@ -1,7 +1,10 @@
 //! JSON that no two readers understand differently: no member twice, no number that changes when it
 //! is read into 64 bits. What comes from a client or from Deputy passes here first.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, value::RawValue};
@@ -38,6 +41,19 @@ pub fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     let text = str::from_utf8(bytes).ok()?;
     serde_json::from_str::<WithoutRepeats>(text).ok()?;
     serde_json::from_str(text).ok()
+}
+
+/// The same value with its members in one order, whatever order they came in.
+pub fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members: BTreeMap<&String, &Value> = members.iter().collect();
+            let members = members.into_iter().map(|(name, value)| (name.clone(), sorted(value)));
+            Value::Object(members.collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        _ => value.clone(),
+    }
 }
 
 /// The numbers of a text that is JSON, as they are written.

@@ -15,4 +15,5 @@ mod servers;
 mod story;
 mod unmodified;
 mod unreliable;
+mod vectors;
 mod world;

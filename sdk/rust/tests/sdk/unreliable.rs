@@ -28,8 +28,8 @@ use crate::{
 const HERE: &str = "http://127.0.0.1:9/mcp";
 
 /// Something at Deputy's place that answers as it likes; what it was asked is noted.
-struct Pretender {
-    issuer: String,
+pub struct Pretender {
+    pub issuer: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -51,11 +51,11 @@ async fn answer(State(lines): State<Lines>, form: String) -> (StatusCode, String
 }
 
 impl Pretender {
-    async fn saying(status: u16, body: impl Into<String>) -> Pretender {
+    pub async fn saying(status: u16, body: impl Into<String>) -> Pretender {
         Pretender::at(listener().await, status, body.into(), None)
     }
 
-    fn at(
+    pub fn at(
         listener: TcpListener,
         status: u16,
         body: String,
@@ -69,17 +69,17 @@ impl Pretender {
         Pretender { issuer, asked }
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
 
-async fn listener() -> TcpListener {
+pub async fn listener() -> TcpListener {
     _ = rustls::crypto::ring::default_provider().install_default();
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
-fn issuer(listener: &TcpListener) -> String {
+pub fn issuer(listener: &TcpListener) -> String {
     format!("http://{}/oauth2", listener.local_addr().unwrap())
 }
 
@@ -87,7 +87,7 @@ fn guard(issuer: &str) -> Deputy {
     Deputy::new(issuer, Credentials::secret("cl_x", "hush-hush"), HERE).unwrap()
 }
 
-fn agent(issuer: &str) -> Agent {
+pub fn agent(issuer: &str) -> Agent {
     Agent::new(issuer, Credentials::secret("cl_x", "hush-hush")).unwrap()
 }
 
