@@ -38,7 +38,9 @@ impl Deputy {
                 Settled::Decided(decided)
             }
             Judged::Tentative(tentative) => {
-                Settled::Decided(Box::new(self.commit_decision(*tentative).await?))
+                // In a box of its own, as are other seldom steps of a call: what a request holds
+                // while it waits is copied more than once.
+                Settled::Decided(Box::new(Box::pin(self.commit_decision(*tentative)).await?))
             }
         })
     }
