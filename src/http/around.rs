@@ -8,7 +8,7 @@ use std::{
     fmt,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::Pin,
     task::Poll,
     time::Duration,
 };
@@ -90,8 +90,9 @@ impl Frame<'_> {
         &self.id
     }
 
-    /// Waits for the answer and finishes it.
-    pub async fn close(&self, answer: impl Future<Output = Response>) -> Response {
+    /// Waits for the answer and finishes it. What is waited for stays where it is: an async
+    /// function that takes it over holds it as often as it is passed on.
+    pub async fn close(&self, answer: Pin<&mut impl Future<Output = Response>>) -> Response {
         let mut response = caught(answer).await.unwrap_or_else(|| error::panicked(&self.id));
         finish(response.headers_mut(), &self.id);
         self.log(&response, self.opened.elapsed());
@@ -128,8 +129,7 @@ fn finish(headers: &mut HeaderMap, id: &RequestId) {
 }
 
 /// What the future gives, or `None` when it panics.
-async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
+async fn caught<T>(mut future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     poll_fn(|context| {
         // The state of a request that panicked is dropped with it; shared state is behind types
         // that have no broken middle.

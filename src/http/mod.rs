@@ -25,7 +25,7 @@ use std::io;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use self::{
-    routes::{Side, router},
+    routes::{Doors, Side},
     serve::Drained,
 };
 use crate::service::Deputy;
@@ -88,7 +88,7 @@ async fn run(
         let Listeners { protocol, admin } = listeners;
         let side = if admin.is_some() { Side::Protocol } else { Side::Both };
         let on = |listener, side| {
-            serve::serve(listener, router(&deputy, side), options, is_true(stopped.clone()))
+            serve::serve(listener, Doors::of(&deputy, side), options, is_true(stopped.clone()))
         };
         let second = async {
             match admin {

@@ -7,11 +7,13 @@ mod tests;
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
+    convert::Infallible,
     future::ready,
     net::{IpAddr, Ipv4Addr},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -23,6 +25,7 @@ use axum::{
     response::Response,
     routing::any,
 };
+use tower::Service;
 use tower_http::cors::{self, CorsLayer};
 
 use super::{
@@ -275,8 +278,49 @@ pub const PROTOCOL: &[Route] = &[
     },
 ];
 
-/// The router of one listener.
-pub fn router(deputy: &Deputy, side: Side) -> Router {
+/// What answers at one listener.
+#[derive(Clone)]
+pub struct Doors(Arc<Inside>);
+
+struct Inside {
+    /// Where clients ask for every call: found by their whole path, without a router's work.
+    asked_often: HashMap<String, Arc<Place>>,
+    router: Router,
+}
+
+impl Doors {
+    /// The doors of one side.
+    pub fn of(deputy: &Deputy, side: Side) -> Doors {
+        let places = places(deputy, side);
+        let often = places.iter().filter(|(_, place)| place.is_asked_often());
+        let asked_often = often.map(|(path, place)| (path.clone(), Arc::clone(place))).collect();
+        Doors(Arc::new(Inside { asked_often, router: router(deputy, places) }))
+    }
+}
+
+impl Service<Request> for Doors {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Later<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let often = self.0.asked_often.get(request.uri().path());
+        match often.filter(|_| *request.method() == Method::POST) {
+            Some(place) => {
+                let place = Arc::clone(place);
+                Box::pin(async move { Ok(place.serve(request).await) })
+            }
+            None => Box::pin(self.0.router.clone().call(request)),
+        }
+    }
+}
+
+/// The places of one side, by their paths as axum writes them.
+fn places(deputy: &Deputy, side: Side) -> BTreeMap<String, Arc<Place>> {
     let issuer_path = &deputy.options().issuer_path;
     let mut places: BTreeMap<String, Place> = BTreeMap::new();
     for route in side.routes() {
@@ -287,11 +331,15 @@ pub fn router(deputy: &Deputy, side: Side) -> Router {
             place.routes.push(route);
         }
     }
-    let mut router = Router::new().fallback(at(Place::new(deputy, NOWHERE)));
     if side.has_admin() {
         let nowhere = format!("{}/{{*nowhere}}", admin::PREFIX);
         places.insert(nowhere.clone(), Place::new(deputy, &nowhere));
     }
+    places.into_iter().map(|(path, place)| (path, Arc::new(place))).collect()
+}
+
+fn router(deputy: &Deputy, places: BTreeMap<String, Arc<Place>>) -> Router {
+    let mut router = Router::new().fallback(at(Arc::new(Place::new(deputy, NOWHERE))));
     for (path, place) in places {
         let cors = place.is_document().then(cors);
         let answers = any(at(place));
@@ -320,14 +368,10 @@ const PREFLIGHT_AGE: Duration = Duration::from_hours(1);
 /// What the log says in place of a path that no route has.
 const NOWHERE: &str = "-";
 
-fn at(place: Place) -> impl Fn(Request) -> Later<'static, Response> + Clone + Send + Sync {
-    let place = Arc::new(place);
+fn at(place: Arc<Place>) -> impl Fn(Request) -> Later<'static, Response> + Clone + Send + Sync {
     move |request| {
         let place = Arc::clone(&place);
-        Box::pin(async move {
-            let frame = Frame::open(place.deputy.random(), &place.path, &request);
-            frame.close(place.answer(request, frame.id())).await
-        })
+        Box::pin(async move { place.serve(request).await })
     }
 }
 
@@ -341,6 +385,13 @@ struct Place {
 impl Place {
     fn new(deputy: &Deputy, path: &str) -> Place {
         Place { deputy: deputy.clone(), path: path.to_owned(), routes: Vec::new() }
+    }
+
+    /// Answers with all that stands around a request.
+    async fn serve(&self, request: Request) -> Response {
+        let frame = Frame::open(self.deputy.random(), &self.path, &request);
+        let answer = pin!(self.answer(request, frame.id()));
+        frame.close(answer).await
     }
 
     async fn answer(&self, request: Request, id: &RequestId) -> Response {
@@ -362,7 +413,10 @@ impl Place {
                 let (asked, body) = self.asked(request, id).await;
                 client::answer_json(asked, body, handler).await
             }
-            Handler::Operator(route) => admin::answer(self.deputy.clone(), route, request).await,
+            // Seldom, and large: the others' requests would carry the room for it along.
+            Handler::Operator(route) => {
+                Box::pin(admin::answer(self.deputy.clone(), route, request)).await
+            }
         }
     }
 
@@ -383,6 +437,12 @@ impl Place {
         } else {
             error::rejected(problem)
         }
+    }
+
+    fn is_asked_often(&self) -> bool {
+        let asks =
+            |route: &Route| matches!(route.handler, Handler::Client(..) | Handler::Gateway(_));
+        !self.path.contains('{') && self.routes.iter().any(asks)
     }
 
     fn is_document(&self) -> bool {

@@ -100,7 +100,7 @@ impl Deputy {
         if effects.is_empty() {
             return Ok(());
         }
-        match self.store().writer().use_up(effects).await? {
+        match Box::pin(self.store().writer().use_up(effects)).await? {
             Decided::Recorded(_) => Ok(()),
             Decided::Refused(conflict) => {
                 Err(self.refused(&proved.client, Refusal::UsedUp(conflict), None, now))
@@ -119,7 +119,7 @@ impl Deputy {
                 Ok(client.map(|client| Proved { client, once: Vec::new() }))
             }
             Ok(PresentedClient::Assertion(presented)) => {
-                self.by_assertion(presented, caller, now).await
+                Box::pin(self.by_assertion(presented, caller, now)).await
             }
             Err(refusal) => Ok(Err(*refusal)),
         }

@@ -99,7 +99,7 @@ impl Desk<'_> {
             resource: named(resource),
             context,
         };
-        let about = (self.deputy.decision_id()?, self.now);
+        let about = (self.deputy.decision_id(self.now)?, self.now);
         let (judged, event) = access::judge(self.snapshot, self.client, &question, about);
         let may_ask = self.client.client().asks_without_token;
         let recorded = may_ask || !self.refused.swap(true, Ordering::Relaxed);
@@ -128,7 +128,7 @@ impl Desk<'_> {
             resource: Some(&evaluation.resource.id),
             subject: Some(&evaluation.subject.id),
             call: Some(&evaluation.call),
-            id: self.deputy.decision_id()?,
+            id: self.deputy.decision_id(self.now)?,
         };
         Ok(match self.deputy.decide(self.snapshot, &asked, self.now).await? {
             Settled::Decided(decided) => {

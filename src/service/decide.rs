@@ -38,7 +38,9 @@ impl Deputy {
                 Settled::Decided(decided)
             }
             Judged::Tentative(tentative) => {
-                Settled::Decided(Box::new(self.commit_decision(*tentative).await?))
+                // In a box of its own, as are other seldom steps of a call: what a request holds
+                // while it waits is copied more than once.
+                Settled::Decided(Box::new(Box::pin(self.commit_decision(*tentative)).await?))
             }
         })
     }
@@ -58,8 +60,9 @@ impl Deputy {
         }
     }
 
-    /// A name for the next decision.
-    pub(super) fn decision_id(&self) -> Result<DecisionId, Fault> {
-        Ok(DecisionId::at(self.now(), self.random().bytes()?))
+    /// A name for the next decision. It begins with the moment that the event will bear, not with a
+    /// later one: from there on the decision is looked for.
+    pub(super) fn decision_id(&self, now: Timestamp) -> Result<DecisionId, Fault> {
+        Ok(DecisionId::at(now, self.random().bytes()?))
     }
 }

@@ -66,7 +66,7 @@ impl Deputy {
             resource: question.resource.as_deref(),
             subject: None,
             call: question.call.as_ref(),
-            id: self.decision_id()?,
+            id: self.decision_id(now)?,
         };
         let settled = self.decide(&snapshot, &asked, now).await?;
         Ok(match settled {

@@ -113,7 +113,8 @@ impl Deputy {
         if secrets.wrong.is_throttled(source, now) {
             return Ok(Err(ClientRefusal::Throttled));
         }
-        let Some(credential) = secrets.matched(presented, &name, needs, now).await? else {
+        let matched = Box::pin(secrets.matched(presented, &name, needs, now)).await?;
+        let Some(credential) = matched else {
             secrets.wrong.note(source, now);
             return Ok(Err(ClientRefusal::Wrong));
         };

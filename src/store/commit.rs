@@ -210,10 +210,13 @@ impl<'s, 'a> Draft<'s, 'a> {
         Sent { rows: self.rows, records: self.records, chain: self.chain }
     }
 
-    fn link(&mut self, events: Vec<Sealed>) {
+    fn link(&mut self, mut events: Vec<Sealed>) {
         if events.is_empty() {
             return;
         }
+        // A link bears the time of its last event, and whoever searches from a moment on skips
+        // links and index rows that are older: so the last is the latest, whoever came in first.
+        events.sort_by_key(|event| event.at);
         let link = self.chain.link(&events, &mut self.records);
         for (n, event) in (0_i64..).zip(events) {
             if let Some(private) = event.private {

@@ -1,3 +1,5 @@
+use std::pin::pin;
+
 use axum::body::Body;
 
 use super::*;
@@ -12,7 +14,7 @@ fn id_of(sent: Option<&str>) -> String {
 
 async fn answered(answer: impl Future<Output = Response>) -> Response {
     let request = Request::builder().header(X_REQUEST_ID, "mine").body(Body::empty()).unwrap();
-    Frame::open(&Random::seeded(1), "/", &request).close(answer).await
+    Frame::open(&Random::seeded(1), "/", &request).close(pin!(answer)).await
 }
 
 #[test]

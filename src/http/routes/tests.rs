@@ -4,7 +4,11 @@ use axum::{body::to_bytes, http::HeaderMap};
 use tower::ServiceExt;
 
 use super::*;
-use crate::service::{Ambient, Options, remote::fetch::Roots};
+use crate::{
+    engine::authenticate::ClientRefusal,
+    http::form::Form,
+    service::{Ambient, Options, remote::fetch::Roots, token::Caller},
+};
 
 /// A service on a database of its own, gone with it.
 struct Started {
@@ -36,7 +40,7 @@ impl Started {
         let form = "application/x-www-form-urlencoded";
         let content_type = if is_json { "application/json" } else { form };
         let request = request.header("content-type", content_type).body(Body::empty()).unwrap();
-        let response = router(&self.deputy, side).oneshot(request).await.unwrap();
+        let response = Doors::of(&self.deputy, side).oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = to_bytes(body, 64 * 1024).await.unwrap();
         (head.status.as_u16(), head.headers, String::from_utf8(body.to_vec()).unwrap())
@@ -163,3 +167,23 @@ async fn nobody_is_redirected_from_the_authorization_endpoint() {
     assert!(body.contains("unsupported_response_type") && !body.contains("evil"), "{body}");
     started.deputy.stop().await;
 }
+
+/// A future is copied into its box whole, and a large box is none that the allocator has at hand. What
+/// is seldom waited for has a box of its own.
+#[tokio::test]
+async fn little_is_held_for_a_request() {
+    let started = Started::at("/oauth2", "little").await;
+    let place = Place::new(&started.deputy, "/");
+    let whole = size_of_val(&place.serve(Request::default()));
+    let headers = HeaderMap::new();
+    let asked = client::Asked {
+        deputy: &started.deputy,
+        caller: Caller { presented: Err(ClientRefusal::Absent), source: UNKNOWN },
+        form: Form::parse(b"", &introspect::NAMES).unwrap(),
+        headers: &headers,
+    };
+    let question = size_of_val(&introspect::introspect(asked));
+    assert!(whole <= 3_072 && question <= 2_048, "{whole} and {question} bytes");
+}
+
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

@@ -11,7 +11,6 @@ mod tests;
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
     body::Body,
     http::{
         HeaderValue, Request, Response, StatusCode,
@@ -105,21 +104,41 @@ enum Stage {
     Cut,
 }
 
-struct Shared {
-    router: Router,
+struct Shared<S> {
+    service: S,
     options: Options,
     http: http1::Builder,
 }
 
-/// Serves `router` on `listener` until `stop` resolves; then accepts nothing, lets requests in
+/// What answers requests, and cannot fail.
+pub trait Answers: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+where
+    Self: Clone + Send + Sync + 'static,
+    Self::Future: Send,
+{
+}
+
+impl<S> Answers for S
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+}
+
+/// Serves `service` on `listener` until `stop` resolves; then accepts nothing, lets requests in
 /// flight finish for at most `options.drain`, and cuts what is left.
-pub async fn serve(
+pub async fn serve<S>(
     listener: TcpListener,
-    router: Router,
+    service: S,
     options: Options,
     stop: impl Future<Output = ()> + Send,
-) -> Drained {
-    let shared = Arc::new(Shared { router, options, http: options.http() });
+) -> Drained
+where
+    S: Answers,
+    S::Future: Send,
+{
+    let shared = Arc::new(Shared { service, options, http: options.http() });
     let bound = usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS);
     let permits = Arc::new(Semaphore::new(bound));
     let (stage, seen) = watch::channel(Stage::Serve);
@@ -185,13 +204,16 @@ async fn drain(permits: &Semaphore, stage: &watch::Sender<Stage>, options: &Opti
     Drained { cut }
 }
 
-async fn connection(
+async fn connection<S>(
     stream: TcpStream,
     peer: Peer,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<S>>,
     mut stage: watch::Receiver<Stage>,
     _permit: OwnedSemaphorePermit,
-) {
+) where
+    S: Answers,
+    S::Future: Send,
+{
     let options = shared.options;
     let patience = Arc::new(Patience::new(options.header_read_timeout, options.idle_timeout));
     let io = TokioIo::new(Patient::new(stream, Arc::clone(&patience)));
@@ -222,12 +244,16 @@ async fn connection(
     }
 }
 
-async fn answer(
-    shared: &Shared,
+async fn answer<S>(
+    shared: &Shared<S>,
     patience: &Patience,
     peer: Peer,
     mut request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+) -> Result<Response<Body>, Infallible>
+where
+    S: Answers,
+    S::Future: Send,
+{
     patience.head_read();
     let response = if request.headers().len() > shared.options.max_headers {
         let mut response =
@@ -236,8 +262,9 @@ async fn answer(
         response
     } else {
         request.extensions_mut().insert(peer);
-        let mut router = shared.router.clone();
-        match timeout(shared.options.request_timeout, router.call(request)).await {
+        let mut service = shared.service.clone();
+        let answered = service.call(request.map(Body::new));
+        match timeout(shared.options.request_timeout, answered).await {
             Ok(answered) => answered?,
             Err(_) => overdue(),
         }

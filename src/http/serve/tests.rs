@@ -1,4 +1,5 @@
 use axum::{
+    Router,
     extract::Extension,
     routing::{get, post},
 };

@@ -18,6 +18,7 @@ super::on_both! {
     events_are_found_by_every_filter
     pages_of_events_neither_lose_nor_repeat
     hundreds_of_reads_share_a_link
+    an_event_is_found_from_its_own_moment_on_whoever_shares_its_link
     a_journalled_event_is_written_unasked
     a_changed_record_is_found
     a_removed_record_is_found
@@ -148,6 +149,31 @@ async fn hundreds_of_reads_share_a_link(db: Db) {
     assert_eq!((report.events, report.broken), (600, None));
     // 256 events or 64 KiB each.
     assert!(report.links <= 8, "{}", report.links);
+    store.close().await.unwrap();
+}
+
+/// A slow request is judged at an earlier moment than a quick one that was written down before it.
+async fn an_event_is_found_from_its_own_moment_on_whoever_shares_its_link(db: Db) {
+    let store = db.open(1).await;
+    let decided = |n: u8| Some(DecisionId::at(at(30), [n; DecisionId::REST_BYTES]));
+    let refused = Event { decision: decided(1), ..refusal() };
+    let quick = [
+        Event { at: at(30), ..refused },
+        Event { decision: decided(2), ..read(30) },
+        Event { decision: None, ..read(20) },
+    ];
+    for event in &quick {
+        assert!(store.writer().journal(event.clone()));
+    }
+    store.writer().flush().await.unwrap();
+    for event in quick.iter().take(2) {
+        let found = store.decision(event.decision.unwrap()).await.unwrap();
+        assert_eq!(found.map(|found| found.event).as_ref(), Some(event));
+    }
+    let since = EventFilter { since: Some(at(30)), ..EventFilter::default() };
+    let found = events(store.events(&since, &page(10)).await.unwrap().items);
+    assert_eq!(found, [quick[1].clone(), quick[0].clone()]);
+    assert_eq!(store.verify_chain().await.unwrap().broken, None);
     store.close().await.unwrap();
 }
 
