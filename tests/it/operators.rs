@@ -67,7 +67,9 @@ async fn an_ended_operator_is_out_at_once_and_its_name_stays_taken(world: World)
     assert_eq!(world.bearer(&token).get("/clients").await.status, 401);
     assert_eq!(&*newest(&world).await.reason, "operator.ended");
     let again = json!({ "name": "gone", "role": "auditor" });
-    assert_eq!(world.operator().post("/operators", again).await.status, 409);
+    let again = world.operator().post("/operators", again).await;
+    assert_eq!(again.status, 409);
+    assert!(again.json["detail"].as_str().unwrap().contains("new token"), "{}", again.text);
     // With a new token it is let in again, as what it was.
     let answer = world.operator().sends(Method::POST, "/operators/gone/token", None).await;
     assert_eq!((answer.status, &answer.json["enabled"]), (200, &json!(true)));

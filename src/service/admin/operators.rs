@@ -37,7 +37,12 @@ impl Deputy {
     pub async fn create_operator(&self, by: &Operator, body: &[u8]) -> Result<NewToken, Refused> {
         let snapshot = self.newest_alone().await?;
         let (name, role) = operator::parse_new(&read(body)?.to_json())?;
-        self.refuse_existing(Kind::Operator, name.as_str()).await?;
+        if named(&snapshot, &name).is_ok() {
+            return Err(Refused::Conflict(format!(
+                "the name `{name}` is taken, for good: choose another, or give that operator a new \
+                 token"
+            )));
+        }
         let token = keys::new_admin_token(self.random())?;
         let token_hash = Fingerprint::of(token.expose().as_bytes());
         let operator = Operator { name, token_hash, role, enabled: true };
