@@ -28,6 +28,7 @@ mod explain;
 mod hostile;
 mod keys;
 mod kinds;
+mod memory;
 mod metadata;
 mod narrowing;
 mod operators;

@@ -81,6 +81,13 @@ pub struct World {
     running: http::Running,
 }
 
+/// One running service on a world's database.
+pub struct Instance {
+    deputy: Deputy,
+    stop: oneshot::Sender<()>,
+    running: http::Running,
+}
+
 /// A world's directory and database, which outlive a restart.
 struct Home {
     dir: PathBuf,
@@ -124,26 +131,14 @@ impl World {
     }
 
     async fn open(home: Home, issuer: Issuer, now: Timestamp) -> World {
-        let options = Options {
-            public_url: PUBLIC_URL.to_owned(),
-            issuer_path: "/oauth2".to_owned(),
-            database: home.database.clone(),
-            keys_dir: home.dir.join("keys"),
-            kek: None,
-            allow_loopback_issuers: true,
-            trusted_roots: Roots::default(),
-        };
-        let clock = Clock::manual(now);
-        let ambient = Ambient { clock, ..Ambient::system() };
-        let deputy = Deputy::start(options, ambient).await.unwrap();
-        let protocol = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let listeners = Listeners { protocol, admin: None };
-        let (stop, stopped) = oneshot::channel::<()>();
-        let stopped = async { stopped.await.unwrap_or_default() };
-        let options = serve::Options::default();
-        let running = http::start(deputy.clone(), listeners, options, stopped).unwrap();
+        let Instance { deputy, stop, running } = Instance::start(&home, now).await;
         let http = wire::client();
         World { url: running.url.clone(), deputy, issuer, http, home, stop, running }
+    }
+
+    /// Another instance on the same database, which remembers nothing. PostgreSQL only.
+    pub async fn newcomer(&self) -> Instance {
+        Instance::start(&self.home, self.deputy.now()).await
     }
 
     /// Stops the service and starts it again on what it wrote.
@@ -280,6 +275,43 @@ fn as_written(kind: &str, text: &str) -> String {
         "edge" => edge::write(&edge::parse(text).unwrap()),
         "policy_set" => policy_set::write(&policy_set::parse(text).unwrap()),
         _ => text.to_owned(),
+    }
+}
+
+impl Instance {
+    async fn start(home: &Home, now: Timestamp) -> Instance {
+        let options = Options {
+            public_url: PUBLIC_URL.to_owned(),
+            issuer_path: "/oauth2".to_owned(),
+            database: home.database.clone(),
+            keys_dir: home.dir.join("keys"),
+            kek: None,
+            allow_loopback_issuers: true,
+            trusted_roots: Roots::default(),
+        };
+        let clock = Clock::manual(now);
+        let ambient = Ambient { clock, ..Ambient::system() };
+        let deputy = Deputy::start(options, ambient).await.unwrap();
+        let protocol = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listeners = Listeners { protocol, admin: None };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async { stopped.await.unwrap_or_default() };
+        let options = serve::Options::default();
+        let running = http::start(deputy.clone(), listeners, options, stopped).unwrap();
+        Instance { deputy, stop, running }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.running.url
+    }
+
+    /// Ends it; nobody waits for its lease.
+    pub async fn stop(self) {
+        let Instance { deputy, stop, running } = self;
+        drop(deputy);
+        stop.send(()).unwrap();
+        running.ended().await.unwrap();
     }
 }
 

@@ -2,7 +2,7 @@
 //! over whole argument lists and through the exchange itself. What is refused although it would
 //! have been narrower is listed in `docs/AUTHORITY.md`, and the list is compared.
 
-mod chance;
+pub mod chance;
 mod domain;
 mod exchange;
 mod generate;

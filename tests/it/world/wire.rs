@@ -193,6 +193,13 @@ impl Request<'_> {
         self
     }
 
+    /// Asks the instance at `url` instead of the world's own.
+    pub fn of_instance(mut self, url: &str) -> Self {
+        let path = self.url.strip_prefix(&self.world.url).unwrap();
+        self.url = format!("{url}{path}");
+        self
+    }
+
     /// The body as it will be sent.
     pub fn body(&self) -> String {
         let mut url = reqwest::Url::parse("http://form.invalid").unwrap();
