@@ -51,6 +51,7 @@ pub struct Config {
     agents: HashMap<Uri, ClientId>,
     resources: HashMap<ResourceId, Arc<Resource>>,
     locations: HashMap<Uri, ResourceId>,
+    owned: HashMap<ClientId, Vec<Arc<Resource>>>,
     issuers: HashMap<Arc<str>, Arc<TrustedIssuer>>,
     edges: HashMap<(ClientId, ClientId), Edge>,
     operators: HashMap<Fingerprint, Operator>,
@@ -173,6 +174,10 @@ impl Config {
         let resources: HashMap<ResourceId, Arc<Resource>> =
             parts.resources.into_iter().map(|r| (r.id.clone(), Arc::new(r))).collect();
         let locations = resources.values().map(|r| (r.uri.clone(), r.id.clone())).collect();
+        let mut owned: HashMap<ClientId, Vec<Arc<Resource>>> = HashMap::new();
+        for resource in resources.values() {
+            owned.entry(resource.owner.clone()).or_default().push(Arc::clone(resource));
+        }
         Config {
             revision: parts.revision,
             public_url: parts.public_url,
@@ -183,6 +188,7 @@ impl Config {
             agents,
             resources,
             locations,
+            owned,
             issuers: parts.issuers.into_iter().map(|i| (Arc::clone(&i.url), Arc::new(i))).collect(),
             edges: parts.edges.into_iter().map(|e| ((e.from.clone(), e.to.clone()), e)).collect(),
             operators: parts.operators.into_iter().map(|o| (o.token_hash, o)).collect(),
@@ -231,7 +237,7 @@ impl Config {
 
     /// The resources that a client owns.
     pub fn owned_by(&self, owner: &ClientId) -> impl Iterator<Item = &Arc<Resource>> {
-        self.resources.values().filter(move |r| r.owner == *owner)
+        self.owned.get(owner).into_iter().flatten()
     }
 
     /// All resources, in no order.

@@ -1,26 +1,29 @@
 //! From texts to slices: read, validated strictly, and cut for each tool. Off every request's path.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
-use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{
+    EntityUid, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
+};
 use miette::Diagnostic;
 
 use super::{
     Family, Policies, access,
+    action::{Action, Call, NotCut},
     local::Zone,
     reads::Reads,
     shape,
-    slice::{self, Action, Known, NotCut, Slice},
+    slice::{Known, Slice},
     text::{self, Written},
     words,
 };
 use crate::model::{
     authority::ToolName,
     policy::{Access, Fault, Source, Sources},
-    resource::{Resource, ResourceId, Tool},
+    resource::{Resource, ResourceId},
 };
 
 /// Room for the deepest policy that may be written, several times over. Only what is used is taken.
@@ -68,26 +71,22 @@ impl Policies {
                 (Some(Arc::new(access)), written, odd)
             });
         one_name_each(&written, &rules, &sources.access, &mut faults);
-        misspelt(&sources.delegation, &written, &reads, resources, &mut faults);
+        let uncut =
+            |_: NotCut| nowhere(&sources.delegation, "cannot be cut for every tool".to_owned());
+        let actions = Action::calls(resources).map_err(uncut)?;
+        misspelt(&sources.delegation, &written, &reads, (resources, &actions), &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
-        let mut warnings = validate(&sources.delegation, &written, resources, &zones)?;
+        let among = (resources, actions.as_slice());
+        let mut warnings = validate(&sources.delegation, &written, among, &zones)?;
         warnings.extend(odd);
         let known: Vec<Known<'_>> =
             written.iter().zip(&reads).map(|(written, reads)| Known::new(written, reads)).collect();
         let zones: Arc<[Zone]> = zones.into();
-        let delegate = Action {
-            id: words::DELEGATE.to_owned(),
-            groups: Vec::new(),
-            resource: None,
-            schema: None,
-        };
-        let calls = calls(resources, &known, &zones);
-        let delegate = Slice::of(&delegate, &known, &zones);
-        let (Ok(calls), Ok(delegate)) = (calls, delegate) else {
-            return Err(nowhere(&sources.delegation, "cannot be cut for every tool".to_owned()));
-        };
+        let calls = calls(&actions, &known, &zones).map_err(uncut)?;
+        let delegate = Action::delegate().and_then(|action| Slice::of(&action, &known, &zones));
+        let delegate = delegate.map_err(uncut)?;
         Ok(Policies {
             version,
             calls,
@@ -104,29 +103,17 @@ fn reads_of(written: &Written) -> Reads {
     written.policy.to_json().map_or_else(|_| Reads::everything(), |json| Reads::of(&json))
 }
 
-/// The action of calling a tool.
-fn call<'a>(resource: &Resource, tool: &'a Tool) -> Action<'a> {
-    Action {
-        id: words::tool(&resource.id, &tool.name),
-        groups: words::groups(&resource.id, tool.effect).into(),
-        resource: words::resource(&resource.id),
-        schema: Some(&tool.input_schema),
-    }
-}
-
 fn calls(
-    resources: &[&Resource],
+    actions: &[Action<'_>],
     known: &[Known<'_>],
     zones: &Arc<[Zone]>,
 ) -> Result<HashMap<ResourceId, HashMap<ToolName, Arc<Slice>>>, NotCut> {
     let mut calls: HashMap<ResourceId, HashMap<ToolName, Arc<Slice>>> = HashMap::new();
-    for resource in resources {
-        for tool in resource.tools.values() {
-            let action = call(resource, tool);
-            if let Some(slice) = Slice::of(&action, known, zones)? {
-                let here = calls.entry(resource.id.clone()).or_default();
-                here.insert(tool.name.clone(), Arc::new(slice));
-            }
+    for action in actions {
+        let Some(call) = &action.call else { continue };
+        if let Some(slice) = Slice::of(action, known, zones)? {
+            let here = calls.entry(call.resource.id.clone()).or_default();
+            here.insert(call.tool.name.clone(), Arc::new(slice));
         }
     }
     Ok(calls)
@@ -173,14 +160,14 @@ fn misspelt(
     files: &[Source],
     written: &[Written],
     reads: &[Reads],
-    resources: &[&Resource],
+    (resources, actions): (&[&Resource], &[Action<'_>]),
     faults: &mut Vec<Fault>,
 ) {
     for (written, reads) in written.iter().zip(reads) {
         let Some(file) = files.get(written.file) else { continue };
-        let tools = concerned(written, resources);
-        let published: BTreeSet<&str> =
-            tools.iter().flat_map(|tool| shape::published(&tool.input_schema)).collect();
+        let published: BTreeSet<&str> = concerned(written, actions)
+            .flat_map(|call| shape::published(&call.tool.input_schema))
+            .collect();
         for name in reads.arguments.named.iter().filter(|name| !published.contains(name.as_str())) {
             let message = format!(
                 "no tool that this policy concerns has an argument `{name}`: mend the name, or the \
@@ -199,25 +186,42 @@ fn misspelt(
     }
 }
 
-/// The tools whose calls a policy concerns, by its scope.
-fn concerned<'a>(written: &Written, resources: &[&'a Resource]) -> Vec<&'a Tool> {
-    let all = resources.iter().flat_map(|at| at.tools.values().map(move |tool| (*at, tool)));
-    let here = |(at, tool): &(&Resource, &Tool)| slice::concerns(&written.policy, &call(at, tool));
-    all.filter(here).map(|(_, tool)| tool).collect()
+/// The calls that a policy concerns, by its scope.
+fn concerned<'a>(
+    written: &'a Written,
+    actions: &'a [Action<'a>],
+) -> impl Iterator<Item = &'a Call<'a>> {
+    actions.iter().filter(|action| written.scope.concerns(action)).filter_map(|a| a.call.as_ref())
 }
 
-/// Validates all policies strictly against the schema of all tools. Warnings come back.
+/// The calls that a validator must see: of those that no policy can tell apart, one. Policies know a
+/// call by its name, where they name it, by its groups, and by the types of its arguments.
+fn told_apart<'a>(actions: &'a [Action<'a>], written: &[Written]) -> Vec<&'a Call<'a>> {
+    let literals = written.iter().flat_map(|written| written.policy.entity_literals());
+    let named: HashSet<EntityUid> = literals.collect();
+    let mut seen = HashSet::new();
+    let calls = actions.iter().filter_map(|action| Some((action, action.call.as_ref()?)));
+    calls
+        .filter(|(action, call)| {
+            named.contains(&action.id) || seen.insert((&action.groups, &call.members))
+        })
+        .map(|(_, call)| call)
+        .collect()
+}
+
+/// Validates all policies strictly against the schema of the tools. Warnings come back.
 fn validate(
     files: &[Source],
     written: &[Written],
-    resources: &[&Resource],
+    (resources, actions): (&[&Resource], &[Action<'_>]),
     zones: &[Zone],
 ) -> Result<Vec<Fault>, Vec<Fault>> {
     if written.is_empty() {
         return Ok(Vec::new());
     }
     let names: BTreeSet<String> = zones.iter().map(|zone| zone.name.clone()).collect();
-    let schema = Schema::from_json_value(words::schema(resources, &names))
+    let calls = told_apart(actions, written);
+    let schema = Schema::from_json_value(words::schema(resources, &calls, &names))
         .map_err(|e| nowhere(files, format!("the registered tools make no schema: {e}")))?;
     let set = PolicySet::from_policies(written.iter().map(|written| written.policy.clone()))
         .map_err(|e| nowhere(files, e.to_string()))?;
@@ -232,7 +236,7 @@ fn validate(
     for warning in result.validation_warnings() {
         let fault = place(warning.policy_id(), warning);
         let known = by_id(written, warning.policy_id());
-        let idle = known.is_some_and(|written| concerned(written, resources).is_empty());
+        let idle = known.is_some_and(|written| concerned(written, actions).next().is_none());
         match warning {
             // Where there is no such tool yet, that is why.
             ValidationWarning::ImpossiblePolicy(_) if !idle => {

@@ -11,6 +11,7 @@
 //! Cedar alone fails open: a `forbid` whose evaluation errs is skipped. Here it denies.
 
 mod access;
+mod action;
 mod compile;
 mod judge;
 mod local;

@@ -17,7 +17,7 @@ use crate::base::{
 };
 
 /// The type of an argument.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Shape {
     Long,
     Decimal,

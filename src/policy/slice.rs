@@ -6,20 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use cedar_policy::{
-    ActionConstraint, Entities, Entity, EntityUid, Policy, PolicySet, ResourceConstraint,
-};
+use cedar_policy::{Entities, Entity, EntityUid, Policy, PolicySet};
 use serde_json::json;
 
 use super::{
     Demand,
+    action::{Action, NotCut},
     local::Zone,
     reads::Reads,
-    shape::{self, Members},
+    shape::Members,
     text::Written,
-    words,
 };
-use crate::base::json::Value;
 
 /// The policies that concern one action.
 #[derive(Clone, Debug)]
@@ -75,7 +72,7 @@ impl<'a> Known<'a> {
     fn asked(&self, action: &Action<'_>) -> &Policy {
         match &self.bare {
             None => &self.written.policy,
-            Some([of_calls, _]) if action.resource.is_some() => of_calls,
+            Some([of_calls, _]) if action.call.is_some() => of_calls,
             Some([_, of_delegate]) => of_delegate,
         }
     }
@@ -109,22 +106,6 @@ fn is_shallow(json: &serde_json::Value, levels: usize) -> bool {
     }
 }
 
-/// A set cannot be cut for an action.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NotCut;
-
-/// An action as it is sliced for: its id, its groups, and whom it can be about.
-pub(super) struct Action<'a> {
-    /// Its id.
-    pub id: String,
-    /// The groups it is in.
-    pub groups: Vec<String>,
-    /// The one resource it is at; `None` for `delegate`.
-    pub resource: Option<EntityUid>,
-    /// The input schema of the tool.
-    pub schema: Option<&'a Value>,
-}
-
 impl Slice {
     /// The slice for an action; `None` if no policy concerns it.
     ///
@@ -136,15 +117,8 @@ impl Slice {
         all: &[Known<'_>],
         zones: &Arc<[Zone]>,
     ) -> Result<Option<Slice>, NotCut> {
-        let named = |id: &str| words::action(id).ok_or(NotCut);
-        let id = named(&action.id)?;
-        let groups: Vec<EntityUid> =
-            action.groups.iter().map(|id| named(id)).collect::<Result<_, _>>()?;
-        let here = |known: &&Known<'_>| {
-            let policy = &known.written.policy;
-            is_of_action(policy, &id, &groups) && is_of_resource(policy, action.resource.as_ref())
-        };
-        let concerned: Vec<&Known<'_>> = all.iter().filter(here).collect();
+        let concerned: Vec<&Known<'_>> =
+            all.iter().filter(|known| known.written.scope.concerns(action)).collect();
         if concerned.is_empty() {
             return Ok(None);
         }
@@ -158,12 +132,16 @@ impl Slice {
         // Without it no action is in any group, and a policy about a group would hold for none.
         let asks = concerned.iter().any(|known| known.asks_hierarchy());
         Ok(Some(Slice {
-            hierarchy: if asks { hierarchy(&id, groups)? } else { Entities::empty() },
-            members: action.schema.map(shape::arguments).unwrap_or_default(),
+            hierarchy: if asks {
+                hierarchy(&action.id, action.groups.clone())?
+            } else {
+                Entities::empty()
+            },
+            members: action.call.as_ref().map(|call| call.members.clone()).unwrap_or_default(),
             enforced: layer(false)?,
             shadow: layer(true)?,
             zones: zones.iter().filter(|zone| reads.zones.has(&zone.name)).cloned().collect(),
-            action: id,
+            action: action.id.clone(),
             reads,
         }))
     }
@@ -193,7 +171,7 @@ impl Layer {
         action: &Action<'_>,
         policies: impl Iterator<Item = &'a &'a Known<'a>>,
     ) -> Result<Layer, NotCut> {
-        let mut layer = Layer { shortens: action.resource.is_none(), ..Layer::default() };
+        let mut layer = Layer { shortens: action.call.is_none(), ..Layer::default() };
         for known in policies {
             let rule = &known.written.rule;
             layer.set.add(known.asked(action).clone()).map_err(|_| NotCut)?;
@@ -211,29 +189,4 @@ pub(super) fn hierarchy(id: &EntityUid, groups: Vec<EntityUid>) -> Result<Entiti
     let node = Entity::new_no_attrs(id.clone(), groups.iter().cloned().collect());
     let groups = groups.into_iter().map(|id| Entity::new_no_attrs(id, [].into()));
     Entities::from_entities(groups.chain([node]), None).map_err(|_| NotCut)
-}
-
-/// Whether a policy concerns an action, by its scope.
-pub(super) fn concerns(policy: &Policy, action: &Action<'_>) -> bool {
-    let groups: Vec<EntityUid> = action.groups.iter().filter_map(|id| words::action(id)).collect();
-    words::action(&action.id).is_some_and(|id| is_of_action(policy, &id, &groups))
-        && is_of_resource(policy, action.resource.as_ref())
-}
-
-fn is_of_action(policy: &Policy, id: &EntityUid, groups: &[EntityUid]) -> bool {
-    match policy.action_constraint() {
-        ActionConstraint::Any => true,
-        ActionConstraint::Eq(one) => one == *id,
-        ActionConstraint::In(all) => all.iter().any(|one| one == id || groups.contains(one)),
-    }
-}
-
-fn is_of_resource(policy: &Policy, resource: Option<&EntityUid>) -> bool {
-    let Some(resource) = resource else { return true };
-    match policy.resource_constraint() {
-        ResourceConstraint::Any => true,
-        ResourceConstraint::Eq(one) | ResourceConstraint::In(one) => one == *resource,
-        ResourceConstraint::Is(kind) => kind == *resource.type_name(),
-        ResourceConstraint::IsIn(kind, one) => kind == *resource.type_name() && one == *resource,
-    }
 }

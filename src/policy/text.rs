@@ -5,13 +5,15 @@ use std::{collections::BTreeSet, str::FromStr, sync::Arc};
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet};
 use miette::{Diagnostic, LabeledSpan};
 
-use super::{Demand, Family, Rule};
+use super::{Demand, Family, Rule, action::Scope};
 use crate::model::policy::{Fault, Source};
 
 /// One policy that was read.
 pub(super) struct Written {
     /// With its own id.
     pub policy: Policy,
+    /// What it concerns.
+    pub scope: Scope,
     /// As people are told of it.
     pub rule: Rule,
     /// Which text it stands in.
@@ -89,7 +91,7 @@ fn policies(
                 continue;
             }
             let policy = policy.policy.new_id(PolicyId::new(&*rule.id));
-            written.push(Written { policy, rule, file: at });
+            written.push(Written { scope: Scope::of(&policy), policy, rule, file: at });
         }
     }
     written

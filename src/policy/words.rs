@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::LazyLock};
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use serde_json::{Map, Value, json};
 
-use super::shape;
+use super::{action::Call, shape};
 use crate::model::{
     authority::ToolName,
     resource::{Effect, Resource, ResourceId},
@@ -60,8 +60,12 @@ pub(super) fn groups(resource: &ResourceId, effect: Effect) -> [String; 3] {
     [CALL.to_owned(), format!("effect-{effect}"), format!("{resource}/*")]
 }
 
-/// The Cedar schema of these resources' tools, with the clocks of these zones.
-pub(super) fn schema(resources: &[&Resource], zones: &BTreeSet<String>) -> Value {
+/// The Cedar schema of these resources and calls, with the clocks of these zones.
+pub(super) fn schema(
+    resources: &[&Resource],
+    calls: &[&Call<'_>],
+    zones: &BTreeSet<String>,
+) -> Value {
     let mut actions = Map::new();
     actions.insert(CALL.to_owned(), json!({}));
     for effect in Effect::ALL {
@@ -71,19 +75,18 @@ pub(super) fn schema(resources: &[&Resource], zones: &BTreeSet<String>) -> Value
     actions.insert(DELEGATE.to_owned(), applies_to(&["Resource", "Agent"], &delegated, &[]));
     for resource in resources {
         actions.insert(format!("{}/*", resource.id), json!({}));
-        for tool in resource.tools.values() {
-            let arguments = shape::record(&shape::arguments(&tool.input_schema));
-            let members = [
-                ("tool", text()),
-                ("effect", text()),
-                ("arguments", arguments),
-                ("unrepresentable", texts()),
-            ];
-            let called = context(zones, members);
-            let groups = groups(&resource.id, tool.effect);
-            let id = self::tool(&resource.id, &tool.name);
-            actions.insert(id, applies_to(&["Resource"], &called, &groups));
-        }
+    }
+    for Call { resource, tool, members, .. } in calls {
+        let members = [
+            ("tool", text()),
+            ("effect", text()),
+            ("arguments", shape::record(members)),
+            ("unrepresentable", texts()),
+        ];
+        let called = context(zones, members);
+        let groups = groups(&resource.id, tool.effect);
+        let id = self::tool(&resource.id, &tool.name);
+        actions.insert(id, applies_to(&["Resource"], &called, &groups));
     }
     let subject = record([("issuer", text()), ("groups", texts()), ("is_agent", truth())]);
     json!({ "": {

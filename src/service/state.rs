@@ -1,10 +1,13 @@
 //! The snapshot: built from the database, and caught up after every change, in number order.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{Deputy, Fault, Options, keys, policies::Compiled};
 use crate::{
-    base::{id::ClientId, time::Timestamp},
+    base::{
+        id::{ClientId, ResourceId},
+        time::Timestamp,
+    },
     engine::snapshot::{Config, Parts, Snapshot},
     jose::Kek,
     model::{
@@ -210,15 +213,13 @@ pub(super) fn unreadable(document: &Document, problems: &[registry::Problem]) ->
 }
 
 fn clients(documents: &[Document]) -> Result<Vec<Client>, Fault> {
-    let mut clients = read(documents, kind::CLIENT, client::parse)?;
-    let credentials: Vec<(ClientId, Credential)> =
-        read(documents, kind::CREDENTIAL, credential::parse)?;
-    for (owner, credential) in credentials {
-        if let Some(client) = clients.iter_mut().find(|c| c.id == owner) {
-            client.credentials.push(credential);
-        }
+    let mut of_client: HashMap<ClientId, Vec<Credential>> = HashMap::new();
+    for (owner, credential) in read(documents, kind::CREDENTIAL, credential::parse)? {
+        of_client.entry(owner).or_default().push(credential);
     }
+    let mut clients = read(documents, kind::CLIENT, client::parse)?;
     for client in &mut clients {
+        client.credentials = of_client.remove(&client.id).unwrap_or_default();
         client.credentials.sort_by_key(|c| std::cmp::Reverse(c.created));
     }
     Ok(clients)
@@ -226,7 +227,9 @@ fn clients(documents: &[Document]) -> Result<Vec<Client>, Fault> {
 
 /// The resources with their tools.
 pub(super) fn resources(documents: &[Document]) -> Result<Vec<Resource>, Fault> {
-    let mut resources = read(documents, kind::RESOURCE, resource::parse)?;
+    let resources = read(documents, kind::RESOURCE, resource::parse)?;
+    let mut resources: HashMap<ResourceId, Resource> =
+        resources.into_iter().map(|resource| (resource.id.clone(), resource)).collect();
     for document in documents.iter().filter(|d| d.kind == kind::TOOL) {
         let (owner, mut tool) =
             tool::parse(&document.body).map_err(|problems| unreadable(document, &problems))?;
@@ -234,9 +237,9 @@ pub(super) fn resources(documents: &[Document]) -> Result<Vec<Resource>, Fault> 
             // Written with this very revision, whose number its writer could not know.
             tool.changed_at = document.revision;
         }
-        if let Some(resource) = resources.iter_mut().find(|r| r.id == owner) {
+        if let Some(resource) = resources.get_mut(&owner) {
             resource.tools.insert(tool.name.clone(), tool);
         }
     }
-    Ok(resources)
+    Ok(resources.into_values().collect())
 }
