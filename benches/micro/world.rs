@@ -70,7 +70,12 @@ impl World {
                 key: Arc::clone(&key),
                 signs_from: Timestamp::EPOCH,
             }]),
-            macs: Macs { transaction: mac(), secret_tag: mac(), nonce: mac() },
+            macs: Macs {
+                transaction: mac(),
+                secret_tag: mac(),
+                nonce: mac(),
+                checkpoint_key: mac(),
+            },
             clients: Vec::new(),
             resources: vec![tickets()],
             issuers: Vec::new(),

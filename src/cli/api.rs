@@ -16,6 +16,8 @@ use crate::{
 
 /// An import of hundreds of tools takes seconds on a slow disk; nothing takes longer.
 const WAIT: Duration = Duration::from_mins(1);
+/// A file may be as long as years of an audit log.
+const WAIT_FOR_FILE: Duration = Duration::from_hours(24);
 /// The largest answer: 500 delegations with claims of 16 KiB.
 const LIMITS: Limits = Limits { max_bytes: 16 * 1024 * 1024, max_depth: 64, max_members: 1_024 };
 /// Where a server in the same directory leaves the first admin token.
@@ -199,6 +201,29 @@ impl Api {
         let status = answer.status();
         let bytes = answer.bytes().await.map_err(|e| unreachable(&url, &e))?;
         read(&url, status, &bytes)
+    }
+
+    /// Asks for a file, and hands its pieces on as they come.
+    pub async fn download(
+        &self,
+        request: Request<'_>,
+        mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<(), Trouble> {
+        let url = self.url(&request)?;
+        let bearer = Secret::new(format!("Bearer {}", self.token.expose()));
+        let sent = self.http.request(request.method, url.clone()).timeout(WAIT_FOR_FILE);
+        let sent = sent.header(header::AUTHORIZATION, bearer.expose().as_str()).send().await;
+        let mut answer = sent.map_err(|e| unreachable(&url, &e))?;
+        let status = answer.status();
+        if !status.is_success() {
+            let bytes = answer.bytes().await.map_err(|e| unreachable(&url, &e))?;
+            return read(&url, status, &bytes).map(drop);
+        }
+        while let Some(piece) = answer.chunk().await.map_err(|e| unreachable(&url, &e))? {
+            let wrong = |source| Trouble::File { path: "the output".to_owned(), source };
+            take(&piece).map_err(wrong)?;
+        }
+        Ok(())
     }
 
     fn url(&self, request: &Request<'_>) -> Result<Url, Trouble> {

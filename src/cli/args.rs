@@ -14,8 +14,8 @@ pub use self::{
         ResourceArgs, ResourceVerb, SecretVerb, ToolVerb,
     },
     lookups::{
-        AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, ExplainArgs, KeyVerb, OperatorVerb,
-        RevokeVerb, SimulateArgs,
+        AuditArgs, AuditVerb, DelegationArgs, DelegationVerb, EvidenceArgs, ExplainArgs, KeyVerb,
+        OperatorVerb, RevokeVerb, SimulateArgs,
     },
     policies::{PolicyVerb, Since},
 };

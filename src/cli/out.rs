@@ -29,6 +29,11 @@ impl Out {
         let _ = writeln!(self.out, "{text}");
     }
 
+    /// A piece of a file as it is.
+    pub fn bytes(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.out.write_all(piece)
+    }
+
     /// One line of trouble.
     pub fn trouble(&mut self, text: &str) {
         let _ = writeln!(self.err, "{}", printable(text));

@@ -1,5 +1,6 @@
 //! What an administrative command asks the server, and how its answer is shown.
 
+mod evidence;
 mod inquiries;
 mod operators;
 mod policies;
@@ -11,7 +12,8 @@ use super::{
     api::{Api, Request, Trouble},
     args::{
         AdminCommand, AuditArgs, AuditVerb, ClientVerb, Connection, DelegationArgs, DelegationVerb,
-        EdgeVerb, IssuerVerb, KeyVerb, ResourceVerb, RevokeNoun, RevokeVerb, SecretVerb, Whole,
+        EdgeVerb, IssuerVerb, KeyVerb, Noun, ResourceVerb, RevokeNoun, RevokeVerb, SecretVerb,
+        Whole,
     },
     compose,
     out::Out,
@@ -98,6 +100,11 @@ async fn dispatch(
         }
         AdminCommand::Key(noun) => open(&noun.connection, env, out)?.key(noun.verb).await,
         AdminCommand::Operator(noun) => open(&noun.connection, env, out)?.operator(noun.verb).await,
+        AdminCommand::Audit(Noun { verb: AuditVerb::Verify(args), connection })
+            if args.file.is_some() =>
+        {
+            return evidence::verify(&args, connection.json, out);
+        }
         AdminCommand::Audit(noun) => {
             return open(&noun.connection, env, out)?.audit(noun.verb).await;
         }
@@ -266,21 +273,6 @@ impl Session<'_> {
             show::keys(items.unwrap_or_default(), self.out);
         }
         Ok(())
-    }
-
-    async fn audit(&mut self, verb: AuditVerb) -> Result<ExitCode, Trouble> {
-        match verb {
-            AuditVerb::List(args) => self.events(*args).await.map(|()| ExitCode::SUCCESS),
-            AuditVerb::Verify => {
-                let answer = self.ask(Request::get(&["audit", "verify"])).await?;
-                let report = object(&answer)?;
-                if !self.shown_as_json(&answer) {
-                    show::verified(report, self.out);
-                }
-                let ok = report.get("ok").and_then(Value::as_bool) == Some(true);
-                Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-            }
-        }
     }
 
     async fn events(&mut self, args: AuditArgs) -> Result<(), Trouble> {

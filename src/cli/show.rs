@@ -201,14 +201,30 @@ pub fn verified(answer: &Object, out: &mut Out) {
     if let Some(lost) = answer.get("lost").and_then(Value::as_i64).filter(|lost| *lost > 0) {
         out.line(&format!("{lost} journalled events were lost since the server started"));
     }
+    let covered = answer.get("covered_until").and_then(Value::as_i64);
+    match covered {
+        None => out.line("no checkpoint was signed yet: that the end was cut off would not show"),
+        Some(_) => out.line(&format!(
+            "{} signed checkpoints, the last of {}; {} links are younger",
+            text(answer, "checkpoints"),
+            moment(answer, "covered_until"),
+            text(answer, "uncovered_links")
+        )),
+    }
+    if answer.get("keys_from_file").and_then(Value::as_bool) == Some(true) {
+        out.line("the keys are those in the file: whoever made it up made them too; see --keys");
+    }
     match answer.get("first_problem").and_then(Value::as_object) {
         None => out.line("the audit log is whole"),
-        Some(problem) => out.line(&format!(
-            "BROKEN: {} (writer {}, link {})",
-            text(problem, "problem"),
-            text(problem, "writer"),
-            text(problem, "link")
-        )),
+        Some(problem) => {
+            let named = ["writer", "link", "checkpoint", "line"].into_iter();
+            let place: Vec<String> = named
+                .filter(|name| problem.get(name).is_some())
+                .map(|name| format!("{name} {}", text(problem, name)))
+                .collect();
+            let what = text(problem, "problem");
+            out.line(&format!("BROKEN: {what} ({})", place.join(", ")));
+        }
     }
 }
 

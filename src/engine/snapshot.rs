@@ -66,6 +66,8 @@ pub struct Macs {
     pub secret_tag: MacKey,
     /// Makes the nonces that DPoP proofs are made with.
     pub nonce: MacKey,
+    /// Marks the keys that sign checkpoints as ours, also when they are long gone.
+    pub checkpoint_key: MacKey,
 }
 
 /// What a configuration is built from.

@@ -26,7 +26,7 @@ pub use jwk::JwkError;
 pub use key::{BadSignature, KeyError, SigningKey, VerifyingKey};
 pub use keyset::KeySet;
 pub use mac::MacKey;
-pub use open::{JwtError, Opened, Profile, TypRule, Unverified, open};
+pub use open::{JwtError, Opened, Profile, TypRule, Unverified, open, payload_of};
 pub use seal::{Kek, SealError};
 pub use sign::sign_compact;
 

@@ -192,6 +192,13 @@ impl Unverified<'_> {
     }
 }
 
+/// The payload of a compact JWS as presented, by anyone; nothing is proved.
+pub fn payload_of(jws: &str) -> Option<Vec<u8>> {
+    let (signing_input, _) = jws.rsplit_once('.')?;
+    let (_, payload) = signing_input.split_once('.')?;
+    from_base64url(payload)
+}
+
 fn part(text: &str) -> Result<Vec<u8>, JwtError> {
     from_base64url(text).filter(|bytes| !bytes.is_empty()).ok_or(JwtError::NotCompact)
 }

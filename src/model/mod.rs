@@ -7,6 +7,7 @@ pub mod actor;
 pub mod authority;
 pub mod call;
 pub mod ceiling;
+pub mod checkpoint;
 pub mod client;
 pub mod constraint;
 pub mod delegation;

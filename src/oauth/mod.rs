@@ -2,6 +2,7 @@
 //! section. Nothing here decides; it only reads and writes what the standards name.
 
 pub mod authzen;
+pub mod checkpoint;
 pub mod claims;
 pub mod code;
 pub mod decision;

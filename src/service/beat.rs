@@ -12,6 +12,8 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(1);
 /// How often the refusals before authentication are summed up.
 const SUMMARY_S: i64 = 60;
+/// How often one of us signs how far the audit log is, if it has grown.
+const CHECKPOINT_S: i64 = 10;
 /// How often old rows are swept.
 const SWEEP_S: i64 = 300;
 /// How long dead delegations, revocations and replaced documents are kept: so long can a decision
@@ -64,6 +66,9 @@ impl Deputy {
             };
             self.store().sweep(now, keep).await?;
             self.forget_revocations(now.minus(REMEMBER_REVOCATIONS)).await;
+        }
+        if now.epoch_s().rem_euclid(CHECKPOINT_S) == 0 {
+            self.checkpoint().await?;
         }
         Ok(())
     }

@@ -218,6 +218,7 @@ pub fn macs(documents: &[Document], kek: &Kek) -> Result<Macs, Fault> {
         transaction: MacKey::derive(&master, "transaction"),
         secret_tag: MacKey::derive(&master, "client secret tag"),
         nonce: MacKey::derive(&master, "dpop nonce"),
+        checkpoint_key: MacKey::derive(&master, "checkpoint key"),
     })
 }
 

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod authenticate;
 pub mod authzen;
 pub mod beat;
+pub mod checkpoint;
 mod coherence;
 pub mod decide;
 mod history;
@@ -250,6 +251,7 @@ impl Deputy {
     /// Writes everything that waits and closes the database.
     pub async fn stop(&self) {
         self.sum_up_refusals();
+        self.seal_log().await;
         self.leave().await;
         if let Err(error) = self.0.store.close().await {
             tracing::error!(%error, "the audit log could not be written to the end");

@@ -1,5 +1,5 @@
 //! The hash chain of one writer, link by link: how one is added, and how a stored one is followed.
-//! Never a statement; what is read to prove a chain is `verify`'s.
+//! Never a statement; what is read to prove a chain is `walk`'s.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use sqlx::FromRow;
 use crate::base::{id::WriterId, secret::Fingerprint};
 
 use super::{
+    proof::Why,
     record::{self, EventRecord, Sealed},
     rows::number,
-    verify::Why,
 };
 
 /// How far one chain has come.

@@ -57,6 +57,7 @@ macro_rules! on {
 }
 
 // Below the macro, which it uses.
+mod checkpoints;
 mod history;
 mod instances;
 mod lookups;
@@ -328,6 +329,11 @@ impl Connection {
         })
     }
 
+    /// Whether it still is a connection.
+    pub async fn ping(&mut self) -> Result<(), sqlx::Error> {
+        on!(Connection, self, db => db.ping().await)
+    }
+
     /// Says good-bye.
     pub async fn close(self) -> Result<(), sqlx::Error> {
         on!(Connection, self, db => db.close().await)
@@ -376,10 +382,6 @@ impl Pool {
             }
             read(query.fetch_all(db)).await
         })
-    }
-
-    pub async fn writers(&self) -> Result<Vec<String>, Error> {
-        on!(Pool, self, db => read(sqlx::query_scalar(sql::WRITERS).fetch_all(db)).await)
     }
 
     pub async fn chain_links(

@@ -11,11 +11,13 @@ mod effects;
 mod error;
 mod events;
 mod follow;
+mod proof;
 mod record;
 mod rows;
 pub mod sql;
+mod step;
 pub mod twin;
-mod verify;
+mod walk;
 mod writer;
 
 use std::{
@@ -27,24 +29,31 @@ use std::{
 use self::{
     connect::{Address, DelegationQuery, Pool},
     follow::Line,
-    rows::{Revocations, number},
+    rows::{Revocations, count, number},
     writer::SweepUntil,
 };
 pub use self::{
     error::Error,
     events::{EventFilter, StoredEvent},
     follow::{Follow, Listener},
+    proof::{Broken, BrokenPlace, ChainReport, Proof, Why},
     rows::{Document, DocumentVersion, Head, StoredDelegation},
-    verify::{Broken, ChainReport, Why},
-    writer::{Configured, Decided, Delegated, Put, Swept, Writer},
+    step::{Link, Step},
+    walk::Walk,
+    writer::{Configured, Decided, Delegated, NewCheckpoint, Put, Swept, Writer},
 };
 use crate::{
     base::{
         id::{ClientId, DecisionId, DelegationId, TransactionId, WriterId},
         random::Random,
+        secret::Fingerprint,
         time::{Seconds, Timestamp},
     },
-    model::{revocation::Revocation, subject::Subject},
+    model::{
+        checkpoint::{Checkpoint, PLACES_MAX, Place},
+        revocation::Revocation,
+        subject::Subject,
+    },
 };
 
 /// Revocations are kept at least this long after they were made: the longest life of a token of
@@ -350,9 +359,48 @@ impl Store {
         self.writer.sweep(until).await
     }
 
-    /// Recomputes every hash chain of the audit log and names the first link that is not in order.
-    pub async fn verify_chain(&self) -> Result<ChainReport, Error> {
-        verify::verify(&self.pool).await
+    /// A walk through the audit log as it stands now.
+    pub fn walk(&self) -> Walk<'_> {
+        Walk::new(&self.pool)
+    }
+
+    /// Proves the audit log and names the first thing that is not in order. `opens` gives what a
+    /// checkpoint says if one of our keys signed it.
+    pub async fn verify(
+        &self,
+        opens: &(dyn Fn(&str) -> Option<Checkpoint> + Sync),
+    ) -> Result<ChainReport, Error> {
+        let (mut walk, mut proof) = (self.walk(), Proof::default());
+        while let Some(step) = walk.next().await? {
+            if !proof.take(&step, opens) {
+                break;
+            }
+        }
+        Ok(proof.end())
+    }
+
+    /// The last checkpoint: its number, and itself as it was signed.
+    pub async fn last_checkpoint(&self) -> Result<Option<(u64, String)>, Error> {
+        let last = self.pool.last_checkpoint().await?;
+        Ok(last.map(|(n, jws)| (count(n).unwrap_or(0), jws)))
+    }
+
+    /// The last links of the chains that have grown since the last checkpoint, as many as the next
+    /// one may name.
+    pub async fn uncovered(&self) -> Result<Vec<Place>, Error> {
+        let bad = Error::Corrupt { table: "journal", what: "a hash has 32 bytes" };
+        let place = |(writer, seq, hash): (String, i64, Vec<u8>)| {
+            let hash = <[u8; 32]>::try_from(hash).map_err(|_| bad.clone())?;
+            let (writer, seq) = (writer.into(), count(seq).unwrap_or(0));
+            Ok(Place { writer, seq, hash: Fingerprint::from_bytes(hash) })
+        };
+        let rows = self.pool.uncovered(number(PLACES_MAX)).await?;
+        rows.into_iter().map(place).collect()
+    }
+
+    /// The keys that ever signed a checkpoint: `kid`, JWK, and what shows that it was ours.
+    pub async fn checkpoint_keys(&self) -> Result<Vec<(String, String, String)>, Error> {
+        self.pool.checkpoint_keys().await
     }
 
     /// The one that writes.

@@ -137,12 +137,12 @@ pub(super) struct SubjectKey {
 }
 
 /// A subject and its key, as they are stored.
-#[derive(FromRow)]
+#[derive(Clone, FromRow)]
 pub(super) struct SubjectRow {
     pub id: String,
-    issuer: String,
-    sub: String,
-    key: Vec<u8>,
+    pub issuer: String,
+    pub sub: String,
+    pub key: Vec<u8>,
 }
 
 impl SubjectRow {

@@ -190,12 +190,6 @@ pub const WRITER_INSERT: &str = "
     INSERT INTO writer (id, started_at)
     VALUES ($1, $2)";
 
-/// Every writer that ever wrote.
-pub const WRITERS: &str = "
-    SELECT id
-    FROM writer
-    ORDER BY started_at, id";
-
 /// The last link of a writer's chain.
 pub const CHAIN_HEAD: &str = "
     SELECT seq, hash
@@ -304,6 +298,73 @@ pub const INSTANCE_LEAVE: &str = "
     DELETE FROM instance
     WHERE writer = $1";
 
+/// The last links of the chains that have grown since a checkpoint covered them, at most $1.
+pub const UNCOVERED: &str = "
+    SELECT j.writer, j.seq, j.hash
+    FROM writer w
+    JOIN journal j
+      ON j.writer = w.id
+      AND j.seq = (SELECT max(last.seq) FROM journal last WHERE last.writer = w.id)
+    LEFT JOIN checkpoint_head c ON c.writer = w.id
+    WHERE c.seq IS NULL OR j.seq > c.seq
+    ORDER BY j.writer
+    LIMIT $1";
+
+/// The last link of every chain, oldest writer first.
+pub const CHAIN_ENDS: &str = "
+    SELECT j.writer, j.seq
+    FROM writer w
+    JOIN journal j
+      ON j.writer = w.id
+      AND j.seq = (SELECT max(last.seq) FROM journal last WHERE last.writer = w.id)
+    ORDER BY w.started_at, w.id";
+
+/// Where the chains begin whose oldest links were deleted.
+pub const CHAIN_BASES: &str = "
+    SELECT writer, seq, hash
+    FROM chain_base
+    ORDER BY writer";
+
+/// Checkpoints after a number, in order.
+pub const CHECKPOINTS: &str = "
+    SELECT n, jws
+    FROM checkpoint
+    WHERE n > $1
+    ORDER BY n
+    LIMIT $2";
+
+/// The last checkpoint.
+pub const LAST_CHECKPOINT: &str = "
+    SELECT n, jws
+    FROM checkpoint
+    ORDER BY n DESC
+    LIMIT 1";
+
+/// The keys that ever signed one.
+pub const CHECKPOINT_KEYS: &str = "
+    SELECT kid, jwk, tag
+    FROM checkpoint_key
+    ORDER BY kid";
+
+/// Writes the checkpoint $1, unless another instance was faster.
+pub const CHECKPOINT_INSERT: &str = "
+    INSERT INTO checkpoint (n, at, jws)
+    VALUES ($1, $2, $3)
+    ON CONFLICT (n) DO NOTHING";
+
+/// Keeps the public half of a key that signed one.
+pub const CHECKPOINT_KEY_INSERT: &str = "
+    INSERT INTO checkpoint_key (kid, jwk, tag)
+    VALUES ($1, $2, $3)
+    ON CONFLICT (kid) DO NOTHING";
+
+/// The chain $1 is covered up to $2.
+pub const CHECKPOINT_HEAD_PUT: &str = "
+    INSERT INTO checkpoint_head (writer, seq)
+    VALUES ($1, $2)
+    ON CONFLICT (writer) DO UPDATE
+    SET seq = excluded.seq";
+
 /// Every text of this file, for the test that has both engines prepare it.
 pub const ALL: &[&str] = &[
     HEAD,
@@ -325,7 +386,6 @@ pub const ALL: &[&str] = &[
     SWEEP_ONCE,
     SWEEP_BUDGETS,
     WRITER_INSERT,
-    WRITERS,
     CHAIN_HEAD,
     CHAIN_LINKS,
     CHAIN_PRIVATE,
@@ -340,4 +400,13 @@ pub const ALL: &[&str] = &[
     INSTANCES,
     INSTANCE_LAPSE,
     INSTANCE_LEAVE,
+    UNCOVERED,
+    CHAIN_ENDS,
+    CHAIN_BASES,
+    CHECKPOINTS,
+    LAST_CHECKPOINT,
+    CHECKPOINT_KEYS,
+    CHECKPOINT_INSERT,
+    CHECKPOINT_KEY_INSERT,
+    CHECKPOINT_HEAD_PUT,
 ];

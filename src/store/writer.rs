@@ -1,6 +1,7 @@
 //! The one writer: a bounded queue, and a task that takes everything that waits and commits it
 //! once. Never SQL, and never an answer before the commit it speaks of.
 
+mod doubt;
 mod journal;
 mod task;
 mod work;
@@ -15,6 +16,7 @@ use crate::{
         time::Timestamp,
     },
     model::{
+        checkpoint::Place,
         delegation::{Delegation, Receipt},
         effect::{Conflict, Effects},
         event::{Committed, Event},
@@ -92,6 +94,25 @@ pub struct Put {
     pub body: String,
 }
 
+/// A checkpoint of the audit log, signed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewCheckpoint {
+    /// Its number.
+    pub n: u64,
+    /// When it was signed.
+    pub at: Timestamp,
+    /// Itself.
+    pub jws: String,
+    /// The links that it covers.
+    pub heads: Vec<Place>,
+    /// Which key signed it.
+    pub kid: String,
+    /// The key's public half.
+    pub jwk: String,
+    /// What shows that the key was ours.
+    pub tag: String,
+}
+
 /// What a sweep deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -125,6 +146,7 @@ enum Change {
     Revoke(Box<Revoke>),
     Configure(Box<Configure>),
     Sweep { until: SweepUntil, reply: Reply<Swept> },
+    Checkpoint { new: Box<NewCheckpoint>, reply: Reply<bool> },
     Flush { reply: Reply<()> },
     Close { reply: Reply<()> },
 }
@@ -262,6 +284,11 @@ impl Writer {
     /// Returns when every event journalled before is written.
     pub async fn flush(&self) -> Result<(), Error> {
         self.ask(|reply| Change::Flush { reply }).await
+    }
+
+    /// Keeps a checkpoint; false if another instance was faster, and nothing was kept.
+    pub async fn checkpoint(&self, new: NewCheckpoint) -> Result<bool, Error> {
+        self.ask(|reply| Change::Checkpoint { new: Box::new(new), reply }).await
     }
 
     pub(super) async fn sweep(&self, until: SweepUntil) -> Result<Swept, Error> {

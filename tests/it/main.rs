@@ -23,6 +23,7 @@ mod coverage;
 mod decision;
 mod dpop;
 mod edges;
+mod evidence;
 mod exchange;
 mod explain;
 mod hostile;

@@ -17,6 +17,7 @@ use deputy::{
     model::{
         actor::{ActorChain, Provenance},
         authority::Authority,
+        checkpoint::Checkpoint,
         delegation::{Delegation, Source},
         effect::Effects,
         event::{Event, Hop, Kind, Outcome},
@@ -50,6 +51,11 @@ macro_rules! on_both {
 }
 use on_both;
 
+/// Here nobody signs checkpoints.
+fn unsigned(_: &str) -> Option<Checkpoint> {
+    None
+}
+
 /// One test's own database.
 struct Db {
     url: String,
@@ -57,7 +63,7 @@ struct Db {
 }
 
 /// A hand in the database that is not the store's.
-enum Hand {
+pub enum Hand {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
@@ -85,10 +91,7 @@ impl Db {
     }
 
     async fn hand(&self) -> Hand {
-        match &self.dir {
-            Some(_) => Hand::Sqlite(SqliteConnection::connect(&self.url).await.unwrap()),
-            None => Hand::Postgres(PgConnection::connect(&self.url).await.unwrap()),
-        }
+        Hand::on(&self.url).await
     }
 
     /// Runs one statement behind the store's back.
@@ -106,14 +109,25 @@ impl Drop for Db {
 }
 
 impl Hand {
-    async fn run(&mut self, sql: &'static str) -> u64 {
+    /// A hand in the database at `url`.
+    pub async fn on(url: &str) -> Hand {
+        if url.starts_with("sqlite:") {
+            Hand::Sqlite(SqliteConnection::connect(url).await.unwrap())
+        } else {
+            Hand::Postgres(PgConnection::connect(url).await.unwrap())
+        }
+    }
+
+    /// Runs one statement; how many rows it changed.
+    pub async fn run(&mut self, sql: &'static str) -> u64 {
         match self {
             Hand::Sqlite(db) => sqlx::query(sql).execute(db).await.unwrap().rows_affected(),
             Hand::Postgres(db) => sqlx::query(sql).execute(db).await.unwrap().rows_affected(),
         }
     }
 
-    async fn number(&mut self, sql: &'static str) -> i64 {
+    /// The number that a statement gives.
+    pub async fn number(&mut self, sql: &'static str) -> i64 {
         match self {
             Hand::Sqlite(db) => sqlx::query_scalar(sql).fetch_one(db).await.unwrap(),
             Hand::Postgres(db) => sqlx::query_scalar(sql).fetch_one(db).await.unwrap(),

@@ -195,6 +195,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "postgres/0008_instance.sql",
         "b67cc51f73a426fe7406b7c14758d6fecd38b22fbe48227cb1b6125bd1c53bd4",
     ),
+    (
+        "postgres/0009_checkpoint.sql",
+        "b0a62582430a4f7313c4afa5b896a3bb557db1859dfd820f729f37074377e0ee",
+    ),
     ("sqlite/0001_begin.sql", "635ed953933529ff823323c86c0343549b9125e22ba9a3ee2615dc4c5521537a"),
     ("sqlite/0002_effects.sql", "297f4de13556e785afe30685a18f949f1e65823767be11a104cd9322f6de54fc"),
     ("sqlite/0006_history.sql", "4d33ba29f3209306c6451fd6bbc58e0bee3294580488a86703edf505a91026b5"),
@@ -205,6 +209,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     (
         "sqlite/0008_instance.sql",
         "41f4db91c00a17b37811ccf5ecc05e9823180e3769f3c462ef4ba2c15fe00c3c",
+    ),
+    (
+        "sqlite/0009_checkpoint.sql",
+        "426b91543f7ac9eda58fd8f8ad5fca0f0ea14fc53ba7855bdb2b1c613e569e90",
     ),
 ];
 

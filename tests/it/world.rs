@@ -37,7 +37,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 
 use self::wire::{Client, Server};
-use crate::postgres::cluster;
+use crate::{postgres::cluster, store::Hand};
 
 /// Runs each test on both engines; the failing one is named.
 macro_rules! on_both {
@@ -151,6 +151,11 @@ impl World {
         World::open(home, issuer, now).await
     }
 
+    /// Where a test may put files of its own.
+    pub fn dir(&self) -> &std::path::Path {
+        &self.home.dir
+    }
+
     /// Lets time pass.
     pub async fn advance(&self, seconds: u32) {
         self.deputy.clock().advance(Seconds::new(seconds));
@@ -233,6 +238,11 @@ impl World {
         self.put(&[(kind, id, body)]).await;
     }
 
+    /// Changes the database behind the service's back.
+    pub async fn tamper(&self, sql: &'static str) -> u64 {
+        Hand::on(&self.home.database).await.run(sql).await
+    }
+
     /// An operator revokes.
     pub async fn revoke(&self, what: Value) {
         self.try_revoke(what).await.unwrap();
@@ -299,6 +309,11 @@ impl Instance {
         let options = serve::Options::default();
         let running = http::start(deputy.clone(), listeners, options, stopped).unwrap();
         Instance { deputy, stop, running }
+    }
+
+    /// The service itself.
+    pub fn deputy(&self) -> &Deputy {
+        &self.deputy
     }
 
     /// Where it listens.

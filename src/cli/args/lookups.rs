@@ -1,5 +1,7 @@
 //! What operators look up and end: delegations, revocations, the audit log.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::Connection;
@@ -182,8 +184,34 @@ pub enum KeyVerb {
 pub enum AuditVerb {
     /// List events, newest first
     List(Box<AuditArgs>),
-    /// Recompute every hash chain
-    Verify,
+    /// Prove that nobody touched it: every hash chain, against every signed checkpoint
+    Verify(EvidenceArgs),
+    /// Write it out as JSON lines that prove themselves, with `verify --file`, where no server is
+    Export {
+        /// To this file; to standard output otherwise
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Without names and values that lead to a person
+        #[arg(long)]
+        without_persons: bool,
+    },
+    /// Sign how far it is now, and print that: noted elsewhere, it shows later that nothing before it
+    /// was rewritten
+    Checkpoint,
+}
+
+/// Where the audit log is, and what an auditor knows already.
+#[derive(Args, Clone, Debug, Default)]
+pub struct EvidenceArgs {
+    /// Read an export instead of asking a server
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// The signing keys, as a JWK Set that came by another way; otherwise those in the file
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub keys: Option<PathBuf>,
+    /// A checkpoint that was noted earlier: the log must have it
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub checkpoint: Option<PathBuf>,
 }
 
 /// Which events.

@@ -2,6 +2,7 @@
 //! otherwise. Nothing here says that a token of ours is live: that is the snapshot's to say.
 
 pub mod actor;
+pub mod checkpoint;
 pub mod foreign;
 pub mod ours;
 pub mod profiles;

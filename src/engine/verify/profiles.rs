@@ -3,7 +3,10 @@
 
 use crate::{
     jose::{Algorithm, Profile, TypRule},
-    oauth::claims::{TYP_ACCESS_TOKEN, TYP_HAND_OVER},
+    oauth::{
+        checkpoint::TYP_CHECKPOINT,
+        claims::{TYP_ACCESS_TOKEN, TYP_HAND_OVER},
+    },
 };
 
 /// The largest token of ours: a hand-over.
@@ -15,6 +18,9 @@ const ASSERTION_BYTES: usize = 4_096;
 /// The same, with the largest key in its header.
 const PROOF_BYTES: usize = 8_192;
 
+/// Five hundred chains, each with a hash.
+const CHECKPOINT_BYTES: usize = 131_072;
+
 /// What we sign with.
 const OURS_ALGS: &[Algorithm] = &[Algorithm::Es256, Algorithm::Rs256, Algorithm::Ed25519];
 
@@ -24,6 +30,15 @@ pub const OURS: Profile = Profile {
     typ: TypRule { accepted: &[TYP_ACCESS_TOKEN, TYP_HAND_OVER], absent: false },
     algs: OURS_ALGS,
     max_bytes: OURS_BYTES,
+    header_jwk: false,
+};
+
+/// Checkpoints of the audit log, which are no tokens.
+pub const CHECKPOINT: Profile = Profile {
+    name: "checkpoint",
+    typ: TypRule { accepted: &[TYP_CHECKPOINT], absent: false },
+    algs: OURS_ALGS,
+    max_bytes: CHECKPOINT_BYTES,
     header_jwk: false,
 };
 

@@ -20,7 +20,7 @@ use crate::{
         Deputy,
         admin::{DelegationView, Order, Radius},
     },
-    store::{Broken, DelegationFilter, EventFilter, StoredEvent, Why},
+    store::{Broken, BrokenPlace, DelegationFilter, EventFilter, StoredEvent},
 };
 
 /// Ends what the body names; answered when it is ended.
@@ -116,10 +116,32 @@ pub async fn verify(deputy: Deputy, _asked: Asked) -> Answered {
         .count("links", report.links)
         .count("events", report.events)
         .count("erased", report.erased)
+        .count("checkpoints", report.checkpoints)
+        .maybe_raw(
+            "covered_until",
+            report.covered_until.map(|at| at.epoch_s().to_string()).as_deref(),
+        )
+        .count("uncovered_links", report.uncovered)
         // Of this process since it started: journalled events for which there was no room.
         .count("lost", deputy.store().writer().lost())
         .maybe_raw("first_problem", problem.as_deref());
     Ok(Reply::ok(body.finish()))
+}
+
+/// The audit log as a file that proves itself.
+pub async fn export(deputy: Deputy, asked: Asked) -> Answered {
+    let persons = match asked.query("persons") {
+        None | Some("true") => true,
+        Some("false") => false,
+        Some(_) => return Err(Problem::parameter("persons", "must be `true` or `false`")),
+    };
+    Ok(Reply::lines(deputy.export_audit(persons).await?))
+}
+
+/// The last checkpoint, to be noted elsewhere.
+pub async fn checkpoint(deputy: Deputy, _asked: Asked) -> Answered {
+    let (n, jws) = deputy.last_checkpoint().await?;
+    Ok(Reply::ok(ObjectWriter::new().count("n", n).text("checkpoint", &jws).finish()))
 }
 
 fn subject(asked: &Asked) -> Result<Option<Subject>, Problem> {
@@ -222,15 +244,11 @@ pub(super) fn hop_json(hop: &Hop) -> String {
 }
 
 fn broken_json(broken: &Broken) -> String {
-    let problem = match broken.why {
-        Why::Missing => "a link is missing",
-        Why::Displaced => "a link does not follow the one before it",
-        Why::Altered => "a record was altered",
-        Why::PrivateAltered => "the private part of an event was altered",
+    let place = match &broken.place {
+        BrokenPlace::Link { writer, seq } => {
+            ObjectWriter::new().text("writer", writer).count("link", *seq)
+        }
+        BrokenPlace::Checkpoint(n) => ObjectWriter::new().count("checkpoint", *n),
     };
-    ObjectWriter::new()
-        .text("writer", &broken.writer)
-        .count("link", broken.seq)
-        .text("problem", problem)
-        .finish()
+    place.text("problem", broken.problem()).finish()
 }

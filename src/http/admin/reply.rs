@@ -1,8 +1,13 @@
 //! Answers of the admin API: documents with their version, and problems (RFC 9457). No answer may
 //! be stored by a cache, because some of them hold a secret.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use axum::{
-    body::Body,
+    body::{Body, Bytes, HttpBody},
     http::{
         HeaderValue, StatusCode,
         header::{
@@ -11,6 +16,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use hyper::body::Frame;
 
 use crate::{
     base::{compose::ObjectWriter, json::Object},
@@ -19,7 +25,10 @@ use crate::{
     registry,
     service::{
         self, RETRY_AFTER_S,
-        admin::{PlacedFault, Refused, Stored},
+        admin::{
+            PlacedFault, Refused, Stored,
+            export::{BreaksOff, Pieces},
+        },
     },
 };
 
@@ -29,17 +38,40 @@ pub struct Reply {
     status: StatusCode,
     body: Option<String>,
     headers: Vec<(HeaderName, String)>,
+    /// What is sent instead of a body while it is made.
+    pieces: Option<Pieces>,
+}
+
+/// A body that is sent while it is made; the connection breaks off if that fails.
+struct Lines(Pieces);
+
+impl HttpBody for Lines {
+    type Data = Bytes;
+    type Error = BreaksOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BreaksOff>>> {
+        let piece = self.0.poll_recv(context);
+        piece.map(|piece| piece.map(|piece| piece.map(|text| Frame::data(Bytes::from(text)))))
+    }
 }
 
 impl Reply {
     /// 200 with a JSON text.
     pub fn ok(json: String) -> Reply {
-        Reply { status: StatusCode::OK, body: Some(json), headers: Vec::new() }
+        Reply { status: StatusCode::OK, body: Some(json), headers: Vec::new(), pieces: None }
+    }
+
+    /// 200 with JSON lines that are still being read.
+    pub fn lines(pieces: Pieces) -> Reply {
+        Reply { pieces: Some(pieces), ..Reply::ok(String::new()) }
     }
 
     /// 204.
     pub const fn done() -> Reply {
-        Reply { status: StatusCode::NO_CONTENT, body: None, headers: Vec::new() }
+        Reply { status: StatusCode::NO_CONTENT, body: None, headers: Vec::new(), pieces: None }
     }
 
     /// 200 with a document, its version and its `ETag`.
@@ -87,6 +119,12 @@ pub fn with_version(stored: &Stored) -> Object {
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
         let content = self.body.as_ref().map(|_| "application/json");
+        if let Some(pieces) = self.pieces {
+            let mut response =
+                respond(self.status, Some("application/x-ndjson"), String::new(), self.headers);
+            *response.body_mut() = Body::new(Lines(pieces));
+            return response;
+        }
         respond(self.status, content, self.body.unwrap_or_default(), self.headers)
     }
 }

@@ -7,6 +7,7 @@ mod changes;
 mod clients;
 mod documents;
 mod explain;
+pub mod export;
 mod keys;
 mod operators;
 mod policies;

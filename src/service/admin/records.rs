@@ -1,5 +1,7 @@
 //! What operators look up: delegations, audit events, and whether the audit log is whole.
 
+use std::sync::Arc;
+
 use super::Refused;
 use crate::{
     base::{id::DelegationId, json},
@@ -14,7 +16,7 @@ use crate::{
     },
     oauth::claims,
     registry::operator::Operator,
-    service::Deputy,
+    service::{Deputy, checkpoint},
     store::{
         ChainReport, DelegationFilter, EventFilter, Listing, Page, StoredDelegation, StoredEvent,
     },
@@ -67,10 +69,21 @@ impl Deputy {
         Ok(self.store().events(filter, page).await?)
     }
 
-    /// Recomputes the whole audit log.
+    /// Proves the whole audit log.
     pub async fn verify_audit(&self) -> Result<ChainReport, Refused> {
         self.store().writer().flush().await?;
-        Ok(self.store().verify_chain().await?)
+        let keys = self.checkpoint_keys().await?;
+        let issuer = Arc::clone(&self.snapshot().config.issuer);
+        let opens = move |jws: &str| checkpoint::opened(&keys, Some(&issuer), jws);
+        Ok(self.store().verify(&opens).await?)
+    }
+
+    /// The last checkpoint, after one of this moment: its number, and itself as it was signed.
+    pub async fn last_checkpoint(&self) -> Result<(u64, String), Refused> {
+        self.store().writer().flush().await?;
+        self.checkpoint().await?;
+        let last = self.store().last_checkpoint().await?;
+        last.ok_or_else(|| Refused::Missing("a checkpoint".to_owned()))
     }
 
     /// Puts on record that an operator was refused a change.

@@ -6,6 +6,8 @@
 //! has come.
 
 mod effects;
+mod line;
+mod upkeep;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -26,9 +28,10 @@ use super::{
         error::Error,
         record::Sealer,
         rows::{DocumentRow, Head, HeadRow, RevocationRow, count, number},
-        sql, twin,
+        twin,
     },
     Change, Configure, Configured, Put, Reply, Revoke, SweepUntil, Swept, answer,
+    doubt::Doubts,
     journal::{self, Journal},
     work::{Sorted, Work},
 };
@@ -65,8 +68,10 @@ pub(super) struct Task {
     /// Why there is no connection; asked for anew with the next batch.
     down: Option<Error>,
     chain: Chain,
-    /// How many of the oldest pending events were in a commit whose answer was lost.
-    doubtful: usize,
+    /// Commits whose answer was lost.
+    doubts: Doubts,
+    /// When the connection was last of use.
+    used: Instant,
     sealer: Sealer,
     /// Journalled events that are not written yet, oldest first.
     pending: VecDeque<Event>,
@@ -82,6 +87,15 @@ enum Failure {
     Down(Error),
     /// It was sent, and nobody knows whether it was done. The connection is gone.
     Lost(Error),
+}
+
+/// Where the chain is seen to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    /// Where it was thought to.
+    Here,
+    /// Elsewhere; so many of the oldest journalled events are written.
+    Elsewhere { written: usize },
 }
 
 /// How far a batch came.
@@ -127,7 +141,8 @@ impl Task {
             db: Some(db),
             down: None,
             chain,
-            doubtful: 0,
+            doubts: Doubts::default(),
+            used: Instant::now(),
             sealer: Sealer::new(Arc::clone(&options.random)),
             pending: VecDeque::new(),
             due: None,
@@ -210,6 +225,9 @@ impl Task {
         for (until, reply) in sorted.sweeps {
             answer(reply, self.sweep(until).await);
         }
+        for (new, reply) in sorted.checkpoints {
+            answer(reply, self.checkpoint(&new).await);
+        }
         for reply in sorted.flushes {
             answer(reply, self.flush().await);
         }
@@ -230,8 +248,12 @@ impl Task {
                 Ok(Attempt::Moved(now)) => work.done(Some(&now)),
                 Ok(Attempt::InTheWay(found)) => todo.extend(self.make_way(work, &found).await),
                 Err(Failure::Refused(error)) => {
+                    let stands = self.resync().await;
+                    if let Stands::Elsewhere { written } = stands {
+                        work.journal.drain(..written.min(work.journal.len()));
+                    }
                     // Another instance may have been faster with what may happen once.
-                    let again = self.resync().await || work.has_effects();
+                    let again = stands != Stands::Here || work.has_effects();
                     work.tries = work.tries.saturating_add(usize::from(again));
                     if again && work.tries <= TRIES_MAX {
                         todo.push(work);
@@ -243,11 +265,9 @@ impl Task {
                         self.inbox.journal.lose(lost.len());
                     }
                 }
-                Err(Failure::Down(error)) => self.pending.extend(work.fail(&error)),
-                Err(Failure::Lost(error)) => {
-                    let journal = work.fail(&error);
-                    self.doubtful = journal.len();
-                    for event in journal.into_iter().rev() {
+                // The oldest stay the oldest: of those it may turn out that they are written.
+                Err(Failure::Down(error) | Failure::Lost(error)) => {
+                    for event in work.fail(&error).into_iter().rev() {
                         self.pending.push_front(event);
                     }
                 }
@@ -264,18 +284,21 @@ impl Task {
             Failure::Refused(error)
         })?;
         let whole = sent.chain.clone();
+        let events = work.journal.len();
         if work.has_effects() {
-            let (written, found) = self.commit_with_effects(sent, work.revision()).await?;
+            let done = self.commit_with_effects(sent, work.revision()).await;
+            let (written, found) = self.or_doubt(done, [&whole], events)?;
             if !written {
                 return Ok(Attempt::InTheWay(found));
             }
-            self.chain = whole;
+            self.stands(whole);
             return Ok(Attempt::Done);
         }
         let place = (work.revision(), free.seq().saturating_add(1));
-        let held = self.commit(&twin::APPEND, sent, place).await?;
+        let done = self.commit(&twin::APPEND, sent, place).await;
+        let held = self.or_doubt(done, [&free, &whole], events)?;
         let moved = !held && !work.mints.is_empty();
-        self.chain = if moved { free } else { whole };
+        self.stands(if moved { free } else { whole });
         if !moved {
             return Ok(Attempt::Done);
         }
@@ -311,13 +334,17 @@ impl Task {
             let whole = sent.chain.clone();
             match self.commit(&twin::BUMP, sent, (revision, i64::MAX)).await {
                 Ok(true) => {
-                    self.chain = whole;
+                    self.stands(whole);
                     return Ok(done);
                 }
                 Ok(false) => {}
                 Err(Failure::Refused(error)) => {
                     resyncs = resyncs.saturating_add(1);
-                    if !self.resync().await || resyncs > TRIES_MAX {
+                    let stands = self.resync().await;
+                    if let Stands::Elsewhere { written } = stands {
+                        self.pending.drain(..written.min(self.pending.len()));
+                    }
+                    if stands == Stands::Here || resyncs > TRIES_MAX {
                         return Err(error);
                     }
                 }
@@ -351,27 +378,6 @@ impl Task {
         Ok(Ok(rows))
     }
 
-    async fn sweep(&mut self, until: SweepUntil) -> Result<Swept, Error> {
-        let mut swept = [0_u64; 5];
-        let texts = [
-            (sql::SWEEP_DELEGATIONS, until.delegations),
-            (sql::SWEEP_REVOCATIONS, until.revocations),
-            (sql::SWEEP_VERSIONS, until.versions),
-            (sql::SWEEP_ONCE, until.effects),
-            (sql::SWEEP_BUDGETS, until.effects),
-        ];
-        for ((text, until), rows) in texts.into_iter().zip(&mut swept) {
-            self.connect().await?;
-            let db = self.db.as_mut().ok_or(Error::Closed)?;
-            let deleted = in_time(COMMIT_MAX, db.sweep(text, until, SWEEP_ROWS)).await;
-            *rows = deleted.map_err(|error| self.broken(error))?;
-        }
-        let [delegations, revocations, versions, once, budgets] = swept;
-        let more = swept.iter().any(|rows| number(*rows) >= SWEEP_ROWS);
-        let effects = once.saturating_add(budgets);
-        Ok(Swept { delegations, revocations, versions, effects, more })
-    }
-
     /// Writes every event that was journalled before now.
     async fn flush(&mut self) -> Result<(), Error> {
         let mut left = self.unwritten();
@@ -396,90 +402,6 @@ impl Task {
     /// How many journalled events wait, here and in the queue.
     fn unwritten(&self) -> usize {
         self.pending.len().saturating_add(self.inbox.journal.len())
-    }
-
-    async fn commit(
-        &mut self,
-        twin: &twin::Twin,
-        sent: Sent<'_>,
-        place: (i64, i64),
-    ) -> Result<bool, Failure> {
-        let Some(db) = self.db.as_mut() else { return Err(Failure::Down(Error::Closed)) };
-        let held = in_time(COMMIT_MAX, db.batch(twin, sent, place)).await;
-        self.sealer.settle(held.as_ref().is_ok_and(|held| *held || !twin.or_nothing));
-        held.map_err(|error| self.failed(error))
-    }
-
-    fn failed(&mut self, error: sqlx::Error) -> Failure {
-        match Error::from(error) {
-            error @ Error::Refused { .. } => Failure::Refused(error),
-            error => Failure::Lost(self.disconnect(error)),
-        }
-    }
-
-    async fn head(&mut self) -> Result<HeadRow, Error> {
-        let db = self.db.as_mut().ok_or(Error::Closed)?;
-        in_time(COMMIT_MAX, db.head()).await.map_err(|error| self.broken(error))
-    }
-
-    /// Connects if there is no connection, once per batch.
-    async fn connect(&mut self) -> Result<(), Error> {
-        if let Some(error) = &self.down {
-            return Err(error.clone());
-        }
-        if self.db.is_none() {
-            let mut db = self.address.connect().await.map_err(|error| self.broken(error))?;
-            let head = in_time(COMMIT_MAX, db.chain_head(self.chain.writer())).await;
-            let head = head.map_err(|error| self.broken(error))?;
-            self.db = Some(db);
-            self.stand_at(head);
-            tracing::info!(seq = self.chain.seq(), "the writer is connected again");
-        }
-        Ok(())
-    }
-
-    /// Reads how far the chain has come; whether that is elsewhere than we thought.
-    async fn resync(&mut self) -> bool {
-        let Some(db) = self.db.as_mut() else { return false };
-        match in_time(COMMIT_MAX, db.chain_head(self.chain.writer())).await {
-            Ok(head) => self.stand_at(head),
-            Err(error) => {
-                self.broken(error);
-                false
-            }
-        }
-    }
-
-    fn stand_at(&mut self, head: Option<(i64, Vec<u8>)>) -> bool {
-        let stored = match head {
-            Some((seq, hash)) => self.chain.at(seq, &hash),
-            None => Some(self.chain.restarted()),
-        };
-        let doubtful = std::mem::take(&mut self.doubtful);
-        let Some(stored) = stored.filter(|stored| *stored != self.chain) else { return false };
-        if stored.seq() > self.chain.seq() {
-            // The commit whose answer was lost was made: its events are written.
-            self.pending.drain(..doubtful.min(self.pending.len()));
-        }
-        self.chain = stored;
-        true
-    }
-
-    fn broken(&mut self, error: sqlx::Error) -> Error {
-        self.disconnect(error.into())
-    }
-
-    fn disconnect(&mut self, error: Error) -> Error {
-        self.db = None;
-        let cause = match error {
-            Error::Unavailable(cause) => cause,
-            // Anything odd from the database is an outage for those who wait.
-            odd => Arc::new(sqlx::Error::Protocol(odd.to_string())),
-        };
-        tracing::error!(%cause, "the writer lost its database");
-        let error = Error::Unavailable(cause);
-        self.down = Some(error.clone());
-        error
     }
 }
 

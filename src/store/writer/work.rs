@@ -19,7 +19,8 @@ use super::{
         error::Error,
         rows::number,
     },
-    Change, Configure, Decide, Decided, Delegated, Mint, Reply, Revoke, SweepUntil, Swept, answer,
+    Change, Configure, Decide, Decided, Delegated, Mint, NewCheckpoint, Reply, Revoke, SweepUntil,
+    Swept, answer,
 };
 
 /// A batch, sorted. Order does not matter: all of it was asked for at the same time.
@@ -30,6 +31,7 @@ pub(super) struct Sorted {
     pub revokes: Vec<Revoke>,
     pub configures: Vec<Configure>,
     pub sweeps: Vec<(SweepUntil, Reply<Swept>)>,
+    pub checkpoints: Vec<(Box<NewCheckpoint>, Reply<bool>)>,
     pub flushes: Vec<Reply<()>>,
     pub closing: Vec<Reply<()>>,
 }
@@ -63,6 +65,7 @@ impl Sorted {
                 Change::Revoke(revoke) => sorted.revokes.push(*revoke),
                 Change::Configure(configure) => sorted.configures.push(*configure),
                 Change::Sweep { until, reply } => sorted.sweeps.push((until, reply)),
+                Change::Checkpoint { new, reply } => sorted.checkpoints.push((new, reply)),
                 Change::Flush { reply } => sorted.flushes.push(reply),
                 Change::Close { reply } => sorted.closing.push(reply),
             }

@@ -154,7 +154,12 @@ impl Stage {
             public_url: "https://deputy.example".into(),
             issuer: ISSUER.into(),
             keys: KeyRing::new(vec![key]),
-            macs: Macs { transaction: mac("a"), secret_tag: mac("b"), nonce: mac("c") },
+            macs: Macs {
+                transaction: mac("a"),
+                secret_tag: mac("b"),
+                nonce: mac("c"),
+                checkpoint_key: mac("d"),
+            },
             clients: AGENTS.iter().map(|name| agent(name)).chain([server("ledger")]).collect(),
             resources: PLACES.iter().map(|place| resource(place)).collect(),
             issuers: vec![issuer()],

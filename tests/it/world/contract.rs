@@ -100,7 +100,7 @@ impl Contract {
         let Some(described) = content.get(media) else {
             panic!("the contract does not say that {id} answers in `{media}`: {heard:?}")
         };
-        if !media.ends_with("json") {
+        if media != "application/json" && !media.ends_with("+json") {
             return;
         }
         let body: Value = serde_json::from_str(heard.body).unwrap();

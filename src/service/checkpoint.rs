@@ -1,0 +1,87 @@
+//! Checkpoints of the audit log: one of us signs how far every chain is, every few seconds in which
+//! one has grown. Nobody waits for it.
+
+use super::{Deputy, Fault, keys};
+use crate::{
+    base::secret::Fingerprint,
+    engine::verify::checkpoint::{CheckpointKeys, judge},
+    jose::MacKey,
+    model::{checkpoint::Checkpoint, signing::SigningAlgorithm},
+    oauth::checkpoint::{self, TYP_CHECKPOINT},
+    store::NewCheckpoint,
+};
+
+/// What a checkpoint says, if one of these keys signed it for this issuer; for any, where none is
+/// named.
+pub fn opened(keys: &CheckpointKeys, issuer: Option<&str>, jws: &str) -> Option<Checkpoint> {
+    judge(keys, issuer, jws).ok().map(|checkpoint| checkpoint.get().clone())
+}
+
+impl Deputy {
+    /// Signs the next checkpoint, unless nothing has happened since the last one. Where several
+    /// instances do so at once, the database keeps one.
+    pub async fn checkpoint(&self) -> Result<(), Fault> {
+        let heads = self.store().uncovered().await?;
+        if heads.is_empty() {
+            return Ok(());
+        }
+        let last = self.store().last_checkpoint().await?;
+        let (n, previous) = last.map_or((1, None), |(n, jws)| {
+            (n.saturating_add(1), Some(Fingerprint::of(jws.as_bytes())))
+        });
+        let (config, at) = (&self.snapshot().config, self.now());
+        let said = Checkpoint { n, at, previous, heads, bases: Vec::new() };
+        let payload = checkpoint::write(&config.issuer, &said);
+        let alg = SigningAlgorithm::default();
+        let no_key = || Fault::Internal("no signing key of the wanted algorithm", None);
+        let key = config.keys.signer(alg.into(), at).ok_or_else(no_key)?;
+        let jws = keys::signed(&config.keys, (TYP_CHECKPOINT, alg), &payload, at)?;
+        let (kid, jwk) = (key.kid().to_owned(), key.public_jwk());
+        let tag = tag(&config.macs.checkpoint_key, &kid, &jwk);
+        let new = NewCheckpoint { n, at, jws, heads: said.heads, kid, jwk, tag };
+        // If another instance was faster, its checkpoint says as much, or the next one will.
+        self.store().writer().checkpoint(new).await?;
+        Ok(())
+    }
+
+    /// The same at the end, when everything is written. What it cannot cover, the others will, or
+    /// the next start.
+    pub(super) async fn seal_log(&self) {
+        let sealed = async {
+            self.store().writer().flush().await?;
+            self.checkpoint().await
+        };
+        if let Err(error) = sealed.await {
+            tracing::warn!(%error, "the end of the audit log is not covered by a checkpoint yet");
+        }
+    }
+
+    /// Every key of ours that ever signed a checkpoint, ready to verify.
+    pub async fn checkpoint_keys(&self) -> Result<CheckpointKeys, Fault> {
+        let mut keys = CheckpointKeys::default();
+        for (kid, jwk) in self.checkpoint_jwks().await? {
+            let unusable = |error| Fault::Internal("a key of checkpoints", Some(Box::new(error)));
+            keys.add(&kid, &jwk).map_err(unusable)?;
+        }
+        Ok(keys)
+    }
+
+    /// The same as JWKs, each behind its `kid`. A key that was put into the database by another
+    /// hand is not among them.
+    pub(super) async fn checkpoint_jwks(&self) -> Result<Vec<(String, String)>, Fault> {
+        let mac = &self.snapshot().config.macs.checkpoint_key;
+        let ours = |(kid, jwk, tag): (String, String, String)| {
+            let is_ours = Fingerprint::parse(&tag)
+                .is_some_and(|tag| mac.verify(&[kid.as_bytes(), jwk.as_bytes()], tag.as_bytes()));
+            if !is_ours {
+                tracing::error!(kid, "a key of checkpoints is not ours: what it signed is forged");
+            }
+            is_ours.then_some((kid, jwk))
+        };
+        Ok(self.store().checkpoint_keys().await?.into_iter().filter_map(ours).collect())
+    }
+}
+
+fn tag(mac: &MacKey, kid: &str, jwk: &str) -> String {
+    Fingerprint::from_bytes(mac.tag(&[kid.as_bytes(), jwk.as_bytes()])).text()
+}

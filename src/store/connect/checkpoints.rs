@@ -1,0 +1,67 @@
+//! Checkpoints of the audit log, and what they are made from. Never what they say.
+
+use sqlx::Connection as _;
+
+use super::{
+    super::{error::Error, rows::number, sql, writer::NewCheckpoint},
+    Connection, Pool, read,
+};
+
+impl Pool {
+    /// The last links of chains that no checkpoint covers: writer, sequence and hash.
+    pub async fn uncovered(&self, limit: i64) -> Result<Vec<(String, i64, Vec<u8>)>, Error> {
+        on!(Pool, self, db => {
+            read(sqlx::query_as(sql::UNCOVERED).bind(limit).fetch_all(db)).await
+        })
+    }
+
+    /// The last link of every chain.
+    pub async fn chain_ends(&self) -> Result<Vec<(String, i64)>, Error> {
+        on!(Pool, self, db => read(sqlx::query_as(sql::CHAIN_ENDS).fetch_all(db)).await)
+    }
+
+    /// Where chains begin that were shortened: writer, sequence and hash.
+    pub async fn chain_bases(&self) -> Result<Vec<(String, i64, Vec<u8>)>, Error> {
+        on!(Pool, self, db => read(sqlx::query_as(sql::CHAIN_BASES).fetch_all(db)).await)
+    }
+
+    /// Checkpoints after a number, in order.
+    pub async fn checkpoints(&self, after: i64, limit: i64) -> Result<Vec<(i64, String)>, Error> {
+        on!(Pool, self, db => {
+            read(sqlx::query_as(sql::CHECKPOINTS).bind(after).bind(limit).fetch_all(db)).await
+        })
+    }
+
+    /// The last checkpoint.
+    pub async fn last_checkpoint(&self) -> Result<Option<(i64, String)>, Error> {
+        on!(Pool, self, db => read(sqlx::query_as(sql::LAST_CHECKPOINT).fetch_optional(db)).await)
+    }
+
+    /// The keys that ever signed one: `kid`, JWK and tag.
+    pub async fn checkpoint_keys(&self) -> Result<Vec<(String, String, String)>, Error> {
+        on!(Pool, self, db => read(sqlx::query_as(sql::CHECKPOINT_KEYS).fetch_all(db)).await)
+    }
+}
+
+impl Connection {
+    /// Writes a checkpoint; whether no other instance was faster.
+    pub async fn checkpoint(&mut self, new: &NewCheckpoint) -> Result<bool, sqlx::Error> {
+        on!(Connection, self, db => {
+            let mut tx = db.begin().await?;
+            let insert = sqlx::query(sql::CHECKPOINT_INSERT);
+            let insert = insert.bind(number(new.n)).bind(new.at.epoch_s()).bind(&new.jws);
+            if insert.execute(&mut *tx).await?.rows_affected() == 0 {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+            let key = sqlx::query(sql::CHECKPOINT_KEY_INSERT);
+            key.bind(&new.kid).bind(&new.jwk).bind(&new.tag).execute(&mut *tx).await?;
+            for head in &new.heads {
+                let put = sqlx::query(sql::CHECKPOINT_HEAD_PUT);
+                put.bind(&*head.writer).bind(number(head.seq)).execute(&mut *tx).await?;
+            }
+            tx.commit().await?;
+            Ok(true)
+        })
+    }
+}
