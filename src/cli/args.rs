@@ -93,6 +93,9 @@ pub struct ServerArgs {
     /// The directory of sealed keys
     #[arg(long, value_name = "DIRECTORY")]
     pub keys_dir: Option<String>,
+    /// The database was restored from a backup: end everything that was issued before (once)
+    #[arg(long)]
+    pub restored: bool,
     /// `text` or `json`
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,

@@ -234,6 +234,7 @@ impl Session<'_> {
             RevokeVerb::Agent { id } => ("agent", Value::from(id)),
             RevokeVerb::Resource { id } => ("resource", Value::from(id)),
             RevokeVerb::Issuer { issuer } => ("issuer", Value::from(issuer)),
+            RevokeVerb::Everything => ("everything", Value::from(true)),
             RevokeVerb::Tool { resource, name } => {
                 ("tool", pair([("resource", resource), ("name", name)]))
             }
@@ -266,6 +267,11 @@ impl Session<'_> {
         let request = match verb {
             KeyVerb::List => Request::get(&["keys"]),
             KeyVerb::Rotate => Request::post(&["keys", "rotate"], None),
+            KeyVerb::Retire { dry_run: true, .. } => {
+                let order = self.order(RevokeVerb::Everything).await?;
+                return self.rehearse(order).await;
+            }
+            KeyVerb::Retire { ref kid, .. } => Request::post(&["keys", kid, "retire"], None),
         };
         let answer = self.ask(request).await?;
         if !self.shown_as_json(&answer) {

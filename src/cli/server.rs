@@ -18,7 +18,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use super::{Out, ServerArgs};
 use crate::{
-    base::secret::Secret,
+    base::{secret::Secret, time::Seconds},
     config::{self, ConfigProblem, Kek, Limits, LogFormat, Settings},
     http::{self, Listeners, serve},
     service::{Ambient, Deputy, Options, keys, remote::fetch::Roots},
@@ -73,6 +73,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// Runs the server until SIGTERM or SIGINT.
 pub async fn serve(args: ServerArgs, out: &mut Out) -> Result<ExitCode, ServerError> {
+    let restored = args.restored;
     let settings = settings(args)?;
     logging(&settings);
     // A core dump of this process would hold every key that it has open.
@@ -81,7 +82,8 @@ pub async fn serve(args: ServerArgs, out: &mut Out) -> Result<ExitCode, ServerEr
     }
     let listeners = listeners(&settings).await?;
     let first_start = !settings.keys_dir.join(keys::ADMIN_TOKEN_FILE).exists();
-    let deputy = Deputy::start(options(&settings)?, Ambient::system()).await?;
+    let options = Options { restored, ..options(&settings)? };
+    let deputy = Deputy::start(options, Ambient::system()).await?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = async move {
@@ -171,6 +173,9 @@ pub fn options(settings: &Settings) -> Result<Options, ServerError> {
         kek: kek(&settings.kek)?,
         allow_loopback_issuers: settings.allow_loopback_issuers,
         trusted_roots: roots(settings.trusted_roots.as_deref())?,
+        rotate_keys_every: (settings.rotate_keys_days > 0)
+            .then(|| Seconds::new(settings.rotate_keys_days.saturating_mul(86_400))),
+        restored: false,
     })
 }
 

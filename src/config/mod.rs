@@ -52,6 +52,8 @@ pub struct Settings {
     pub allow_loopback_issuers: bool,
     /// Certificates that vouch for issuers besides the system's: a PEM file.
     pub trusted_roots: Option<PathBuf>,
+    /// Days that a signing key signs before the next one is made; 0 for ever.
+    pub rotate_keys_days: u32,
     /// Bounds on what strangers can make us hold or wait for.
     pub limits: Limits,
     /// What is logged, and how.
@@ -162,6 +164,8 @@ impl Reader {
         let allow_loopback_issuers =
             self.take("allow_loopback_issuers", values::flag).unwrap_or(loopback);
         let trusted_roots = self.take("trusted_roots", values::path);
+        let rotate_keys_days =
+            self.take("rotate_keys_days", |text| values::whole(text, 0, 3_650)).unwrap_or(30);
         let limits = self.limits();
         let log = Log {
             format: self.take("log.format", LogFormat::parse).unwrap_or(LogFormat::Text),
@@ -180,6 +184,7 @@ impl Reader {
             kek,
             allow_loopback_issuers,
             trusted_roots,
+            rotate_keys_days,
             limits,
             log,
             origins: self.origins,

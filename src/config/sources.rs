@@ -21,7 +21,7 @@ enum Kind {
 }
 
 /// Every key there is.
-const KEYS: [(&str, Kind); 16] = [
+const KEYS: [(&str, Kind); 17] = [
     ("public_url", Kind::Text),
     ("issuer_path", Kind::Text),
     ("listen", Kind::Text),
@@ -29,6 +29,7 @@ const KEYS: [(&str, Kind); 16] = [
     ("database", Kind::Text),
     ("keys_dir", Kind::Text),
     ("kek_from", Kind::Text),
+    ("rotate_keys_days", Kind::Whole),
     ("allow_loopback_issuers", Kind::Flag),
     ("trusted_roots", Kind::Text),
     ("limits.connections", Kind::Whole),

@@ -40,6 +40,8 @@ impl Deputy {
             kek: None,
             allow_loopback_issuers: true,
             trusted_roots: Roots::default(),
+            rotate_keys_every: None,
+            restored: false,
         };
         let deputy = service::Deputy::start(options, Ambient::system())
             .await

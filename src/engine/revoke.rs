@@ -97,7 +97,8 @@ impl Rehearsal {
             | Target::Subject(_)
             | Target::Agent(_)
             | Target::Resource(_)
-            | Target::Issuer(_) => {
+            | Target::Issuer(_)
+            | Target::Everything => {
                 self.alone.ends(claims, snapshot.resource_of(claims).map(|r| &r.id))
             }
         }

@@ -29,6 +29,8 @@ pub enum Target {
     Tool(ResourceId, ToolName),
     /// Everything for the users of one issuer.
     Issuer(Arc<str>),
+    /// Everything that was ever issued. Foreign tokens stay what they are.
+    Everything,
 }
 
 impl Target {
@@ -42,6 +44,7 @@ impl Target {
             Target::Resource(_) => "resource",
             Target::Tool(..) => "tool",
             Target::Issuer(_) => "issuer",
+            Target::Everything => "everything",
         }
     }
 }
@@ -96,6 +99,7 @@ pub struct Revocations {
     resources: HashMap<ResourceId, CutOff>,
     tools: HashMap<(ResourceId, ToolName), CutOff>,
     issuers: HashMap<Arc<str>, CutOff>,
+    everything: Option<CutOff>,
 }
 
 impl Revocations {
@@ -115,6 +119,7 @@ impl Revocations {
             Target::Resource(id) => later(self.resources.entry(id.clone()), cut),
             Target::Tool(id, tool) => later(self.tools.entry((id.clone(), tool.clone())), cut),
             Target::Issuer(url) => later(self.issuers.entry(Arc::clone(url)), cut),
+            Target::Everything => self.everything = latest(self.everything, Some(cut)),
         }
         if let Some(bar) = &revocation.bar {
             last(self.bars.entry(bar.clone()), at);
@@ -133,6 +138,7 @@ impl Revocations {
         self.resources.retain(|_, cut| until < cut.at);
         self.tools.retain(|_, cut| until < cut.at);
         self.issuers.retain(|_, cut| until < cut.at);
+        self.everything = self.everything.filter(|cut| until < cut.at);
         self.len() < before
     }
 
@@ -147,6 +153,7 @@ impl Revocations {
             self.resources.len(),
             self.tools.len(),
             self.issuers.len(),
+            usize::from(self.everything.is_some()),
         ]
         .iter()
         .fold(0, |sum, len| sum.saturating_add(*len))
@@ -162,6 +169,7 @@ impl Revocations {
         let older = |cut: Option<&CutOff>| cut.is_some_and(|cut| claims.revision < cut.revision);
         claims.path.iter().any(|id| self.delegations.contains_key(id))
             || self.transactions.contains_key(&claims.txn)
+            || older(self.everything.as_ref())
             || older(self.subjects.get(&claims.subject))
             || older(self.issuers.get(&claims.subject.issuer))
             || older(self.agents.get(&claims.client))

@@ -57,6 +57,7 @@ impl Deputy {
         self.catch_up().await?;
         if now.epoch_s().rem_euclid(SUMMARY_S) == 0 {
             self.sum_up_refusals();
+            self.rotate_by_schedule().await?;
         }
         if now.epoch_s().rem_euclid(SWEEP_S) == 0 {
             let keep = Keep {
@@ -69,6 +70,7 @@ impl Deputy {
         }
         if now.epoch_s().rem_euclid(CHECKPOINT_S) == 0 {
             self.checkpoint().await?;
+            self.note_epoch().await;
         }
         Ok(())
     }

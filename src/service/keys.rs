@@ -160,7 +160,7 @@ pub fn new_admin_token(random: &Random) -> Result<Secret<String>, Fault> {
     Ok(Secret::new(format!("{ADMIN_TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random.expose()))))
 }
 
-fn put(kind: &str, id: &str, body: String) -> Put {
+pub(super) fn put(kind: &str, id: &str, body: String) -> Put {
     Put { kind: kind.to_owned(), id: id.to_owned(), expected: None, body }
 }
 
@@ -199,6 +199,19 @@ fn signing_key(
     Ok(put(SIGNING_KEY, key.kid(), body))
 }
 
+/// A key's document with its name alone: the private half is gone.
+fn emptied(document: &Document) -> Result<Put, Fault> {
+    let kept = object(document)?;
+    let kept = kept.iter().filter(|(name, _)| *name != "sealed");
+    let body: Object = kept.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+    Ok(Put {
+        kind: SIGNING_KEY.to_owned(),
+        id: document.id.clone(),
+        expected: Some(document.version),
+        body: body.to_json(),
+    })
+}
+
 fn sealing_name(kid: &str) -> String {
     format!("{SIGNING_KEY}:{kid}")
 }
@@ -227,6 +240,10 @@ pub fn ring(documents: &[Document], kek: &Kek, now: Timestamp) -> Result<KeyRing
     let mut keys = Vec::new();
     for document in documents.iter().filter(|d| d.kind == SIGNING_KEY) {
         let body = object(document)?;
+        if !body.contains("sealed") {
+            // It was taken out; only its name is left.
+            continue;
+        }
         let malformed = || Fault::Internal("a signing key is malformed", None);
         let text = |name| body.get(name).and_then(Value::as_str).ok_or_else(malformed);
         let alg = Algorithm::from_name(text("alg")?).ok_or_else(malformed)?;
@@ -280,6 +297,42 @@ impl Deputy {
             }
         }
         Ok((puts, signs_from))
+    }
+
+    /// Documents by which the private halves of keys that do not even verify any more are destroyed.
+    pub(super) async fn worn_out_keys(&self, ring: &KeyRing) -> Result<Vec<Put>, Fault> {
+        let mut puts = Vec::new();
+        for document in self.store().documents().await? {
+            let live = ring.keys().iter().any(|key| *key.key.kid() == *document.id);
+            if document.kind == SIGNING_KEY && !live && object(&document)?.contains("sealed") {
+                puts.push(emptied(&document)?);
+            }
+        }
+        Ok(puts)
+    }
+
+    /// Documents by which a key is taken out, and, if nothing else signs with its algorithm,
+    /// another one signs at once. Empty if it was taken out before; `None` if there never was one.
+    pub(super) async fn without_key(
+        &self,
+        ring: &KeyRing,
+        kid: &str,
+    ) -> Result<Option<Vec<Put>>, Fault> {
+        let documents = self.store().documents().await?;
+        let document = documents.iter().find(|d| d.kind == SIGNING_KEY && d.id == kid);
+        let Some(document) = document else { return Ok(None) };
+        if !object(document)?.contains("sealed") {
+            return Ok(Some(Vec::new()));
+        }
+        let mut puts = vec![emptied(document)?];
+        let now = self.now();
+        for signing in SigningAlgorithm::ALL {
+            let signer = ring.signer(signing.into(), now);
+            if signer.is_some_and(|signer| signer.kid() == kid) {
+                puts.push(self.new_signing_key(signing, now).await?);
+            }
+        }
+        Ok(Some(puts))
     }
 
     /// The first key of an algorithm, where it has none: it signs at once, because no verifier can

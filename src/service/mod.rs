@@ -9,6 +9,7 @@ pub mod beat;
 pub mod checkpoint;
 mod coherence;
 pub mod decide;
+mod epoch;
 mod history;
 pub mod introspect;
 pub mod keys;
@@ -40,7 +41,7 @@ use crate::{
         id::{ErrorId, WriterId},
         random::{NoRandomness, Random},
         secret::Secret,
-        time::{Clock, Timestamp},
+        time::{Clock, Seconds, Timestamp},
     },
     engine::{authenticate::ClientRefusal, refusal::Refusal, snapshot::Snapshot},
     jose::Kek,
@@ -65,6 +66,10 @@ pub struct Options {
     pub allow_loopback_issuers: bool,
     /// Who vouches for trusted issuers besides the system's authorities.
     pub trusted_roots: Roots,
+    /// How long a signing key signs before the next one is made; `None` for ever.
+    pub rotate_keys_every: Option<Seconds>,
+    /// Whether the database was restored from a backup: then everything issued before is ended.
+    pub restored: bool,
 }
 
 /// Where the service gets time and chance from.
@@ -107,6 +112,7 @@ struct Inner {
     given_back: revoke::GivenBack,
     past: history::Past,
     policies: policies::Compiled,
+    noted: epoch::Noted,
 }
 
 /// Something of ours failed. The source chain is for the log; callers learn that it was us.
@@ -184,6 +190,7 @@ impl Deputy {
         let opened = store::Options::new(ambient.clock.wall(), Arc::clone(&ambient.random));
         let store = Store::open(&options.database, &opened, writer).await?;
         store.claim().await?;
+        epoch::check(&store, &options.keys_dir, options.restored).await?;
         keys::first_start(&store, &options, &kek, &ambient).await?;
         let policies = policies::Compiled::default();
         let at = (&policies, ambient.clock.wall());
@@ -206,6 +213,7 @@ impl Deputy {
             given_back: revoke::GivenBack::default(),
             past: history::Past::default(),
             policies,
+            noted: epoch::Noted::default(),
             catching_up: tokio::sync::Mutex::new(()),
             configuring: tokio::sync::Mutex::new(()),
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -215,6 +223,10 @@ impl Deputy {
             kek,
         }));
         deputy.catch_up().await?;
+        if deputy.options().restored {
+            deputy.end_what_was_before().await?;
+        }
+        deputy.note_epoch().await;
         Ok(deputy)
     }
 
@@ -252,6 +264,7 @@ impl Deputy {
     pub async fn stop(&self) {
         self.sum_up_refusals();
         self.seal_log().await;
+        self.note_epoch().await;
         self.leave().await;
         if let Err(error) = self.0.store.close().await {
             tracing::error!(%error, "the audit log could not be written to the end");

@@ -20,7 +20,7 @@ use super::{
     chain::{LinkRow, PrivateRow},
     commit::Sent,
     error::{self, Error},
-    rows::{DelegationRow, HeadRow, RevocationRow, StoredDocumentRow},
+    rows::{DelegationRow, HeadRow, RevocationRow, StoredDocumentRow, number},
     sql,
     twin::{self, Twin},
 };
@@ -326,6 +326,13 @@ impl Connection {
         on!(Connection, self, db => {
             let query = sqlx::query(text).bind(until.epoch_s()).bind(limit);
             query.execute(db).await.map(|done| done.rows_affected())
+        })
+    }
+
+    /// Raises the revision to at least this.
+    pub async fn raise_to(&mut self, revision: u64) -> Result<(), sqlx::Error> {
+        on!(Connection, self, db => {
+            sqlx::query(sql::HEAD_RAISE).bind(number(revision)).execute(db).await.map(|_| ())
         })
     }
 

@@ -408,12 +408,13 @@ impl Store {
         &self.writer
     }
 
-    /// Writes what waits, then closes. Changes asked for later are refused.
+    /// Closes, and writes what waits. Changes asked for later are refused.
     pub async fn close(&self) -> Result<(), Error> {
-        let written = self.writer.close().await;
         self.state.close().await;
         self.others.close().await;
         self.pool.close().await;
+        // Last: whoever leaves an SQLite file last, and may write, leaves everything in that one file.
+        let written = self.writer.close().await;
         if let Ok(mut claim) = self.claim.lock() {
             *claim = None;
         }

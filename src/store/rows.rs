@@ -317,6 +317,7 @@ impl RevocationRow {
             Target::Resource(id) => (None, id.to_string()),
             Target::Tool(resource, tool) => (Some(resource.to_string()), tool.to_string()),
             Target::Issuer(url) => (None, url.to_string()),
+            Target::Everything => (None, String::new()),
         };
         let (bar_kind, bar_id, bar_actor) = match bar {
             None => (None, None, None),
@@ -351,6 +352,7 @@ impl RevocationRow {
                 Target::Tool(ResourceId::parse(resource).ok()?, ToolName::parse(name).ok()?)
             }
             ("issuer", None) => Target::Issuer(Arc::from(name)),
+            ("everything", None) => Target::Everything,
             _ => return None,
         })
     }

@@ -7,6 +7,12 @@ pub const HEAD: &str = "
     FROM head
     WHERE one = 1";
 
+/// Raises the revision to at least $1.
+pub const HEAD_RAISE: &str = "
+    UPDATE head
+    SET revision = $1
+    WHERE one = 1 AND revision < $1";
+
 /// The migrations that were run.
 pub const APPLIED: &str = "
     SELECT version, checksum, success
@@ -368,6 +374,7 @@ pub const CHECKPOINT_HEAD_PUT: &str = "
 /// Every text of this file, for the test that has both engines prepare it.
 pub const ALL: &[&str] = &[
     HEAD,
+    HEAD_RAISE,
     APPLIED,
     DOCUMENTS,
     DOCUMENTS_AT,

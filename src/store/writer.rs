@@ -147,6 +147,7 @@ enum Change {
     Configure(Box<Configure>),
     Sweep { until: SweepUntil, reply: Reply<Swept> },
     Checkpoint { new: Box<NewCheckpoint>, reply: Reply<bool> },
+    RaiseTo { revision: u64, reply: Reply<()> },
     Flush { reply: Reply<()> },
     Close { reply: Reply<()> },
 }
@@ -284,6 +285,11 @@ impl Writer {
     /// Returns when every event journalled before is written.
     pub async fn flush(&self) -> Result<(), Error> {
         self.ask(|reply| Change::Flush { reply }).await
+    }
+
+    /// Raises the revision to at least this, for a database that has lost the changes up to it.
+    pub async fn raise_to(&self, revision: u64) -> Result<(), Error> {
+        self.ask(|reply| Change::RaiseTo { revision, reply }).await
     }
 
     /// Keeps a checkpoint; false if another instance was faster, and nothing was kept.

@@ -6,10 +6,11 @@ use deputy::{
     service::admin::{Expected, KeyState, Kind, Sent, Whole},
 };
 use josekit::{jwk::Jwk, jws};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::world::{
-    World, on_both,
+    ROTATES_AFTER_S, World, on_both,
     story::{BILLING, REFUNDS, TICKETS},
     wire::{header, payload},
 };
@@ -19,6 +20,8 @@ on_both! {
     at1_a_resource_chooses_what_its_tokens_are_signed_with
     at1_what_only_we_read_is_signed_as_ever
     jw9_a_rotation_fails_no_honest_request
+    jw9_keys_rotate_by_schedule
+    a_retired_key_is_worth_nothing_nor_is_what_grew_from_it
 }
 
 fn operator() -> Operator {
@@ -149,4 +152,83 @@ async fn jw9_keys_of_all_algorithms_rotate_together(world: World) {
     assert!(world.server("tickets").accepts(&new).await);
     world.advance(960).await;
     assert_eq!(states(), [(es256, current), (ed25519, current)]);
+}
+
+/// The beat looks once a minute.
+async fn jw9_keys_rotate_by_schedule(world: World) {
+    let old = header(&ticket(&world).await)["kid"].clone();
+    world.advance(ROTATES_AFTER_S - 60).await;
+    assert_eq!(published(&world).await, 1);
+    world.advance(60).await;
+    assert_eq!(published(&world).await, 2, "its time is over");
+    assert_eq!(header(&ticket(&world).await)["kid"], old, "published, not signing");
+    world.advance(60).await;
+    assert_eq!(published(&world).await, 2, "the next one waits");
+    world.advance(540).await;
+    assert_ne!(header(&ticket(&world).await)["kid"], old);
+    let event = world.events().await.into_iter().find(|event| *event.reason == *"key.rotated");
+    let by = event.unwrap().detail.into_iter().find(|(name, _)| **name == *"by");
+    assert_eq!(by.unwrap().1, "schedule");
+    // Turn after turn; what no longer verifies is destroyed.
+    world.advance(ROTATES_AFTER_S).await;
+    world.advance(600).await;
+    let documents = world.deputy.store().documents().await.unwrap();
+    let keys = documents.iter().filter(|document| document.kind == "signing_key");
+    let (sealed, empty): (Vec<_>, Vec<_>) = keys.partition(|key| key.body.contains("sealed"));
+    assert_eq!((sealed.len(), empty.len()), (2, 1));
+    assert_eq!(empty[0].id, old.as_str().unwrap());
+}
+
+async fn a_retired_key_is_worth_nothing_nor_is_what_grew_from_it(world: World) {
+    world.deputy.rotate_signing_key(&operator()).await.unwrap();
+    world.advance(599).await;
+    let alice = world.alice();
+    let hand_over = world.agent("support").exchanges(&alice).at(BILLING);
+    let hand_over = hand_over.tools(REFUNDS, json!({ "refunds.list": {} })).token().await;
+    world.advance(1).await;
+    // Signed by the next key, and grown from what the first one signed.
+    let child = world.agent("billing").takes_over(&hand_over).at(REFUNDS).token().await;
+    let sibling = ticket(&world).await;
+    let (first, next) = (header(&hand_over)["kid"].clone(), header(&child)["kid"].clone());
+    assert_ne!(first, next);
+    assert!(world.server("refunds").accepts(&child).await);
+
+    let first = first.as_str().unwrap();
+    let auditor = world.auditor().await;
+    let path = format!("/keys/{first}/retire");
+    assert_eq!(auditor.sends(Method::POST, &path, None).await.status, 403);
+    let missing = world.operator().sends(Method::POST, "/keys/nobody/retire", None).await;
+    assert_eq!(missing.status, 404);
+    let preview = json!({ "everything": true });
+    let radius = world.operator().post("/revocations/preview", preview).await;
+    assert_eq!(radius.json["counts"]["delegations"], 3, "{radius:?}");
+
+    let retired = world.operator().sends(Method::POST, &path, None).await;
+    assert_eq!(retired.status, 200, "{retired:?}");
+    assert_eq!(retired.json["items"].as_array().unwrap().len(), 1);
+    for (server, token) in [("refunds", &child), ("tickets", &sibling)] {
+        assert!(!world.server(server).accepts(token).await);
+    }
+    let again = world.agent("billing").takes_over(&hand_over).at(REFUNDS).send().await;
+    again.is_refused("invalid_request");
+    // Nobody need log in again, and the key that signed meanwhile goes on.
+    world.advance(1).await;
+    let exchange = world.agent("support").exchanges(&alice).at(TICKETS).scope("tickets:read");
+    let new = exchange.token().await;
+    assert_eq!(header(&new)["kid"], next);
+    assert!(world.server("tickets").accepts(&new).await);
+
+    // The last key of its algorithm: another signs at once. Asked twice, it ends everything twice.
+    let next = next.as_str().unwrap();
+    for _ in 0..2 {
+        let path = format!("/keys/{next}/retire");
+        assert_eq!(world.operator().sends(Method::POST, &path, None).await.status, 200);
+    }
+    assert!(!world.server("tickets").accepts(&new).await);
+    assert_ne!(header(&ticket(&world).await)["kid"], next);
+    assert_eq!(published(&world).await, 1);
+    let world = world.restart().await;
+    assert_eq!(published(&world).await, 1);
+    let report = world.operator().get("/audit/verify").await;
+    assert_eq!(report.json["ok"], true, "what a retired key signed of the log is still proved");
 }

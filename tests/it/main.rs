@@ -43,6 +43,7 @@ mod ready_policies;
 mod record;
 mod remote;
 mod replay;
+mod restore;
 mod revocation;
 mod rules;
 mod serve_process;

@@ -64,6 +64,8 @@ pub(crate) use on_both;
 pub const BEGINNING: i64 = 1_800_000_000;
 /// What the service says that its URL is: nothing may depend on where it really listens.
 pub const PUBLIC_URL: &str = "https://deputy.example";
+/// After how long our keys are replaced: longer than any other test lasts.
+pub const ROTATES_AFTER_S: u32 = 30 * 86_400;
 /// Our issuer.
 pub const ISSUER: &str = "https://deputy.example/oauth2";
 
@@ -298,6 +300,8 @@ impl Instance {
             kek: None,
             allow_loopback_issuers: true,
             trusted_roots: Roots::default(),
+            rotate_keys_every: Some(Seconds::new(ROTATES_AFTER_S)),
+            restored: false,
         };
         let clock = Clock::manual(now);
         let ambient = Ambient { clock, ..Ambient::system() };

@@ -95,6 +95,8 @@ pub enum RevokeVerb {
         /// Its exact `iss`
         issuer: String,
     },
+    /// Everything that was ever issued; nobody need log in again
+    Everything,
 }
 
 /// Which decision.
@@ -177,6 +179,14 @@ pub enum KeyVerb {
     List,
     /// Make the next one: published at once, signing ten minutes later
     Rotate,
+    /// Take a key that others may have out at once, and end everything that was ever issued
+    Retire {
+        /// Which: its `kid`
+        kid: String,
+        /// Only say what that would end
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// What to do with the audit log.

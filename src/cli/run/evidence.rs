@@ -189,14 +189,14 @@ impl Reading {
             None => self.begin(),
         };
         let keys = &self.keys;
-        self.broken = !proof.take(step, &|jws| opened(keys, None, jws));
+        self.broken = !proof.take(step, &|jws| opened(keys, jws));
         self.proof = Some(proof);
     }
 
     /// All keys are known now. A noted checkpoint that no key signed is in no log.
     fn begin(&self) -> Proof {
         let Some(jws) = &self.noted else { return Proof::default() };
-        let n = judge(&self.keys, None, jws).map_or(u64::MAX, |noted| noted.get().n);
+        let n = judge(&self.keys, jws).map_or(u64::MAX, |noted| noted.get().n);
         Proof::default().of_log_with(n, jws)
     }
 

@@ -18,6 +18,13 @@ pub async fn rotate(deputy: Deputy, asked: Asked) -> Answered {
     Ok(Reply::list(&keys, None).created(format!("{PREFIX}/keys")))
 }
 
+/// A key is taken out, with everything that was ever issued.
+pub async fn retire(deputy: Deputy, asked: Asked) -> Answered {
+    let kid = asked.name("kid");
+    let keys = deputy.retire_signing_key(&asked.operator, kid).await?;
+    Ok(Reply::list(&keys.iter().map(written).collect::<Vec<_>>(), None))
+}
+
 fn written(key: &KeyView) -> String {
     ObjectWriter::new()
         .text("kid", &key.kid)

@@ -181,6 +181,9 @@ pub const ROUTES: &[Route] = &[
     read("/events", "listEvents", EVENTS, |d, a| Box::pin(lookups::events(d, a))),
     read("/keys", "listKeys", &[], |d, _| Box::pin(async move { Ok(keys::list(&d)) })),
     change(Method::POST, "/keys/rotate", "rotateKeys", None, |d, a| Box::pin(keys::rotate(d, a))),
+    change(Method::POST, "/keys/{kid}/retire", "retireKey", None, |d, a| {
+        Box::pin(keys::retire(d, a))
+    }),
     read("/audit/verify", "verifyAudit", &[], |d, a| Box::pin(lookups::verify(d, a))),
     read("/audit/export", "exportAudit", &["persons"], |d, a| Box::pin(lookups::export(d, a))),
     read("/audit/checkpoint", "getCheckpoint", &[], |d, a| Box::pin(lookups::checkpoint(d, a))),

@@ -29,6 +29,8 @@ impl Started {
             kek: None,
             allow_loopback_issuers: true,
             trusted_roots: Roots::default(),
+            rotate_keys_every: None,
+            restored: false,
         };
         let deputy = Deputy::start(options, Ambient::system()).await.unwrap();
         Started { deputy, home }

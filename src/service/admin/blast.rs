@@ -102,6 +102,7 @@ fn narrowed(target: &Target) -> DelegationFilter {
         | Target::Agent(_)
         | Target::Resource(_)
         | Target::Tool(..)
-        | Target::Issuer(_) => DelegationFilter::default(),
+        | Target::Issuer(_)
+        | Target::Everything => DelegationFilter::default(),
     }
 }

@@ -32,7 +32,7 @@ pub struct Order {
 }
 
 const ONE_OF: &str = "must have exactly one of `delegation`, `transaction`, `subject`, `agent`, \
-                      `resource`, `tool` and `issuer`";
+                      `resource`, `tool`, `issuer` and `everything`";
 
 impl Order {
     /// Reads a request; it has exactly one member.
@@ -48,6 +48,8 @@ impl Order {
             "agent" => Target::Agent(id(name, value, ClientId::parse)?),
             "resource" => Target::Resource(id(name, value, ResourceId::parse)?),
             "issuer" => Target::Issuer(text(value, "/issuer")?.into()),
+            "everything" if value.as_bool() == Some(true) => Target::Everything,
+            "everything" => return Err(problem("/everything", "must be `true`").into()),
             "subject" => {
                 let (iss, sub) = pair(value, "/subject", ["iss", "sub"])?;
                 Target::Subject(Subject { issuer: iss.into(), sub: sub.into() })
@@ -127,6 +129,11 @@ fn named(target: &Target, event: Event) -> Event {
             event.detail.push(("issuer".into(), url.to_string()));
             event
         }
+        Target::Everything => {
+            let mut event = event;
+            event.detail.push(("everything".into(), "true".into()));
+            event
+        }
     }
 }
 
@@ -156,7 +163,8 @@ pub(super) fn unknown(config: &Config, target: &Target) -> Vec<Problem> {
         | Target::Agent(_)
         | Target::Resource(_)
         | Target::Tool(..)
-        | Target::Issuer(_) => Vec::new(),
+        | Target::Issuer(_)
+        | Target::Everything => Vec::new(),
     }
 }
 

@@ -228,6 +228,9 @@ impl Task {
         for (new, reply) in sorted.checkpoints {
             answer(reply, self.checkpoint(&new).await);
         }
+        for (revision, reply) in sorted.raises {
+            answer(reply, self.raise_to(revision).await);
+        }
         for reply in sorted.flushes {
             answer(reply, self.flush().await);
         }

@@ -32,6 +32,7 @@ pub(super) struct Sorted {
     pub configures: Vec<Configure>,
     pub sweeps: Vec<(SweepUntil, Reply<Swept>)>,
     pub checkpoints: Vec<(Box<NewCheckpoint>, Reply<bool>)>,
+    pub raises: Vec<(u64, Reply<()>)>,
     pub flushes: Vec<Reply<()>>,
     pub closing: Vec<Reply<()>>,
 }
@@ -66,6 +67,7 @@ impl Sorted {
                 Change::Configure(configure) => sorted.configures.push(*configure),
                 Change::Sweep { until, reply } => sorted.sweeps.push((until, reply)),
                 Change::Checkpoint { new, reply } => sorted.checkpoints.push((new, reply)),
+                Change::RaiseTo { revision, reply } => sorted.raises.push((revision, reply)),
                 Change::Flush { reply } => sorted.flushes.push(reply),
                 Change::Close { reply } => sorted.closing.push(reply),
             }

@@ -14,6 +14,13 @@ impl Task {
         kept.map_err(|error| self.broken(error))
     }
 
+    pub(super) async fn raise_to(&mut self, revision: u64) -> Result<(), Error> {
+        self.connect().await?;
+        let db = self.db.as_mut().ok_or(Error::Closed)?;
+        let raised = in_time(COMMIT_MAX, db.raise_to(revision)).await;
+        raised.map_err(|error| self.broken(error))
+    }
+
     pub(super) async fn sweep(&mut self, until: SweepUntil) -> Result<Swept, Error> {
         let mut swept = [0_u64; 5];
         let texts = [
