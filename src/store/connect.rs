@@ -4,13 +4,14 @@
 mod effects;
 
 use std::{
-    fs::File, io, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr, time::Duration,
+    fs::File, io, net::IpAddr, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr,
+    time::Duration,
 };
 
 use sqlx::{
     ConnectOptions, Connection as _, PgConnection, PgPool, SqliteConnection, SqlitePool,
     migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -139,8 +140,11 @@ impl Address {
             }
             "postgres" | "postgresql" => {
                 let options = PgConnectOptions::from_str(url).map_err(|_| bad())?;
+                let mode =
+                    tls_mode(&options, url.contains("sslmode=") || url.contains("ssl-mode="));
                 Ok(Address::Postgres(Box::new(
                     options
+                        .ssl_mode(mode.ok_or(Error::PlainText)?)
                         .application_name("deputy")
                         .options([("default_transaction_isolation", "read committed")])
                         .disable_statement_logging(),
@@ -215,6 +219,22 @@ impl Address {
                 )
             }
         })
+    }
+}
+
+/// How the connection is protected. Where nothing is said: on this machine not at all, elsewhere by a
+/// certificate for the server's name. `None` for the modes that give in to whoever stands between.
+fn tls_mode(options: &PgConnectOptions, said: bool) -> Option<PgSslMode> {
+    let host = options.get_host();
+    let here = options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    match options.get_ssl_mode() {
+        PgSslMode::Prefer | PgSslMode::Allow if here && !said => Some(PgSslMode::Disable),
+        PgSslMode::Prefer | PgSslMode::Allow if !said => Some(PgSslMode::VerifyFull),
+        PgSslMode::Prefer | PgSslMode::Allow if !here => None,
+        mode => Some(mode),
     }
 }
 

@@ -30,6 +30,12 @@ pub enum Error {
     /// The address is for neither engine.
     #[error("`{0}` is no database; write `sqlite:PATH` or `postgres://…`")]
     Address(String),
+    /// The address leaves it to whoever stands between whether the connection is encrypted.
+    #[error(
+        "`sslmode=prefer` and `allow` give in to whoever wants plain text: write `verify-full` \
+         (with `sslrootcert=FILE` for an authority of your own), or `disable` on a private path"
+    )]
+    PlainText,
     /// A newer Deputy has written this database.
     #[error("the schema is newer ({found}) than this program knows; run a newer deputy")]
     Newer {

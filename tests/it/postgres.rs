@@ -59,6 +59,11 @@ impl Cluster {
         self.port
     }
 
+    /// Where its files are.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
     /// Ends it without a good-bye (`immediate`), as a crash does, and starts it again.
     pub fn restart(&self) {
         let restarted = unprivileged()
