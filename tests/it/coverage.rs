@@ -137,7 +137,9 @@ impl Walk {
         let answer = self.send(request, status).await;
         let made = (200..300).contains(&status);
         let events = self.events().await - before;
-        assert_eq!(events, usize::from(made), "one event for one change: {answer:?}");
+        // A key is taken out, and then what grew from it is ended.
+        let changes = if answer.operation.as_deref() == Some("retireKey") { 2 } else { 1 };
+        assert_eq!(events, changes * usize::from(made), "one event for one change: {answer:?}");
         if let (true, Some(operation)) = (made, &answer.operation) {
             self.on_record.insert(operation.clone());
         }
@@ -285,6 +287,9 @@ impl Walk {
         self.import_tools().await;
         self.change("POST", "/keys/rotate", None, 201).await;
         self.change("POST", "/keys/rotate", None, 409).await;
+        let keys = self.ask("GET", "/keys", 200).await.json;
+        let waits = keys["items"][0]["kid"].as_str().unwrap();
+        self.change("POST", &format!("/keys/{waits}/retire"), None, 200).await;
         self.secrets().await;
         self.operators().await;
         self.policies().await;

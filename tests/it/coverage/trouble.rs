@@ -19,6 +19,7 @@ pub const OVERTAKEN: &[&str] = &[
     "replacePolicies",
     "deleteSecret",
     "replaceOperatorToken",
+    "retireKey",
 ];
 
 const BEGIN: &str = "BEGIN";
@@ -86,6 +87,9 @@ impl Walk {
         changes.push(self.world.operates("DELETE", &path));
         let token = "/admin/v1/operators/audit-team/token";
         changes.push(self.world.operates("POST", token));
+        let keys = self.ask("GET", "/keys", 200).await.json;
+        let retire = format!("/admin/v1/keys/{}/retire", keys["items"][0]["kid"].as_str().unwrap());
+        changes.push(self.world.operates("POST", &retire));
         assert_eq!(changes.len(), OVERTAKEN.len());
         changes
     }
