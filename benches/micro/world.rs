@@ -76,6 +76,7 @@ impl World {
                 nonce: mac(),
                 checkpoint_key: mac(),
             },
+            erasures: 0,
             clients: Vec::new(),
             resources: vec![tickets()],
             issuers: Vec::new(),

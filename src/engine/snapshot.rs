@@ -47,6 +47,8 @@ pub struct Config {
     pub keys: KeyRing,
     /// Our symmetric keys.
     pub macs: Macs,
+    /// How often a person was erased from the audit log.
+    pub erasures: u64,
     clients: HashMap<ClientId, Arc<Client>>,
     agents: HashMap<Uri, ClientId>,
     resources: HashMap<ResourceId, Arc<Resource>>,
@@ -83,6 +85,8 @@ pub struct Parts {
     pub keys: KeyRing,
     /// Our symmetric keys.
     pub macs: Macs,
+    /// How often a person was erased from the audit log.
+    pub erasures: u64,
     /// Clients with their credentials.
     pub clients: Vec<Client>,
     /// Resources with their tools.
@@ -186,6 +190,7 @@ impl Config {
             issuer: parts.issuer,
             keys: parts.keys,
             macs: parts.macs,
+            erasures: parts.erasures,
             clients,
             agents,
             resources,

@@ -34,6 +34,8 @@ pub mod kind {
     pub const ISSUER: &str = "issuer";
     /// An edge.
     pub const EDGE: &str = "edge";
+    /// That a person was erased: its version says how often.
+    pub const ERASURE: &str = "erasure";
     /// All policies together.
     pub const POLICY_SET: &str = "policy_set";
 }
@@ -155,6 +157,9 @@ impl Deputy {
             let documents = follow.documents().await?;
             let (options, kek) = (&self.0.options, &self.0.kek);
             let config = config(&documents, head.configured, options, kek, self.now())?;
+            if config.erasures != known.config.erasures {
+                self.store().writer().forget_persons();
+            }
             (Arc::new(config), self.0.policies.stored(&documents).await?)
         };
         let next = Snapshot { revision: head.revision, config, policies, revocations };
@@ -187,6 +192,7 @@ pub(super) fn config(
         issuer: format!("{}{}", options.public_url, options.issuer_path).into(),
         keys: keys::ring(documents, kek, now)?,
         macs: keys::macs(documents, kek)?,
+        erasures: documents.iter().find(|d| d.kind == kind::ERASURE).map_or(0, |d| d.version),
         clients: clients(documents)?,
         resources: resources(documents)?,
         issuers: read(documents, kind::ISSUER, issuer::parse)?,

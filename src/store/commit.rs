@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::{
     KINDS_WITH_HISTORY,
-    chain::{Chain, NewLink, as_hex},
+    chain::{Chain, NewLink, as_base64, as_hex},
     effects::{BudgetRow, OnceRow, spend_rows},
     error::Error,
     record::{Sealed, Sealer},
@@ -60,7 +60,8 @@ pub(super) struct NewPrivate {
     pub seq: i64,
     pub n: i64,
     pub key: Arc<str>,
-    pub body: String,
+    #[serde(serialize_with = "as_base64")]
+    pub body: Vec<u8>,
 }
 
 /// A row of `journal_index`, on its way in.

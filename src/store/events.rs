@@ -27,7 +27,8 @@ use super::{
     chain::{LinkRow, PrivateRow},
     connect::{IndexQuery, IndexRow, Pool},
     error::Error,
-    record::{self, EventRecord, SubjectRow},
+    persons::SubjectRow,
+    record::{self, EventRecord},
     rows::{count, number},
     sql,
 };

@@ -11,6 +11,7 @@ mod effects;
 mod error;
 mod events;
 mod follow;
+mod persons;
 mod proof;
 mod record;
 mod rows;
@@ -40,7 +41,7 @@ pub use self::{
     rows::{Document, DocumentVersion, Head, StoredDelegation},
     step::{Link, Step},
     walk::Walk,
-    writer::{Configured, Decided, Delegated, NewCheckpoint, Put, Swept, Writer},
+    writer::{Configured, Decided, Delegated, Erased, NewCheckpoint, Put, Swept, Writer},
 };
 use crate::{
     base::{
@@ -401,6 +402,13 @@ impl Store {
     /// The keys that ever signed a checkpoint: `kid`, JWK, and what shows that it was ours.
     pub async fn checkpoint_keys(&self) -> Result<Vec<(String, String, String)>, Error> {
         self.pool.checkpoint_keys().await
+    }
+
+    /// How many keys a subject has in the audit log; of very many, a lower bound.
+    pub async fn keys_of(&self, subject: &Subject) -> Result<u64, Error> {
+        const MOST: i64 = 100_000;
+        let keys = self.pool.subject_keys(&subject.issuer, &subject.sub, MOST).await?;
+        Ok(count(number(keys.len())).unwrap_or(0))
     }
 
     /// The one that writes.

@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     chain::Chain,
-    record::{EventRecord, SubjectRow},
+    persons::SubjectRow,
+    record::EventRecord,
     rows::{count, number},
     step::{Link, Step},
 };

@@ -5,19 +5,22 @@
 //! and all that a record says about the subject; free text stands aside, under a tag of the same
 //! key. Who destroys the key destroys what leads from the record to the person.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use quick_cache::unsync::Cache;
-use ring::hmac;
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
 
 use crate::{
     base::{
         id::{ClientId, DecisionId, DelegationId, ErrorId, ResourceId, TransactionId},
         random::Random,
-        secret::Secret,
         time::Timestamp,
     },
     model::{
@@ -31,6 +34,7 @@ use crate::{
 use super::{
     error::Error,
     events::EventFilter,
+    persons::{SubjectKey, SubjectRow},
     rows::{count, number},
 };
 
@@ -39,9 +43,6 @@ use super::{
 const TEXT_MAX: usize = 256;
 /// Subjects whose key the writer remembers; a subject met again later gets one key more.
 const KEYS_MAX: usize = 4_096;
-/// What a commitment is to: so that none of one sort is one of the other.
-const SUBJECT: &[u8] = b"subject";
-const DETAILS: &[u8] = b"details";
 /// What parts actors in an index row; no id and no printable `sub` has it.
 const BETWEEN_ACTORS: &str = "\n";
 
@@ -61,8 +62,8 @@ pub(super) struct Sealed {
 pub(super) struct Private {
     /// The id of the key that the record commits under.
     pub key: Arc<str>,
-    /// A [`Details`] as JSON.
-    pub body: String,
+    /// A [`Details`] as JSON, enciphered.
+    pub body: Vec<u8>,
 }
 
 /// What an index row says about an event, besides where it stands.
@@ -128,54 +129,22 @@ struct HopRecord<'a> {
 /// The private part: free text, name and value.
 type Details<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
-/// One subject's key in one run of one writer.
-pub(super) struct SubjectKey {
-    /// Names the key in records, and commits to the subject; without the key it says nothing.
-    pub id: Arc<str>,
-    /// The key.
-    pub key: Secret<[u8; 32]>,
-}
-
-/// A subject and its key, as they are stored.
-#[derive(Clone, FromRow)]
-pub(super) struct SubjectRow {
-    pub id: String,
-    pub issuer: String,
-    pub sub: String,
-    pub key: Vec<u8>,
-}
-
-impl SubjectRow {
-    /// Whether the key is this subject's: whether its id is what the key makes of the subject.
-    pub fn is_itself(&self) -> bool {
-        id_of(&self.key, &self.issuer, &self.sub) == self.id
-    }
-
-    /// Whether `body` is what a record committed to under this key.
-    pub fn committed_to(&self, tag: &str, body: &[u8]) -> bool {
-        let Ok(tag) = URL_SAFE_NO_PAD.decode(tag) else { return false };
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.key);
-        hmac::verify(&key, &framed(&[DETAILS, body]), &tag).is_ok()
-    }
-
-    /// The subject; `None` for the key of events that have none.
-    fn subject(&self) -> Option<Subject> {
-        let somebody = !self.issuer.is_empty();
-        somebody.then(|| Subject { issuer: (*self.issuer).into(), sub: (*self.sub).into() })
-    }
-}
-
 /// Writes events down, and keeps the keys of the subjects it met.
 pub(super) struct Sealer {
     random: Arc<Random>,
+    /// How often somebody was erased, as far as the keys below are concerned.
+    erasures: u64,
+    /// The same by now.
+    erased: Arc<AtomicU64>,
     known: Cache<Subject, Arc<SubjectKey>>,
     /// Drawn for the batch that is being made; known once that is committed.
     fresh: HashMap<Subject, Arc<SubjectKey>>,
 }
 
 impl Sealer {
-    pub fn new(random: Arc<Random>) -> Sealer {
-        Sealer { random, known: Cache::new(KEYS_MAX), fresh: HashMap::new() }
+    pub fn new(random: Arc<Random>, erased: Arc<AtomicU64>) -> Sealer {
+        let erasures = erased.load(Ordering::Acquire);
+        Sealer { random, erasures, erased, known: Cache::new(KEYS_MAX), fresh: HashMap::new() }
     }
 
     /// Writes one event down. Events that are committed before their answer are always indexed;
@@ -185,7 +154,8 @@ impl Sealer {
         let mut tag = None;
         let mut private = None;
         if let (Some(key), Some(body)) = (&key, details(event)) {
-            tag = Some(tag_of(key.key.expose(), body.as_bytes()));
+            let (body, said) = key.encipher(body)?;
+            tag = Some(said);
             private = Some(Private { key: Arc::clone(&key.id), body });
         }
         let who = key.map(|key| Arc::clone(&key.id));
@@ -218,12 +188,16 @@ impl Sealer {
             None if event.detail.is_empty() => return Ok(None),
             None => Cow::Owned(nobody()),
         };
+        let erasures = self.erased.load(Ordering::Acquire);
+        if erasures != self.erasures {
+            // A key that was destroyed opens nothing that is written under it.
+            self.known = Cache::new(KEYS_MAX);
+            self.erasures = erasures;
+        }
         if let Some(key) = self.known.get(&*subject).or_else(|| self.fresh.get(&*subject)) {
             return Ok(Some(Arc::clone(key)));
         }
-        let key = Secret::new(self.random.bytes::<32>()?);
-        let id = id_of(key.expose(), &subject.issuer, &subject.sub).into();
-        let key = Arc::new(SubjectKey { id, key });
+        let key = Arc::new(SubjectKey::draw(&self.random, &subject)?);
         self.fresh.insert(subject.into_owned(), Arc::clone(&key));
         Ok(Some(key))
     }
@@ -274,8 +248,12 @@ impl EventRecord<'_> {
         subject: Option<&SubjectRow>,
         private: Option<&[u8]>,
     ) -> Result<Event, Error> {
+        let opened = subject.zip(private).map(|(subject, private)| subject.decipher(private));
+        let corrupt = Error::Corrupt { table: "journal_private", what: "it does not open" };
+        let private = opened.map(|plain| plain.ok_or(corrupt)).transpose()?;
         let subject = subject.and_then(SubjectRow::subject);
-        self.event(subject, private).ok_or(Error::Corrupt { table: "journal", what: "an event" })
+        self.event(subject, private.as_deref())
+            .ok_or(Error::Corrupt { table: "journal", what: "an event" })
     }
 
     fn event(self, subject: Option<Subject>, private: Option<&[u8]>) -> Option<Event> {
@@ -402,23 +380,4 @@ fn cut(text: &str, max: usize) -> &str {
         Some((at, _)) => text.get(..at).unwrap_or_default(),
         None => text,
     }
-}
-
-fn id_of(key: &[u8], issuer: &str, sub: &str) -> String {
-    keyed(key, &[SUBJECT, issuer.as_bytes(), sub.as_bytes()])
-}
-
-fn tag_of(key: &[u8], body: &[u8]) -> String {
-    keyed(key, &[DETAILS, body])
-}
-
-fn keyed(key: &[u8], parts: &[&[u8]]) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-    URL_SAFE_NO_PAD.encode(hmac::sign(&key, &framed(parts)))
-}
-
-/// The parts, each behind its length, so that no other parts make the same bytes.
-fn framed(parts: &[&[u8]]) -> Vec<u8> {
-    let length = |part: &[u8]| u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes();
-    parts.iter().flat_map(|part| length(part).into_iter().chain(part.iter().copied())).collect()
 }

@@ -371,6 +371,20 @@ pub const CHECKPOINT_HEAD_PUT: &str = "
     ON CONFLICT (writer) DO UPDATE
     SET seq = excluded.seq";
 
+/// Deletes delegations of the subject $1, $2; at most $3 of them.
+pub const ERASE_DELEGATIONS: &str = "
+    DELETE FROM delegation
+    WHERE id IN (
+      SELECT id FROM delegation WHERE subject_issuer = $1 AND subject_sub = $2 LIMIT $3
+    )";
+
+/// Destroys keys of the subject $1, $2; at most $3 of them.
+pub const ERASE_KEYS: &str = "
+    DELETE FROM subject_key
+    WHERE id IN (
+      SELECT id FROM subject_key WHERE issuer = $1 AND sub = $2 LIMIT $3
+    )";
+
 /// Every text of this file, for the test that has both engines prepare it.
 pub const ALL: &[&str] = &[
     HEAD,
@@ -416,4 +430,6 @@ pub const ALL: &[&str] = &[
     CHECKPOINT_INSERT,
     CHECKPOINT_KEY_INSERT,
     CHECKPOINT_HEAD_PUT,
+    ERASE_DELEGATIONS,
+    ERASE_KEYS,
 ];

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     chain::{LinkRow, PrivateRow},
-    record::SubjectRow,
+    persons::SubjectRow,
 };
 use crate::base::secret::Fingerprint;
 

@@ -170,7 +170,7 @@ macro_rules! postgres_batch {
     ),
     new_private AS (
       INSERT INTO journal_private (writer, seq, n, key, body)
-      SELECT x.writer, x.seq, x.n, x.key, convert_to(x.body, 'UTF8')
+      SELECT x.writer, x.seq, x.n, x.key, decode(x.body, 'base64')
       FROM jsonb_to_recordset($1::text::jsonb -> 'private')
         AS x (writer text, seq bigint, n bigint, key text, body text)
       WHERE ",

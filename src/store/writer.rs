@@ -6,7 +6,13 @@ mod journal;
 mod task;
 mod work;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +27,7 @@ use crate::{
         effect::{Conflict, Effects},
         event::{Committed, Event},
         revocation::{Bar, Target},
+        subject::Subject,
     },
 };
 
@@ -34,6 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Writer {
     changes: mpsc::Sender<Change>,
     journal: Arc<Journal>,
+    /// How often somebody was erased since the start.
+    erased: Arc<AtomicU64>,
 }
 
 /// What became of a delegation.
@@ -113,6 +122,17 @@ pub struct NewCheckpoint {
     pub tag: String,
 }
 
+/// What an erasure destroyed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Keys: without them nothing leads from a record to the person.
+    pub keys: u64,
+    /// Rows of delegations.
+    pub delegations: u64,
+    /// Whether there is probably more: call again.
+    pub more: bool,
+}
+
 /// What a sweep deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -148,6 +168,7 @@ enum Change {
     Sweep { until: SweepUntil, reply: Reply<Swept> },
     Checkpoint { new: Box<NewCheckpoint>, reply: Reply<bool> },
     RaiseTo { revision: u64, reply: Reply<()> },
+    Erase { subject: Subject, reply: Reply<Erased> },
     Flush { reply: Reply<()> },
     Close { reply: Reply<()> },
 }
@@ -192,10 +213,15 @@ pub(super) async fn start(
 ) -> Result<Writer, Error> {
     let (changes, changes_in) = mpsc::channel(options.changes_max.max(1));
     let journal = Arc::new(Journal::new(options.journal_max.max(1)));
-    let inbox = task::Inbox { changes: changes_in, journal: Arc::clone(&journal) };
+    let erased = Arc::new(AtomicU64::new(0));
+    let inbox = task::Inbox {
+        changes: changes_in,
+        journal: Arc::clone(&journal),
+        erased: Arc::clone(&erased),
+    };
     let task = task::Task::begin(address, options, id, inbox).await?;
     tokio::spawn(task.run());
-    Ok(Writer { changes, journal })
+    Ok(Writer { changes, journal, erased })
 }
 
 impl Writer {
@@ -285,6 +311,17 @@ impl Writer {
     /// Returns when every event journalled before is written.
     pub async fn flush(&self) -> Result<(), Error> {
         self.ask(|reply| Change::Flush { reply }).await
+    }
+
+    /// Forgets which key is whose: somebody was erased, here or by another instance. What is written
+    /// from now on is written under new keys.
+    pub fn forget_persons(&self) {
+        self.erased.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Destroys the keys of a subject, and the rows of its delegations, a bounded amount per call.
+    pub async fn erase(&self, subject: Subject) -> Result<Erased, Error> {
+        self.ask_patiently(|reply| Change::Erase { subject, reply }).await
     }
 
     /// Raises the revision to at least this, for a database that has lost the changes up to it.

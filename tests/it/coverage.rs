@@ -293,6 +293,8 @@ impl Walk {
         self.secrets().await;
         self.operators().await;
         self.policies().await;
+        let person = json!({ "iss": self.world.issuer.url(), "sub": "nobody" });
+        self.change("POST", "/audit/erasures", Some(&json!({ "subject": person })), 200).await;
         let order = json!({ "agent": "cl_new" });
         self.asks("/revocations/preview", &order, 200).await;
         self.change("POST", "/revocations", Some(&order), 200).await;

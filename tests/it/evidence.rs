@@ -4,7 +4,7 @@
 use std::{collections::HashMap, fs, path::PathBuf, process::Command};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use deputy::base::secret::Fingerprint;
+use deputy::base::{secret::Fingerprint, time::Seconds};
 use serde_json::{Value, json};
 
 use crate::world::{World, on_both, story::TICKETS, wire::Answer};
@@ -20,6 +20,8 @@ on_both! {
     an_export_without_persons_proves_itself
     whatever_is_done_to_an_export_is_found
     two_instances_sign_one_row_of_checkpoints
+    a_person_is_erased_and_every_chain_holds
+    an_erasure_is_known_to_every_instance
 }
 
 /// Alice's agent gets a ticket, and it is on record.
@@ -276,4 +278,85 @@ async fn two_instances_sign_one_row_of_checkpoints(world: World) {
     // Who looks before the other has signed, and counts after, signs the same once more.
     let signed = found["checkpoints"].as_u64().unwrap() - before;
     assert!((5..=10).contains(&signed), "{found}");
+}
+
+/// What the log says of whom, newest first: a name, or that it was erased.
+async fn names(world: &World) -> Vec<String> {
+    let listed = world.operator().get("/events?limit=100&kind=exchange").await;
+    let name = |event: &Value| match event["subject"]["sub"].as_str() {
+        Some(sub) => sub.to_owned(),
+        None if event["erased"] == true => "erased".to_owned(),
+        None => "-".to_owned(),
+    };
+    listed.json["items"].as_array().unwrap().iter().map(name).collect()
+}
+
+async fn a_person_is_erased_and_every_chain_holds(world: World) {
+    let groups = json!(["support"]);
+    let carol = world.access_token(world.claims("carol").with("groups", groups.clone()));
+    let carols = world.agent("support").exchanges(&carol).at(TICKETS).scope("tickets:read");
+    something(&world).await;
+    carols.clone().token().await;
+    something(&world).await;
+    world.deputy.checkpoint().await.unwrap();
+    let subject = json!({ "iss": world.issuer.url(), "sub": "alice" });
+    let (order, look) =
+        (json!({ "subject": subject }), json!({ "subject": subject, "dry_run": true }));
+    let operator = world.operator();
+    let lives = operator.post("/audit/erasures", order.clone()).await;
+    assert_eq!(lives.status, 409, "{lives:?}");
+    assert!(lives.text.contains("deputy revoke user"), "{}", lives.text);
+    assert_eq!(world.auditor().await.post("/audit/erasures", order.clone()).await.status, 403);
+    for bad in [json!({}), json!({ "subject": "alice" }), json!({ "subject": subject, "who": 1 })] {
+        assert_eq!(operator.post("/audit/erasures", bad).await.status, 400);
+    }
+
+    world.revoke(json!({ "subject": subject })).await;
+    let would = operator.post("/audit/erasures", look).await.json;
+    assert_eq!((&would["keys"], &would["delegations"]), (&json!(1), &json!(2)), "{would}");
+    assert_eq!(names(&world).await, ["alice", "carol", "alice"]);
+    let done = operator.post("/audit/erasures", order.clone()).await;
+    assert_eq!(done.json, json!({ "dry_run": false, "keys": 1, "delegations": 2 }));
+    assert_eq!(names(&world).await, ["erased", "carol", "erased"]);
+    let found = verdict(&world).await;
+    assert_eq!(found["ok"], true, "{found}");
+    assert!(found["erased"].as_u64().unwrap() >= 3, "her exchanges and her revocation: {found}");
+    let file = exported(&world, "erased", "").await;
+    assert!(proved(&file, &[]).0);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("alice") && text.contains("carol"), "{text}");
+    // That somebody was erased is on record, whom is not.
+    let event = world.events().await.into_iter().find(|event| *event.reason == *"person.erased");
+    assert!(event.unwrap().detail.iter().all(|(_, value)| !value.contains("alice")));
+
+    // She may come again, and is then known as anybody is.
+    world.advance(1).await;
+    something(&world).await;
+    assert_eq!(names(&world).await, ["alice", "erased", "carol", "erased"]);
+    let world = world.restart().await;
+    assert_eq!(names(&world).await, ["alice", "erased", "carol", "erased"]);
+    assert_eq!(verdict(&world).await["ok"], true);
+}
+
+/// An instance that still had a key of hers would write what nobody can read.
+async fn an_erasure_is_known_to_every_instance(world: World) {
+    if !world.deputy.store().is_shared() {
+        return filled(&world).await;
+    }
+    let other = world.newcomer().await;
+    let there = || {
+        let exchange = world.agent("support").exchanges(&world.alice()).at(TICKETS);
+        exchange.scope("tickets:read").of_instance(other.url())
+    };
+    something(&world).await;
+    there().token().await;
+    let subject = json!({ "iss": world.issuer.url(), "sub": "alice" });
+    world.revoke(json!({ "subject": subject })).await;
+    let erased = world.operator().post("/audit/erasures", json!({ "subject": subject })).await;
+    assert_eq!(erased.json["keys"], 2, "{erased:?}");
+    other.deputy().clock().advance(Seconds::new(1));
+    world.advance(1).await;
+    there().token().await;
+    assert_eq!(names(&world).await, ["alice", "erased", "erased"]);
+    other.stop().await;
 }

@@ -205,6 +205,18 @@ pub enum AuditVerb {
         #[arg(long)]
         without_persons: bool,
     },
+    /// Destroy what leads to a person; every chain still holds
+    Erase {
+        /// The `sub` at the issuer
+        #[arg(long, value_name = "SUB")]
+        user: String,
+        /// The user's issuer; may be left out where only one is trusted
+        #[arg(long, value_name = "URL")]
+        issuer: Option<String>,
+        /// Only say what that would destroy
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Sign how far it is now, and print that: noted elsewhere, it shows later that nothing before it
     /// was rewritten
     Checkpoint,

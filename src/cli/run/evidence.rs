@@ -35,6 +35,9 @@ impl Session<'_> {
             AuditVerb::Export { output, without_persons } => {
                 self.export(output.as_deref(), !without_persons).await?;
             }
+            AuditVerb::Erase { user, issuer, dry_run } => {
+                self.erase(user, issuer, dry_run).await?;
+            }
             AuditVerb::Checkpoint => {
                 let answer = self.ask(Request::get(&["audit", "checkpoint"])).await?;
                 if !self.shown_as_json(&answer) {
@@ -52,6 +55,29 @@ impl Session<'_> {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    async fn erase(
+        &mut self,
+        user: String,
+        issuer: Option<String>,
+        dry_run: bool,
+    ) -> Result<(), Trouble> {
+        let iss = self.issuer_of_user(issuer).await?;
+        let mut subject = Object::new();
+        subject.insert("iss", iss);
+        subject.insert("sub", user);
+        let mut body = Object::new();
+        body.insert("subject", Value::Object(subject));
+        body.insert("dry_run", dry_run);
+        let answer = self.ask(Request::post(&["audit", "erasures"], Some(body))).await?;
+        if !self.shown_as_json(&answer) {
+            let told = object(&answer)?;
+            let what = if dry_run { "would be destroyed" } else { "were destroyed" };
+            let (keys, rows) = (show::text(told, "keys"), show::text(told, "delegations"));
+            self.out.line(&format!("{keys} keys and {rows} rows of delegations {what}"));
+        }
+        Ok(())
     }
 
     async fn export(&mut self, output: Option<&Path>, persons: bool) -> Result<(), Trouble> {

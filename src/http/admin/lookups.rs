@@ -18,7 +18,7 @@ use crate::{
     oauth::introspection,
     service::{
         Deputy,
-        admin::{DelegationView, Order, Radius},
+        admin::{DelegationView, Order, Radius, erase::Erasure},
     },
     store::{Broken, BrokenPlace, DelegationFilter, EventFilter, StoredEvent},
 };
@@ -126,6 +126,17 @@ pub async fn verify(deputy: Deputy, _asked: Asked) -> Answered {
         .count("lost", deputy.store().writer().lost())
         .maybe_raw("first_problem", problem.as_deref());
     Ok(Reply::ok(body.finish()))
+}
+
+/// What leads to a person is destroyed.
+pub async fn erase(deputy: Deputy, asked: Asked) -> Answered {
+    let order = Erasure::parse(&asked.body)?;
+    let destroyed = deputy.erase(&asked.operator, &order).await?;
+    let told = ObjectWriter::new()
+        .flag("dry_run", order.dry_run)
+        .count("keys", destroyed.keys)
+        .count("delegations", destroyed.delegations);
+    Ok(Reply::ok(told.finish()))
 }
 
 /// The audit log as a file that proves itself.

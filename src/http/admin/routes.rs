@@ -185,6 +185,9 @@ pub const ROUTES: &[Route] = &[
         Box::pin(keys::retire(d, a))
     }),
     read("/audit/verify", "verifyAudit", &[], |d, a| Box::pin(lookups::verify(d, a))),
+    change(Method::POST, "/audit/erasures", "erasePerson", DOCUMENT, |d, a| {
+        Box::pin(lookups::erase(d, a))
+    }),
     read("/audit/export", "exportAudit", &["persons"], |d, a| Box::pin(lookups::export(d, a))),
     read("/audit/checkpoint", "getCheckpoint", &[], |d, a| Box::pin(lookups::checkpoint(d, a))),
 ];

@@ -6,6 +6,7 @@ mod blast;
 mod changes;
 mod clients;
 mod documents;
+pub mod erase;
 mod explain;
 pub mod export;
 mod keys;

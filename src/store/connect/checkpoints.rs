@@ -1,6 +1,9 @@
-//! Checkpoints of the audit log, and what they are made from. Never what they say.
+//! What keeps the audit log evidence: checkpoints and what they are made from, and the erasure of a
+//! person. Never what a checkpoint says.
 
 use sqlx::Connection as _;
+
+use crate::model::subject::Subject;
 
 use super::{
     super::{error::Error, rows::number, sql, writer::NewCheckpoint},
@@ -44,6 +47,19 @@ impl Pool {
 }
 
 impl Connection {
+    /// Deletes at most `limit` rows of a subject; how many.
+    pub async fn erase(
+        &mut self,
+        text: &'static str,
+        subject: &Subject,
+        limit: i64,
+    ) -> Result<u64, sqlx::Error> {
+        on!(Connection, self, db => {
+            let query = sqlx::query(text).bind(&*subject.issuer).bind(&*subject.sub).bind(limit);
+            query.execute(db).await.map(|done| done.rows_affected())
+        })
+    }
+
     /// Writes a checkpoint; whether no other instance was faster.
     pub async fn checkpoint(&mut self, new: &NewCheckpoint) -> Result<bool, sqlx::Error> {
         on!(Connection, self, db => {

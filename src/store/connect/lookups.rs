@@ -4,7 +4,7 @@ use super::{
     super::{
         chain::{LinkRow, PrivateRow},
         error::Error,
-        record::SubjectRow,
+        persons::SubjectRow,
         twin,
     },
     Pool, only, read,

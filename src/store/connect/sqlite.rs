@@ -133,7 +133,7 @@ impl Row for NewPrivate {
 
     fn bind(self, values: Values) -> Values {
         let values = values.bind(self.writer).bind(self.seq).bind(self.n);
-        values.bind(self.key).bind(self.body.into_bytes())
+        values.bind(self.key).bind(self.body)
     }
 }
 

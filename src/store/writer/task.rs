@@ -9,7 +9,11 @@ mod effects;
 mod line;
 mod upkeep;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use tokio::{sync::mpsc, time::Instant};
 
@@ -59,6 +63,7 @@ const SWEEP_ROWS: i64 = 1_000;
 pub(super) struct Inbox {
     pub changes: mpsc::Receiver<Change>,
     pub journal: Arc<Journal>,
+    pub erased: Arc<AtomicU64>,
 }
 
 pub(super) struct Task {
@@ -133,6 +138,7 @@ impl Task {
         inbox: Inbox,
     ) -> Result<Task, Error> {
         let chain = Chain::begin(id);
+        let sealer = Sealer::new(Arc::clone(&options.random), Arc::clone(&inbox.erased));
         let mut db = address.connect().await?;
         in_time(COMMIT_MAX, db.register(chain.writer(), options.started_at)).await?;
         Ok(Task {
@@ -143,7 +149,7 @@ impl Task {
             chain,
             doubts: Doubts::default(),
             used: Instant::now(),
-            sealer: Sealer::new(Arc::clone(&options.random)),
+            sealer,
             pending: VecDeque::new(),
             due: None,
         })
@@ -227,6 +233,9 @@ impl Task {
         }
         for (new, reply) in sorted.checkpoints {
             answer(reply, self.checkpoint(&new).await);
+        }
+        for (subject, reply) in sorted.erasures {
+            answer(reply, self.erase(&subject).await);
         }
         for (revision, reply) in sorted.raises {
             answer(reply, self.raise_to(revision).await);

@@ -8,6 +8,7 @@ use crate::{
         delegation::Receipt,
         effect::{Conflict, OnceKind},
         event::{Committed, Event},
+        subject::Subject,
     },
 };
 
@@ -19,8 +20,8 @@ use super::{
         error::Error,
         rows::number,
     },
-    Change, Configure, Decide, Decided, Delegated, Mint, NewCheckpoint, Reply, Revoke, SweepUntil,
-    Swept, answer,
+    Change, Configure, Decide, Decided, Delegated, Erased, Mint, NewCheckpoint, Reply, Revoke,
+    SweepUntil, Swept, answer,
 };
 
 /// A batch, sorted. Order does not matter: all of it was asked for at the same time.
@@ -33,6 +34,7 @@ pub(super) struct Sorted {
     pub sweeps: Vec<(SweepUntil, Reply<Swept>)>,
     pub checkpoints: Vec<(Box<NewCheckpoint>, Reply<bool>)>,
     pub raises: Vec<(u64, Reply<()>)>,
+    pub erasures: Vec<(Subject, Reply<Erased>)>,
     pub flushes: Vec<Reply<()>>,
     pub closing: Vec<Reply<()>>,
 }
@@ -68,6 +70,7 @@ impl Sorted {
                 Change::Sweep { until, reply } => sorted.sweeps.push((until, reply)),
                 Change::Checkpoint { new, reply } => sorted.checkpoints.push((new, reply)),
                 Change::RaiseTo { revision, reply } => sorted.raises.push((revision, reply)),
+                Change::Erase { subject, reply } => sorted.erasures.push((subject, reply)),
                 Change::Flush { reply } => sorted.flushes.push(reply),
                 Change::Close { reply } => sorted.closing.push(reply),
             }

@@ -20,6 +20,7 @@ pub const OVERTAKEN: &[&str] = &[
     "deleteSecret",
     "replaceOperatorToken",
     "retireKey",
+    "erasePerson",
 ];
 
 const BEGIN: &str = "BEGIN";
@@ -90,6 +91,8 @@ impl Walk {
         let keys = self.ask("GET", "/keys", 200).await.json;
         let retire = format!("/admin/v1/keys/{}/retire", keys["items"][0]["kid"].as_str().unwrap());
         changes.push(self.world.operates("POST", &retire));
+        let person = json!({ "iss": self.world.issuer.url(), "sub": "nobody" });
+        changes.push(self.told("POST", "/audit/erasures", &json!({ "subject": person })));
         assert_eq!(changes.len(), OVERTAKEN.len());
         changes
     }

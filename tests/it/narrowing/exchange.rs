@@ -160,6 +160,7 @@ impl Stage {
                 nonce: mac("c"),
                 checkpoint_key: mac("d"),
             },
+            erasures: 0,
             clients: AGENTS.iter().map(|name| agent(name)).chain([server("ledger")]).collect(),
             resources: PLACES.iter().map(|place| resource(place)).collect(),
             issuers: vec![issuer()],

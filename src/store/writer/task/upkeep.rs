@@ -1,8 +1,10 @@
 //! What no caller's answer waits for: sweeping, and checkpoints. Nothing here is chained.
 
+use crate::model::subject::Subject;
+
 use super::{
     super::super::{connect::in_time, error::Error, rows::number, sql},
-    super::NewCheckpoint,
+    super::{Erased, NewCheckpoint},
     COMMIT_MAX, SWEEP_ROWS, SweepUntil, Swept, Task,
 };
 
@@ -12,6 +14,21 @@ impl Task {
         let db = self.db.as_mut().ok_or(Error::Closed)?;
         let kept = in_time(COMMIT_MAX, db.checkpoint(new)).await;
         kept.map_err(|error| self.broken(error))
+    }
+
+    /// First the rows, then the keys: whoever is cut off in between finds the person still there.
+    pub(super) async fn erase(&mut self, subject: &Subject) -> Result<Erased, Error> {
+        let mut erased = [0_u64; 2];
+        let texts = [sql::ERASE_DELEGATIONS, sql::ERASE_KEYS];
+        for (text, rows) in texts.into_iter().zip(&mut erased) {
+            self.connect().await?;
+            let db = self.db.as_mut().ok_or(Error::Closed)?;
+            let deleted = in_time(COMMIT_MAX, db.erase(text, subject, SWEEP_ROWS)).await;
+            *rows = deleted.map_err(|error| self.broken(error))?;
+        }
+        let [delegations, keys] = erased;
+        let more = erased.iter().any(|rows| number(*rows) >= SWEEP_ROWS);
+        Ok(Erased { keys, delegations, more })
     }
 
     pub(super) async fn raise_to(&mut self, revision: u64) -> Result<(), Error> {
