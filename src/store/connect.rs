@@ -170,7 +170,7 @@ impl Address {
             }
             Address::Postgres(options) => {
                 // Under sqlx's advisory lock.
-                let mut db = connected(PgConnection::connect_with(options)).await?;
+                let mut db = connected(Box::pin(PgConnection::connect_with(options))).await?;
                 POSTGRES_SCHEMA.run_direct(None, &mut db, false).await?;
                 Ok(db.close().await?)
             }
@@ -215,7 +215,7 @@ impl Address {
                     ("idle_in_transaction_session_timeout", WRITER_HOLDS_MS),
                 ]);
                 Connection::Postgres(
-                    in_time(CONNECT_MAX, PgConnection::connect_with(&options)).await?,
+                    in_time(CONNECT_MAX, Box::pin(PgConnection::connect_with(&options))).await?,
                 )
             }
         })

@@ -303,17 +303,17 @@ async fn a_person_is_erased_and_every_chain_holds(world: World) {
     let (order, look) =
         (json!({ "subject": subject }), json!({ "subject": subject, "dry_run": true }));
     let operator = world.operator();
-    let lives = operator.post("/audit/erasures", order.clone()).await;
-    assert_eq!(lives.status, 409, "{lives:?}");
-    assert!(lives.text.contains("deputy revoke user"), "{}", lives.text);
+    let refused = operator.post("/audit/erasures", order.clone()).await;
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.text.contains("deputy revoke user"), "{}", refused.text);
     assert_eq!(world.auditor().await.post("/audit/erasures", order.clone()).await.status, 403);
     for bad in [json!({}), json!({ "subject": "alice" }), json!({ "subject": subject, "who": 1 })] {
         assert_eq!(operator.post("/audit/erasures", bad).await.status, 400);
     }
 
     world.revoke(json!({ "subject": subject })).await;
-    let would = operator.post("/audit/erasures", look).await.json;
-    assert_eq!((&would["keys"], &would["delegations"]), (&json!(1), &json!(2)), "{would}");
+    let radius = operator.post("/audit/erasures", look).await.json;
+    assert_eq!((&radius["keys"], &radius["delegations"]), (&json!(1), &json!(2)), "{radius}");
     assert_eq!(names(&world).await, ["alice", "carol", "alice"]);
     let done = operator.post("/audit/erasures", order.clone()).await;
     assert_eq!(done.json, json!({ "dry_run": false, "keys": 1, "delegations": 2 }));

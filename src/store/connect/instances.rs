@@ -35,7 +35,7 @@ impl Address {
                         ("lock_timeout", READER_HOLDS_MS),
                         DURABLE,
                     ]);
-                    Connection::Postgres(PgConnection::connect_with(&options).await?)
+                    Connection::Postgres(Box::pin(PgConnection::connect_with(&options)).await?)
                 }
             })
         };
@@ -53,7 +53,7 @@ impl Address {
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_MAX);
         let pool = pool.connect_lazy_with((**options).clone());
         let listening = async {
-            let mut listener = PgListener::connect_with(&pool).await?;
+            let mut listener = Box::pin(PgListener::connect_with(&pool)).await?;
             listener.listen(CHANNEL).await?;
             Ok(listener)
         };

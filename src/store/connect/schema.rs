@@ -30,7 +30,7 @@ impl Address {
                 (applied.await, &SQLITE_SCHEMA)
             }
             Address::Postgres(options) => {
-                let mut db = connected(PgConnection::connect_with(options)).await?;
+                let mut db = connected(Box::pin(PgConnection::connect_with(options))).await?;
                 (read(sqlx::query_as(sql::APPLIED).fetch_all(&mut db)).await, &POSTGRES_SCHEMA)
             }
         };
