@@ -25,6 +25,7 @@ pub mod token;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use self::{
     coherence::Coherence,
@@ -113,6 +114,7 @@ struct Inner {
     past: history::Past,
     policies: policies::Compiled,
     noted: epoch::Noted,
+    exports: Arc<Semaphore>,
 }
 
 /// Something of ours failed. The source chain is for the log; callers learn that it was us.
@@ -214,6 +216,7 @@ impl Deputy {
             past: history::Past::default(),
             policies,
             noted: epoch::Noted::default(),
+            exports: Arc::new(Semaphore::new(admin::export::AT_ONCE)),
             catching_up: tokio::sync::Mutex::new(()),
             configuring: tokio::sync::Mutex::new(()),
             snapshot: ArcSwap::from_pointee(snapshot),

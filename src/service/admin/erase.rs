@@ -73,9 +73,7 @@ impl Deputy {
     pub async fn erase(&self, operator: &Operator, order: &Erasure) -> Result<Destroyed, Refused> {
         let subject = &order.subject;
         let filter = DelegationFilter { subject: Some(subject.clone()), ..Default::default() };
-        let live =
-            self.delegations(filter.clone(), true, &Page { after: None, limit: 500 }).await?;
-        if !live.items.is_empty() {
+        if self.has_live(&filter).await? {
             return Err(Refused::Conflict(
                 "something that was delegated for this person still lives: revoke it first \
                  (`deputy revoke user`), or wait until it has ended"
@@ -96,6 +94,19 @@ impl Deputy {
             destroyed.delegations = destroyed.delegations.saturating_add(erased.delegations);
             if !erased.more {
                 return Ok(destroyed);
+            }
+        }
+    }
+
+    /// Whether any of these delegations lives.
+    async fn has_live(&self, filter: &DelegationFilter) -> Result<bool, Refused> {
+        let mut page = Page { after: None, limit: Page::LIMIT_MAX };
+        loop {
+            let found = self.delegations(filter.clone(), true, &page).await?;
+            match found.next {
+                _ if !found.items.is_empty() => return Ok(true),
+                None => return Ok(false),
+                next => page.after = next,
             }
         }
     }

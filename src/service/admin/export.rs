@@ -1,6 +1,8 @@
 //! The audit log as a file of JSON lines that proves itself: everything that a proof looks at, in the
 //! order in which it was written.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use super::Refused;
@@ -17,6 +19,8 @@ pub const VERSION: u64 = 1;
 /// Pieces that wait for a slow reader. A piece is some lines, 64 KiB or one line.
 const PIECES: usize = 4;
 const PIECE_BYTES: usize = 64 * 1024;
+/// Exports at one time; each may hold a page of the log, 16 MiB.
+pub const AT_ONCE: usize = 2;
 
 /// The file breaks off: something of ours failed.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -39,6 +43,7 @@ impl Deputy {
     /// Begins to export the log as it is now, covered by a checkpoint of this moment; without what
     /// leads to a person if `persons` is not set. Goes on while somebody reads.
     pub async fn export_audit(&self, persons: bool) -> Result<Pieces, Refused> {
+        let turn = Arc::clone(&self.0.exports).try_acquire_owned().map_err(|_| Fault::Busy)?;
         self.store().writer().flush().await?;
         self.checkpoint().await?;
         let head = self.head_lines().await?;
@@ -47,6 +52,7 @@ impl Deputy {
         tokio::spawn(async move {
             let sender = Sender { pieces, piece: String::new(), lines: 0 };
             deputy.send_log(sender, head, persons).await;
+            drop(turn);
         });
         Ok(receiver)
     }
