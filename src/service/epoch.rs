@@ -144,6 +144,11 @@ impl Deputy {
         Ok(())
     }
 
+    /// The number of the last checkpoint that was written down beside the keys.
+    pub(super) fn noted_checkpoint(&self) -> u64 {
+        self.0.noted.0.lock().map_or(0, |noted| noted.checkpoint)
+    }
+
     /// Writes down how far the database is, if it has come further. Nobody waits for it.
     pub(super) async fn note_epoch(&self) {
         let noted = async {

@@ -12,6 +12,7 @@ use crate::world::{World, on_both, story::TICKETS, wire::Answer};
 on_both! {
     a_checkpoint_covers_what_was_written
     an_end_that_was_cut_off_is_found
+    an_end_that_was_cut_off_with_its_checkpoints_is_found
     a_chain_that_was_removed_is_found
     a_chain_that_was_written_anew_is_found
     a_checkpoint_that_was_removed_is_found
@@ -106,6 +107,23 @@ async fn an_end_that_was_cut_off_is_found(world: World) {
         (SELECT writer, max(seq) FROM journal GROUP BY writer)";
     assert!(world.tamper(last).await > 0);
     assert_eq!(problem(&world).await, "the chain was cut off here: a checkpoint knows later links");
+}
+
+/// What is left is in order. How many checkpoints there were is written down beside the keys.
+async fn an_end_that_was_cut_off_with_its_checkpoints_is_found(world: World) {
+    filled(&world).await;
+    let before = world.deputy.store().last_checkpoint().await.unwrap().unwrap().0;
+    something(&world).await;
+    // The beat signs, and writes it down.
+    world.advance(9).await;
+    let last = world.deputy.store().last_checkpoint().await.unwrap().unwrap().0;
+    assert_eq!(last, before + 1);
+    world.tamper("DELETE FROM checkpoint WHERE n = (SELECT max(n) FROM checkpoint)").await;
+    let end = "DELETE FROM journal WHERE (writer, seq) IN
+        (SELECT writer, max(seq) FROM journal GROUP BY writer)";
+    assert!(world.tamper(end).await > 0);
+    let found = verdict(&world).await["first_problem"].clone();
+    assert_eq!(found, json!({ "checkpoint": last, "problem": "a checkpoint is missing" }));
 }
 
 async fn a_chain_that_was_removed_is_found(world: World) {

@@ -16,7 +16,8 @@ use crate::{
     registry::operator::Operator,
     service::{Deputy, checkpoint},
     store::{
-        ChainReport, DelegationFilter, EventFilter, Listing, Page, StoredDelegation, StoredEvent,
+        Broken, BrokenPlace, ChainReport, DelegationFilter, EventFilter, Listing, Page,
+        StoredDelegation, StoredEvent, Why,
     },
 };
 
@@ -72,7 +73,15 @@ impl Deputy {
         self.store().writer().flush().await?;
         let keys = self.checkpoint_keys().await?;
         let opens = move |jws: &str| checkpoint::opened(&keys, jws);
-        Ok(self.store().verify(&opens).await?)
+        let noted = self.noted_checkpoint();
+        let mut report = self.store().verify(&opens).await?;
+        // Whoever cuts off an end together with its checkpoints leaves a log that is in order. That
+        // there were more stands outside the database.
+        if report.broken.is_none() && report.checkpoints < noted {
+            let place = BrokenPlace::Checkpoint(report.checkpoints.saturating_add(1));
+            report.broken = Some(Broken { place, why: Why::Missing });
+        }
+        Ok(report)
     }
 
     /// The last checkpoint, after one of this moment: its number, and itself as it was signed.
