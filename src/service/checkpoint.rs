@@ -20,11 +20,12 @@ impl Deputy {
     /// Signs the next checkpoint, unless nothing has happened since the last one. Where several
     /// instances do so at once, the database keeps one.
     pub async fn checkpoint(&self) -> Result<(), Fault> {
+        // The number first: if another instance signs meanwhile, it is taken, and nothing is said twice.
+        let last = self.store().last_checkpoint().await?;
         let heads = self.store().uncovered().await?;
         if heads.is_empty() {
             return Ok(());
         }
-        let last = self.store().last_checkpoint().await?;
         let (n, previous) = last.map_or((1, None), |(n, jws)| {
             (n.saturating_add(1), Some(Fingerprint::of(jws.as_bytes())))
         });
