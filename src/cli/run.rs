@@ -321,7 +321,11 @@ impl Session<'_> {
             return url(only).ok_or_else(|| Trouble::Usage("name the --issuer".to_owned()));
         }
         let all: Vec<String> = known.iter().filter_map(url).collect();
-        Err(Trouble::Usage(format!("name the user's --issuer: one of {}", all.join(", "))))
+        let which = match all.as_slice() {
+            [] => "name the user's --issuer: none is registered here".to_owned(),
+            all => format!("name the user's --issuer: one of {}", all.join(", ")),
+        };
+        Err(Trouble::Usage(which))
     }
 
     /// Every document of a list.

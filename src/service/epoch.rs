@@ -19,21 +19,28 @@ use crate::{
     base::{
         compose::ObjectWriter,
         json::{self, Limits, Value},
+        time::Timestamp,
     },
     engine::revoke::Intent,
     model::{
         event::{Event, Kind},
         revocation::Target,
     },
-    store::{Configured, Store},
+    store::{Configured, Document, Store},
 };
 
 const FILE: &str = "epoch";
-/// The kind and the id of the document that says when the database was restored.
+/// The kind and the id of the document that says when the database was restored, and before that
+/// that somebody is about it.
 const RESTORED: (&str, &str) = ("restored", "last");
+/// What it has while what was issued before is not ended yet.
+const UNDER_WAY: &str = "under_way";
 const OLDER: &str = "the database is older than what `epoch` in the keys directory has seen: was it \
     restored from a backup? Then start once with --restored, which ends everything that was issued \
     before; for a new database, move the keys directory away";
+const UNFINISHED: &str = "somebody began to restore this database, and it was not finished: what was \
+    revoked since the backup may be in force again. Start with --restored, which ends everything that \
+    was issued before";
 const UNREADABLE: &str = "`epoch` in the keys directory cannot be read: it must be a file that this \
     program wrote, readable by its owner alone";
 
@@ -87,16 +94,32 @@ async fn of(store: &Store) -> Result<Epoch, Fault> {
     Ok(Epoch { revision: store.head().await?.revision, checkpoint })
 }
 
-/// At the start: refuses a database that is older than what was seen; raises its revision above that
-/// where it is known to have been restored.
-pub(super) async fn check(store: &Store, dir: &Path, restored: bool) -> Result<(), Fault> {
-    let Some(seen) = read(dir)? else { return Ok(()) };
+/// At the start: refuses a database that is older than what was seen, or whose restore was not
+/// finished; raises its revision above what was seen where it is known to have been restored.
+pub(super) async fn check(
+    store: &Store,
+    dir: &Path,
+    (restored, now): (bool, Timestamp),
+) -> Result<(), Fault> {
+    let seen = read(dir)?;
     if restored {
+        // Before the database looks as young as it was: until all is ended, only another
+        // --restored may start on it, at any instance.
+        let under_way = ObjectWriter::new().flag(UNDER_WAY, true).finish();
+        mark(store, under_way, Event::new(Kind::Configuration, "restoring", now, 0)).await?;
         // What was judged at a revision that is lost must be smaller than the next one, too.
-        return Ok(store.writer().raise_to(seen.revision).await?);
+        if let Some(seen) = seen {
+            store.writer().raise_to(seen.revision).await?;
+        }
+        return Ok(());
     }
+    let marker = marker(store).await?;
+    if marker.as_ref().is_some_and(is_under_way) {
+        return Err(Fault::Internal(UNFINISHED, None));
+    }
+    let Some(seen) = seen else { return Ok(()) };
     let stands = of(store).await?;
-    let restored = restored_at(store).await?.is_some_and(|revision| seen.revision < revision);
+    let restored = marker.is_some_and(|marker| seen.revision < marker.revision);
     let older = stands.revision < seen.revision || stands.checkpoint < seen.checkpoint;
     // Another instance restored it, and ended what this one had seen.
     if older && !(restored && seen.revision <= stands.revision) {
@@ -105,12 +128,26 @@ pub(super) async fn check(store: &Store, dir: &Path, restored: bool) -> Result<(
     Ok(())
 }
 
-/// The revision at which the database was last restored.
-async fn restored_at(store: &Store) -> Result<Option<u64>, Fault> {
+/// What says that the database was restored, or is being restored.
+async fn marker(store: &Store) -> Result<Option<Document>, Fault> {
     let (kind, id) = RESTORED;
     let documents = store.documents().await?;
-    let marker = documents.iter().find(|document| document.kind == kind && document.id == id);
-    Ok(marker.map(|marker| marker.revision))
+    Ok(documents.into_iter().find(|document| document.kind == kind && document.id == id))
+}
+
+/// What cannot be read says nothing of an end.
+fn is_under_way(marker: &Document) -> bool {
+    let said = json::parse(marker.body.as_bytes(), &Limits::DEFAULT);
+    let said = said.ok().and_then(|said| said.as_object()?.get("at")?.as_i64());
+    said.is_none()
+}
+
+/// Replaces the marker. Another instance that does the same at once has said as much.
+async fn mark(store: &Store, body: String, event: Event) -> Result<Configured, Fault> {
+    let (kind, id) = RESTORED;
+    let mut put = put(kind, id, body);
+    put.expected = marker(store).await?.map(|known| known.version);
+    Ok(store.writer().configure(vec![put], event).await?)
 }
 
 impl Deputy {
@@ -127,13 +164,9 @@ impl Deputy {
             }
             self.revoke(Intent { target, bar: None, event }, now).await?;
         }
-        let (kind, id) = RESTORED;
-        let stored = self.store().documents().await?;
-        let known = stored.iter().find(|document| document.kind == kind && document.id == id);
-        let mut marker = put(kind, id, ObjectWriter::new().number("at", now.epoch_s()).finish());
-        marker.expected = known.map(|known| known.version);
         let event = Event::new(Kind::Configuration, "restored", now, self.snapshot().revision);
-        match self.store().writer().configure(vec![marker], event).await? {
+        let done = ObjectWriter::new().number("at", now.epoch_s()).finish();
+        match mark(self.store(), done, event).await? {
             Configured::Done { revision } => self.in_force(revision).await?,
             // Another instance says so too.
             Configured::Conflict { .. } | Configured::Moved => {}

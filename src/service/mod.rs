@@ -192,7 +192,8 @@ impl Deputy {
         let opened = store::Options::new(ambient.clock.wall(), Arc::clone(&ambient.random));
         let store = Store::open(&options.database, &opened, writer).await?;
         store.claim().await?;
-        epoch::check(&store, &options.keys_dir, options.restored).await?;
+        let restored = (options.restored, ambient.clock.wall());
+        epoch::check(&store, &options.keys_dir, restored).await?;
         keys::first_start(&store, &options, &kek, &ambient).await?;
         let policies = policies::Compiled::default();
         let at = (&policies, ambient.clock.wall());

@@ -15,7 +15,7 @@ use super::{
     step::{Link, Step},
 };
 use crate::{
-    base::{secret::Fingerprint, time::Timestamp},
+    base::{compose::ObjectWriter, secret::Fingerprint, time::Timestamp},
     model::checkpoint::{Checkpoint, Place},
 };
 
@@ -51,7 +51,36 @@ pub struct Broken {
     pub why: Why,
 }
 
+impl ChainReport {
+    /// The report as an object of JSON, to which the teller may add; `problem` is the first thing
+    /// that is wrong, [`Broken::to_json`] or what only the teller can see.
+    pub fn write(&self, problem: Option<&str>) -> ObjectWriter {
+        let until = self.covered_until.map(|at| at.epoch_s().to_string());
+        ObjectWriter::new()
+            .flag("ok", problem.is_none())
+            .count("chains", self.writers)
+            .count("links", self.links)
+            .count("events", self.events)
+            .count("erased", self.erased)
+            .count("checkpoints", self.checkpoints)
+            .maybe_raw("covered_until", until.as_deref())
+            .count("uncovered_links", self.uncovered)
+            .maybe_raw("first_problem", problem)
+    }
+}
+
 impl Broken {
+    /// Where and in what way, as an object of JSON.
+    pub fn to_json(&self) -> String {
+        let place = match &self.place {
+            BrokenPlace::Link { writer, seq } => {
+                ObjectWriter::new().text("writer", writer).count("link", *seq)
+            }
+            BrokenPlace::Checkpoint(n) => ObjectWriter::new().count("checkpoint", *n),
+        };
+        place.text("problem", self.problem()).finish()
+    }
+
     /// In words.
     pub const fn problem(&self) -> &'static str {
         match (&self.place, self.why) {

@@ -23,6 +23,7 @@ on_both! {
     two_instances_sign_one_row_of_checkpoints
     a_person_is_erased_and_every_chain_holds
     an_erasure_is_known_to_every_instance
+    a_key_that_was_drawn_during_an_erasure_is_not_written_under_later
 }
 
 /// Alice's agent gets a ticket, and it is on record.
@@ -342,8 +343,12 @@ async fn a_person_is_erased_and_every_chain_holds(world: World) {
     let text = fs::read_to_string(&file).unwrap();
     assert!(!text.contains("alice") && text.contains("carol"), "{text}");
     // That somebody was erased is on record, whom is not.
-    let event = world.events().await.into_iter().find(|event| *event.reason == *"person.erased");
-    assert!(event.unwrap().detail.iter().all(|(_, value)| !value.contains("alice")));
+    let events = world.events().await;
+    for (reason, details) in [("person.erasing", 1), ("person.erased", 3)] {
+        let event = events.iter().find(|event| *event.reason == *reason).unwrap();
+        assert_eq!(event.detail.len(), details, "{event:?}");
+        assert!(event.detail.iter().all(|(_, value)| !value.contains("alice")));
+    }
 
     // She may come again, and is then known as anybody is.
     world.advance(1).await;
@@ -374,5 +379,40 @@ async fn an_erasure_is_known_to_every_instance(world: World) {
     world.advance(1).await;
     there().token().await;
     assert_eq!(names(&world).await, ["alice", "erased", "erased"]);
+    other.stop().await;
+}
+
+/// Between the order and the deletion somebody may come again, at another instance: the key that is
+/// drawn then is destroyed with the others, and that instance must not go on with it.
+async fn a_key_that_was_drawn_during_an_erasure_is_not_written_under_later(world: World) {
+    let mut hand = world.hand().await;
+    if !world.deputy.store().is_shared() {
+        return filled(&world).await;
+    }
+    let other = world.newcomer().await;
+    let there = || {
+        let exchange = world.agent("support").exchanges(&world.alice()).at(TICKETS);
+        exchange.scope("tickets:read").of_instance(other.url())
+    };
+    something(&world).await;
+    let subject = json!({ "iss": world.issuer.url(), "sub": "alice" });
+    world.revoke(json!({ "subject": subject })).await;
+    other.deputy().clock().advance(Seconds::new(1));
+    world.advance(1).await;
+    // The deletion waits here, behind the order and before the keys.
+    hand.begin().await;
+    hand.run("SELECT id FROM delegation WHERE subject_sub = 'alice' FOR UPDATE").await;
+    let operator = world.operator();
+    let erasure = operator.post("/audit/erasures", json!({ "subject": subject }));
+    let meanwhile = async {
+        hand.see_somebody_wait().await;
+        there().token().await;
+        hand.run("COMMIT").await;
+    };
+    let (erased, ()) = tokio::join!(erasure, meanwhile);
+    assert_eq!(erased.json["keys"], 2, "hers, and the one that was drawn meanwhile: {erased:?}");
+    there().token().await;
+    assert_eq!(names(&world).await, ["alice", "erased", "erased"]);
+    assert_eq!(verdict(&world).await["ok"], true);
     other.stop().await;
 }

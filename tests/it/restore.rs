@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::{
     postgres::cluster,
     serve_process::{Folder, Registered, Server, deputy, free_address, token, user_token},
+    store::Hand,
 };
 
 #[tokio::test]
@@ -26,18 +27,32 @@ async fn a_restored_sqlite_file_is_refused_until_everything_is_ended() {
         fs::copy(dir.join("deputy.db"), dir.join("backup.db")).unwrap();
         "sqlite:backup.db".to_owned()
     };
-    drill(&folder, "sqlite:deputy.db", backup).await;
+    let hinder = [
+        "CREATE TRIGGER hinder BEFORE INSERT ON revocation BEGIN SELECT RAISE(ABORT, 'no'); END",
+        "DROP TRIGGER hinder",
+    ];
+    drill(&folder, "sqlite:deputy.db", (backup, hinder)).await;
 }
 
 #[tokio::test]
 async fn a_restored_postgresql_database_is_refused_until_everything_is_ended() {
     let folder = Folder::new();
     let database = cluster().create_database("drill", "template1");
-    drill(&folder, &database, |_| cluster().create_database("drill_backup", "drill")).await;
+    let backup = |_: &Path| cluster().create_database("drill_backup", "drill");
+    let hinder = [
+        "ALTER TABLE revocation ADD CONSTRAINT hinder CHECK (revision < 0) NOT VALID",
+        "ALTER TABLE revocation DROP CONSTRAINT hinder",
+    ];
+    drill(&folder, &database, (backup, hinder)).await;
 }
 
-/// `backup` copies the database of a server that has stopped, and says where the copy is.
-async fn drill(folder: &Folder, database: &str, backup: impl Fn(&Path) -> String) {
+/// `backup` copies the database of a server that has stopped, and says where the copy is; `hinder`
+/// has it refuse revocations, and take them again.
+async fn drill(
+    folder: &Folder,
+    database: &str,
+    (backup, hinder): (impl Fn(&Path) -> String, [&'static str; 2]),
+) {
     let (dir, address) = (&folder.0, free_address());
     let started = |database: &str, more: &[&str]| {
         Server::start(dir, &address, &[&["--database", database], more].concat())
@@ -59,10 +74,12 @@ async fn drill(folder: &Folder, database: &str, backup: impl Fn(&Path) -> String
     stop(server);
 
     // The backup has forgotten both.
-    let refused = run(dir, &copy);
+    let refused = run(dir, &copy, &[]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success(), "{said}");
     assert!(said.contains("--restored") && said.contains("older"), "{said}");
+
+    restored_halfway(dir, &copy, hinder).await;
 
     let server = started(&copy, &["--restored"]);
     let tickets = server.tickets(&registered);
@@ -88,15 +105,31 @@ async fn drill(folder: &Folder, database: &str, backup: impl Fn(&Path) -> String
     fs::write(dir.join("keys/epoch"), r#"{"revision":8,"checkpoint":9000}"#).unwrap();
     stop(started(&copy, &[]));
     fs::write(dir.join("keys/epoch"), r#"{"revision":9000,"checkpoint":0}"#).unwrap();
-    assert!(!run(dir, &copy).status.success(), "it knows revocations that nobody else knew");
+    assert!(!run(dir, &copy, &[]).status.success(), "it knows revocations that nobody else knew");
     fs::write(dir.join("keys/epoch"), "what?").unwrap();
-    let said = String::from_utf8_lossy(&run(dir, &copy).stderr).into_owned();
+    let said = String::from_utf8_lossy(&run(dir, &copy, &[]).stderr).into_owned();
     assert!(said.contains("epoch"), "{said}");
 }
 
-fn run(dir: &Path, database: &str) -> Output {
-    let args = ["serve", "--listen", &free_address(), "--database", database];
-    let mut command = deputy(dir, &args);
+/// A restore that breaks off leaves a database that looks as young as it was, and is refused still.
+async fn restored_halfway(dir: &Path, copy: &str, [hinder, let_go]: [&'static str; 2]) {
+    let url = copy.replace("sqlite:", &format!("sqlite:{}/", dir.display()));
+    Hand::on(&url).await.run(hinder).await;
+    assert!(!run(dir, copy, &["--restored"]).status.success());
+    Hand::on(&url).await.run(let_go).await;
+    for _ in 0..2 {
+        let refused = run(dir, copy, &[]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("was not finished"), "{said}");
+        // Nor by an instance that has seen nothing.
+        fs::remove_file(dir.join("keys/epoch")).unwrap_or_default();
+    }
+}
+
+fn run(dir: &Path, database: &str, more: &[&str]) -> Output {
+    let address = free_address();
+    let args = ["serve", "--listen", &address, "--database", database];
+    let mut command = deputy(dir, &[&args, more].concat());
     command.stdout(Stdio::null()).output().unwrap()
 }
 

@@ -135,7 +135,7 @@ impl Hand {
     }
 
     /// Begins a transaction that writes.
-    async fn begin(&mut self) {
+    pub async fn begin(&mut self) {
         match self {
             Hand::Sqlite(_) => self.run("BEGIN IMMEDIATE").await,
             Hand::Postgres(_) => self.run("BEGIN").await,
@@ -144,7 +144,7 @@ impl Hand {
 
     /// Returns when another connection waits for a lock. SQLite cannot say who waits; there
     /// whoever comes later waits for certain.
-    async fn see_somebody_wait(&mut self) {
+    pub async fn see_somebody_wait(&mut self) {
         if let Hand::Postgres(_) = self {
             let waiting = "SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND wait_event_type = 'Lock'";

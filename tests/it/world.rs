@@ -242,7 +242,12 @@ impl World {
 
     /// Changes the database behind the service's back.
     pub async fn tamper(&self, sql: &'static str) -> u64 {
-        Hand::on(&self.home.database).await.run(sql).await
+        self.hand().await.run(sql).await
+    }
+
+    /// A connection of its own to the world's database.
+    pub async fn hand(&self) -> Hand {
+        Hand::on(&self.home.database).await
     }
 
     /// An operator revokes.

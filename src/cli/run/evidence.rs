@@ -22,7 +22,7 @@ use crate::{
         admin::export::{FORMAT, VERSION},
         checkpoint::opened,
     },
-    store::{BrokenPlace, ChainReport, Proof, Step},
+    store::{Broken, Proof, Step},
 };
 
 /// The lines that are no steps: what the file is, a key, the end.
@@ -238,34 +238,11 @@ impl Reading {
         let problem = match (self.unreadable, cut, &report.broken) {
             (Some(n), _, _) => Some(line(n, "this line is none of an export, or stands elsewhere")),
             (None, Some(n), _) => Some(line(n, "the file ends early")),
-            (None, None, Some(_)) => problem(&report),
-            (None, None, None) => None,
+            (None, None, broken) => broken.as_ref().map(Broken::to_json),
         };
-        let until = report.covered_until.map(|at| at.epoch_s().to_string());
-        ObjectWriter::new()
-            .flag("ok", problem.is_none())
-            .count("chains", report.writers)
-            .count("links", report.links)
-            .count("events", report.events)
-            .count("erased", report.erased)
-            .count("checkpoints", report.checkpoints)
-            .maybe_raw("covered_until", until.as_deref())
-            .count("uncovered_links", report.uncovered)
-            .flag("keys_from_file", !self.keys_given)
-            .maybe_raw("first_problem", problem.as_deref())
-            .finish()
+        let told = report.write(problem.as_deref());
+        told.flag("keys_from_file", !self.keys_given).finish()
     }
-}
-
-fn problem(report: &ChainReport) -> Option<String> {
-    let broken = report.broken.as_ref()?;
-    let place = match &broken.place {
-        BrokenPlace::Link { writer, seq } => {
-            ObjectWriter::new().text("writer", writer).count("link", *seq)
-        }
-        BrokenPlace::Checkpoint(n) => ObjectWriter::new().count("checkpoint", *n),
-    };
-    Some(place.text("problem", broken.problem()).finish())
 }
 
 fn text(path: &Path) -> Result<String, Trouble> {

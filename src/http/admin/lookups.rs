@@ -20,7 +20,7 @@ use crate::{
         Deputy,
         admin::{DelegationView, Order, Radius, erase::Erasure},
     },
-    store::{Broken, BrokenPlace, DelegationFilter, EventFilter, StoredEvent},
+    store::{Broken, DelegationFilter, EventFilter, StoredEvent},
 };
 
 /// Ends what the body names; answered when it is ended.
@@ -109,23 +109,10 @@ pub async fn events(deputy: Deputy, asked: Asked) -> Answered {
 /// Whether the audit log is whole.
 pub async fn verify(deputy: Deputy, _asked: Asked) -> Answered {
     let report = deputy.verify_audit().await?;
-    let problem = report.broken.as_ref().map(broken_json);
-    let body = ObjectWriter::new()
-        .flag("ok", report.broken.is_none())
-        .count("chains", report.writers)
-        .count("links", report.links)
-        .count("events", report.events)
-        .count("erased", report.erased)
-        .count("checkpoints", report.checkpoints)
-        .maybe_raw(
-            "covered_until",
-            report.covered_until.map(|at| at.epoch_s().to_string()).as_deref(),
-        )
-        .count("uncovered_links", report.uncovered)
-        // Of this process since it started: journalled events for which there was no room.
-        .count("lost", deputy.store().writer().lost())
-        .maybe_raw("first_problem", problem.as_deref());
-    Ok(Reply::ok(body.finish()))
+    let problem = report.broken.as_ref().map(Broken::to_json);
+    // Of this process since it started: journalled events for which there was no room.
+    let lost = deputy.store().writer().lost();
+    Ok(Reply::ok(report.write(problem.as_deref()).count("lost", lost).finish()))
 }
 
 /// What leads to a person is destroyed.
@@ -252,14 +239,4 @@ pub(super) fn event_json(found: &StoredEvent) -> String {
 /// One actor of a chain.
 pub(super) fn hop_json(hop: &Hop) -> String {
     introspection::hop(&hop.sub, &hop.issuer, hop.provenance, hop.via.as_deref())
-}
-
-fn broken_json(broken: &Broken) -> String {
-    let place = match &broken.place {
-        BrokenPlace::Link { writer, seq } => {
-            ObjectWriter::new().text("writer", writer).count("link", *seq)
-        }
-        BrokenPlace::Checkpoint(n) => ObjectWriter::new().count("checkpoint", *n),
-    };
-    place.text("problem", broken.problem()).finish()
 }

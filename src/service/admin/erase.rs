@@ -14,6 +14,8 @@ use super::{documents::read, problem};
 
 /// The one id of [`kind::ERASURE`].
 const LAST: &str = "last";
+/// How often an instance tries to say what it has destroyed while others change something.
+const ATTEMPTS: usize = 16;
 
 /// Who is to be erased.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +70,11 @@ impl Deputy {
     /// instance wrote it, and what happens from now on is written under another key. Refused while
     /// anything lives that was delegated for them.
     ///
+    /// The order is put on record first, so that nothing is ever destroyed without one; what was
+    /// destroyed is put on record last. Each of the two makes every instance forget the keys it
+    /// knows: a key that was drawn between them may have been destroyed with the others, and who
+    /// went on writing under it would write what nobody can read.
+    ///
     /// Revocations that name them go when their time is over; what an administrator wrote about
     /// them, in policies or documents, stays. So do exports and backups.
     pub async fn erase(&self, operator: &Operator, order: &Erasure) -> Result<Destroyed, Refused> {
@@ -86,14 +93,22 @@ impl Deputy {
             let rows = self.store().delegations(&filter, &page).await?.items.len();
             return Ok(Destroyed { keys, delegations: u64::try_from(rows).unwrap_or(u64::MAX) });
         }
-        self.announce_erasure(operator).await?;
+        self.renew_keys(operator, "person.erasing", None).await?;
         let mut destroyed = Destroyed::default();
         loop {
             let erased = self.store().writer().erase(subject.clone()).await?;
             destroyed.keys = destroyed.keys.saturating_add(erased.keys);
             destroyed.delegations = destroyed.delegations.saturating_add(erased.delegations);
             if !erased.more {
-                return Ok(destroyed);
+                break;
+            }
+        }
+        let mut attempts = 1..ATTEMPTS;
+        loop {
+            match self.renew_keys(operator, "person.erased", Some(destroyed)).await {
+                // Somebody else changed something meanwhile; what is destroyed is still to be said.
+                Err(Refused::Conflict(_)) if attempts.next().is_some() => {}
+                said => return said.map(|()| destroyed),
             }
         }
     }
@@ -112,14 +127,23 @@ impl Deputy {
     }
 
     /// Puts on record that somebody is erased, not whom; when this returns, no instance writes under
-    /// an older key.
-    async fn announce_erasure(&self, operator: &Operator) -> Result<(), Refused> {
+    /// a key that it knew before.
+    async fn renew_keys(
+        &self,
+        operator: &Operator,
+        reason: &'static str,
+        destroyed: Option<Destroyed>,
+    ) -> Result<(), Refused> {
         let snapshot = self.newest_alone().await?;
         let n = snapshot.config.erasures;
         let body = ObjectWriter::new().count("n", n.saturating_add(1)).finish();
         let mut marker = put(kind::ERASURE, LAST, body);
         marker.expected = (n > 0).then_some(n);
-        let event = admin::event(&snapshot, operator, "person.erased", self.now());
+        let mut event = admin::event(&snapshot, operator, reason, self.now());
+        if let Some(Destroyed { keys, delegations }) = destroyed {
+            event.detail.push(("keys".into(), keys.to_string()));
+            event.detail.push(("delegations".into(), delegations.to_string()));
+        }
         self.configure(vec![marker], event).await
     }
 }
