@@ -1,7 +1,7 @@
 //! The admin API as this program calls it: one request, one answer, and every refusal with its
 //! place and its cure.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, io::ErrorKind, path::Path, time::Duration};
 
 use reqwest::{Client, Method, StatusCode, Url, header, redirect};
 
@@ -12,6 +12,7 @@ use crate::{
         secret::Secret,
     },
     registry::issuer::is_loopback,
+    service::secret_file,
 };
 
 /// An import of hundreds of tools takes seconds on a slow disk; nothing takes longer.
@@ -272,12 +273,14 @@ fn token(
 }
 
 fn token_in(path: &Path) -> Result<Secret<String>, Trouble> {
-    let text = Secret::new(
-        std::fs::read_to_string(path).map_err(|_| Trouble::NoToken(path.display().to_string()))?,
-    );
+    let shown = || path.display().to_string();
+    let text = secret_file::read(path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => Trouble::NoToken(shown()),
+        _ => Trouble::File { path: shown(), source },
+    })?;
     let token = text.expose().trim();
     if token.is_empty() {
-        return Err(Trouble::NoToken(path.display().to_string()));
+        return Err(Trouble::NoToken(shown()));
     }
     Ok(Secret::new(token.to_owned()))
 }

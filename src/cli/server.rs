@@ -21,7 +21,7 @@ use crate::{
     base::{secret::Secret, time::Seconds},
     config::{self, ConfigProblem, Kek, Limits, LogFormat, Settings},
     http::{self, Listeners, serve},
-    service::{Ambient, Deputy, Options, keys, remote::fetch::Roots},
+    service::{Ambient, Deputy, Options, keys, remote::fetch::Roots, secret_file},
     store::Store,
 };
 
@@ -184,10 +184,13 @@ fn kek(source: &Kek) -> Result<Option<Secret<[u8; 32]>>, ServerError> {
     let text = match source {
         Kek::KeysDir => return Ok(None),
         Kek::Env(name) => env::var(name)
+            .map(Secret::new)
             .map_err(|_| ServerError::Kek(format!("the variable `{name}` is not set")))?,
-        Kek::File(path) => read(path).map_err(ServerError::Kek)?,
+        Kek::File(path) => {
+            secret_file::read(path).map_err(|error| ServerError::Kek(unread(path, &error)))?
+        }
     };
-    let bytes = URL_SAFE_NO_PAD.decode(text.trim()).ok().and_then(|b| b.try_into().ok());
+    let bytes = URL_SAFE_NO_PAD.decode(text.expose().trim()).ok().and_then(|b| b.try_into().ok());
     let malformed = || ServerError::Kek(format!("what `{source}` holds is not a key"));
     bytes.map(Secret::new).map(Some).ok_or_else(malformed)
 }
@@ -201,8 +204,11 @@ fn roots(path: Option<&Path>) -> Result<Roots, ServerError> {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path)
-        .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
+    fs::read_to_string(path).map_err(|error| unread(path, &error))
+}
+
+fn unread(path: &Path, error: &io::Error) -> String {
+    format!("`{}` cannot be read: {error}", path.display())
 }
 
 fn limits(limits: &Limits) -> serve::Options {

@@ -4,14 +4,14 @@
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::Arc,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{Ambient, Deputy, Fault, Options};
+use super::{Ambient, Deputy, Fault, Options, secret_file};
 use crate::{
     base::{
         compose::ObjectWriter,
@@ -62,13 +62,10 @@ pub fn kek(options: &Options, random: &Random) -> Result<Kek, Fault> {
 
 fn kek_file(dir: &Path, random: &Random) -> Result<Secret<[u8; 32]>, Fault> {
     let path = dir.join(KEK_FILE);
-    match fs::read(&path) {
+    match secret_file::read(&path) {
         Ok(text) => {
-            let mode = fs::metadata(&path).map_err(internal(UNREADABLE))?.permissions().mode();
-            if mode & 0o077 != 0 {
-                return Err(Fault::Internal(OPEN_TO_OTHERS, None));
-            }
-            let bytes = URL_SAFE_NO_PAD.decode(text.trim_ascii()).map_err(internal(MALFORMED))?;
+            let text = text.expose().trim();
+            let bytes = URL_SAFE_NO_PAD.decode(text).map_err(internal(MALFORMED))?;
             let bytes = bytes.try_into().map_err(|_| Fault::Internal(MALFORMED, None))?;
             Ok(Secret::new(bytes))
         }
@@ -84,7 +81,6 @@ fn kek_file(dir: &Path, random: &Random) -> Result<Secret<[u8; 32]>, Fault> {
 
 const UNREADABLE: &str = "the key-encryption key file cannot be read";
 const MALFORMED: &str = "the key-encryption key must be 32 bytes in base64url";
-const OPEN_TO_OTHERS: &str = "the key-encryption key file is open to others: chmod 600 it";
 
 fn write_0600(path: &Path, text: &str) -> Result<(), Fault> {
     let failed = "a secret file cannot be written";
@@ -144,10 +140,14 @@ pub async fn first_start(
 fn admin_token(dir: &Path, random: &Random) -> Result<Secret<String>, Fault> {
     fs::create_dir_all(dir).map_err(internal("the keys directory cannot be created"))?;
     let path = dir.join(ADMIN_TOKEN_FILE);
-    if let Ok(token) = fs::read_to_string(&path)
-        && token.starts_with(ADMIN_TOKEN_PREFIX)
-    {
-        return Ok(Secret::new(token.trim().to_owned()));
+    match secret_file::read(&path) {
+        Ok(token) if token.expose().starts_with(ADMIN_TOKEN_PREFIX) => {
+            return Ok(Secret::new(token.expose().trim().to_owned()));
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(internal("`admin-token` in the keys directory cannot be read")(error));
+        }
+        Ok(_) | Err(_) => {}
     }
     let token = new_admin_token(random)?;
     write_0600(&path, token.expose())?;

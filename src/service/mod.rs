@@ -17,6 +17,7 @@ pub mod memo;
 pub mod policies;
 pub mod remote;
 pub mod revoke;
+pub mod secret_file;
 pub mod secrets;
 pub mod state;
 pub mod throttle;

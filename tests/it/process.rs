@@ -115,6 +115,42 @@ async fn a_restart_keeps_everything(place: Place) {
     assert!(server.tickets(&registered).accepts(&issued).await);
 }
 
+/// The key-encryption key in its own place or a mounted one, and the token of the command line.
+#[test]
+fn a_secret_that_others_can_read_is_refused_with_its_cure() {
+    let folder = Folder::new();
+    let address = free_address();
+    let server = Server::start(&folder.0, &address, &[]);
+    let url = format!("http://{address}");
+    let allow = |name: &str, mode: u32| {
+        fs::set_permissions(folder.0.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let refuses = |args: &[&str], name: &str| {
+        let ran = deputy(&folder.0, args).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(!ran.status.success(), "{said}");
+        assert!(said.contains(name) && said.contains("chmod 600"), "{said}");
+    };
+    let list = ["client", "list", "--url", &url, "--token-file", "keys/admin-token"];
+    for mode in [0o604, 0o602, 0o644] {
+        allow("keys/admin-token", mode);
+        refuses(&list, "keys/admin-token");
+        refuses(&list[..4], "keys/admin-token");
+    }
+    allow("keys/admin-token", 0o400);
+    assert!(deputy(&folder.0, &list).output().unwrap().status.success());
+    server.terminate();
+    assert!(server.ended().success());
+
+    let serve = ["serve", "--listen", &address];
+    allow("keys/kek", 0o644);
+    refuses(&serve, "key-encryption key");
+    fs::write(folder.0.join("deputy.toml"), "kek_from = \"file:keys/kek\"\n").unwrap();
+    refuses(&serve, "kek_from");
+    allow("keys/kek", 0o400);
+    Server::start(&folder.0, &address, &[]);
+}
+
 #[test]
 fn a_bad_configuration_is_explained_by_key_and_cure() {
     let folder = Folder::new();
