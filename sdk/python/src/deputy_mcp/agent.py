@@ -17,7 +17,7 @@ import anyio
 
 from deputy_mcp.authority import Tools, entry
 from deputy_mcp.errors import DeputyUnavailable, ExchangeRefused
-from deputy_mcp.wire import DEFAULT_TIMEOUT_S, OK, Client, Reply, Wire
+from deputy_mcp.wire import DEFAULT_TIMEOUT_S, OK, Client, Key, Reply, Wire
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
@@ -117,19 +117,20 @@ class Agent:
     """One program that acts for people, as it is registered at Deputy.
 
     Make one and keep it: it holds the connections and the tokens. It belongs to one event loop.
+    It proves itself with its secret, or with a `deputy_mcp.keys.PrivateKey`.
     """
 
     def __init__(
         self,
         issuer: str,
         client_id: str,
-        client_secret: str,
+        secret_or_key: str | Key,
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         http_client: Client | None = None,
     ) -> None:
         self._wire = Wire(
-            issuer, client_id, client_secret, timeout_s=timeout_s, http_client=http_client
+            issuer, client_id, secret_or_key, timeout_s=timeout_s, http_client=http_client
         )
         self._remembered: OrderedDict[str, Token] = OrderedDict()
         self._flights: dict[str, _Flight] = {}

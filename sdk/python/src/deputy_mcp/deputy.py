@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from deputy_mcp.errors import DeputyUnavailable
-from deputy_mcp.wire import DEFAULT_TIMEOUT_S, OK, Client, Reply, Wire
+from deputy_mcp.wire import DEFAULT_TIMEOUT_S, OK, Client, Key, Reply, Wire
 
 # Bytes of chance in a `call_id`.
 CALL_ID_BYTES = 16
@@ -79,14 +79,15 @@ class Answer:
 class Deputy:
     """Deputy, for the one resource that this server is.
 
-    Make one and keep it: it holds the connections. It belongs to one event loop.
+    Make one and keep it: it holds the connections. It belongs to one event loop. The server
+    proves itself with its secret, or with a `deputy_mcp.keys.PrivateKey`.
     """
 
     def __init__(
         self,
         issuer: str,
         client_id: str,
-        client_secret: str,
+        secret_or_key: str | Key,
         *,
         resource: str,
         timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -94,7 +95,7 @@ class Deputy:
     ) -> None:
         self.resource = resource
         self._wire = Wire(
-            issuer, client_id, client_secret, timeout_s=timeout_s, http_client=http_client
+            issuer, client_id, secret_or_key, timeout_s=timeout_s, http_client=http_client
         )
 
     @property
@@ -131,7 +132,9 @@ class Deputy:
         if reply.status == OK:
             return reply
         if reply.body.get("error") == "invalid_client":
-            raise DeputyUnavailable("Deputy does not know this server: check its id and secret")
+            raise DeputyUnavailable(
+                "Deputy does not know this server: check its id, and its secret or registered key"
+            )
         raise DeputyUnavailable(f"Deputy answered {reply.status} to a question: see its log")
 
     def _understood(self, reply: Reply, call: Call | None) -> Answer:

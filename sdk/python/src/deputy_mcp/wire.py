@@ -53,6 +53,13 @@ class Client(Protocol):
         """Closes the connections."""
 
 
+class Key(Protocol):
+    """What proves a client in place of a secret, such as `deputy_mcp.keys.PrivateKey`."""
+
+    def proof(self, client_id: str, issuer: str) -> Mapping[str, str]:
+        """The parameters of one request that say who asks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer: its status, and its body if that is one JSON object."""
@@ -68,7 +75,7 @@ class Wire:
         self,
         issuer: str,
         client_id: str,
-        client_secret: str,
+        secret_or_key: str | Key,
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         http_client: Client | None = None,
@@ -76,7 +83,7 @@ class Wire:
         self.issuer = _checked(issuer)
         self.client_id = client_id
         self._timeout_s = timeout_s
-        self._authorization = _basic(client_id, client_secret)
+        self._secret_or_key = secret_or_key
         self._client = http_client
 
     def __repr__(self) -> str:
@@ -105,11 +112,11 @@ class Wire:
             await client.aclose()
 
     async def _send(self, url: str, form: Mapping[str, str]) -> tuple[int, bytes]:
-        headers = {
-            "Authorization": self._authorization,
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-        }
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if isinstance(self._secret_or_key, str):
+            headers["Authorization"] = _basic(self.client_id, self._secret_or_key)
+        else:
+            form = {**form, **self._secret_or_key.proof(self.client_id, self.issuer)}
         if self._client is None:
             self._client = _new_client(self._timeout_s)
         try:
