@@ -17,7 +17,8 @@ import type { Credentials } from './wire.js'
 const MARGIN_MS = 10_000
 
 /** What a provider needs. */
-export interface ProviderOptions extends ExchangeOptions, Pick<Credentials, 'issuer' | 'clientId' | 'clientSecret'> {
+export interface ProviderOptions extends ExchangeOptions, Pick<Credentials, 'issuer' | 'clientId'> {
+  readonly clientSecret: string
   readonly subject: Subject
   /** A key for tokens that are bound to it: the client's transport makes the proofs. */
   readonly dpop?: DpopSession

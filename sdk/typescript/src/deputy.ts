@@ -117,7 +117,9 @@ export class Deputy {
       return reply
     }
     if (reply.body['error'] === 'invalid_client') {
-      throw new DeputyUnavailable('Deputy does not know this server: check its id and secret')
+      throw new DeputyUnavailable(
+        'Deputy does not know this server: check its id, and its secret or registered key',
+      )
     }
     throw new DeputyUnavailable(`Deputy answered ${reply.status} to a question: see its log`)
   }

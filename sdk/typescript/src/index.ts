@@ -21,4 +21,5 @@ export {
 export { DeputyError, DeputyUnavailable, ExchangeRefused, WrongServer } from './errors.js'
 export { type ExchangeOptions, type FetchLike, withExchange } from './exchange.js'
 export type { GateOptions } from './gate.js'
+export { PrivateKey } from './key.js'
 export type { Credentials } from './wire.js'

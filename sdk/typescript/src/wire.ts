@@ -2,6 +2,7 @@
 
 import { DeputyUnavailable } from './errors.js'
 import { isObject, type JsonObject, parse } from './json.js'
+import type { PrivateKey } from './key.js'
 
 /** The longest answer that is read, in bytes. A call token is at most 4 KiB, a hand-over 16 KiB. */
 export const MAX_ANSWER_BYTES = 65_536
@@ -19,7 +20,8 @@ export interface Credentials {
   /** Deputy's issuer, as it stands in its metadata: `https://deputy.example.com/oauth2`. */
   readonly issuer: string
   readonly clientId: string
-  readonly clientSecret: string
+  /** Its secret, or the private key whose public half is registered. */
+  readonly clientSecret: string | PrivateKey
   /** Milliseconds for one whole question; `DEFAULT_TIMEOUT_MS` if not said. */
   readonly timeoutMs?: number
   /** Another `fetch` than the global one, which keeps connections open by itself. */
@@ -36,14 +38,16 @@ export interface Reply {
 /** Deputy as one client sees it. */
 export class Wire {
   readonly issuer: string
-  readonly #authorization: string
+  readonly #clientId: string
+  readonly #clientSecret: string | PrivateKey
   readonly #timeoutMs: number
   readonly #fetch: typeof fetch
 
   /** Throws `TypeError` for an issuer to which a secret must not be sent. */
   constructor(credentials: Credentials) {
     this.issuer = checked(credentials.issuer)
-    this.#authorization = basic(credentials.clientId, credentials.clientSecret)
+    this.#clientId = credentials.clientId
+    this.#clientSecret = credentials.clientSecret
     this.#timeoutMs = credentials.timeoutMs ?? DEFAULT_TIMEOUT_MS
     this.#fetch = credentials.fetch ?? fetch
   }
@@ -61,18 +65,21 @@ export class Wire {
    */
   async post(endpoint: string, form: Readonly<Record<string, string>>, proof?: string): Promise<Reply> {
     const url = this.url(endpoint)
+    const [clientId, secret] = [this.#clientId, this.#clientSecret]
+    const isSecret = typeof secret === 'string'
+    const said = isSecret ? form : { ...form, ...secret.proof(clientId, this.issuer) }
     let response: Response
     let text: string
     try {
       response = await this.#fetch(url, {
         method: 'POST',
         headers: {
-          Authorization: this.#authorization,
+          ...(isSecret ? { Authorization: basic(clientId, secret) } : {}),
           Accept: 'application/json',
           'Accept-Encoding': 'identity',
           ...(proof === undefined ? {} : { DPoP: proof }),
         },
-        body: new URLSearchParams(form),
+        body: new URLSearchParams(said),
         redirect: 'error',
         signal: AbortSignal.timeout(this.#timeoutMs),
       })

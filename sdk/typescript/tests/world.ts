@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { env } from 'node:process'
 import { createInterface } from 'node:readline'
 
-import { Agent, Deputy, Subject } from '../src/index.js'
+import { Agent, Deputy, PrivateKey, Subject } from '../src/index.js'
 
 const DEPUTY = env['DEPUTY_BIN'] ?? 'deputy'
 const IDP = 'https://idp.example.test'
@@ -39,6 +39,13 @@ const SCHEMAS = {
 }
 const NEEDS: Record<string, string> = { 'tickets.close': 'tickets:write', 'tickets.notes': 'tickets:notes' }
 const EFFECTS: Record<string, string> = { 'tickets.close': 'write', 'refunds.export': 'egress' }
+
+export interface Proved {
+  readonly clientId: string
+  readonly uri: string
+  readonly mine: PrivateKey
+  readonly another: PrivateKey
+}
 
 export interface Identity {
   readonly clientId: string
@@ -251,6 +258,26 @@ export class World {
       agent: { uri: 'urn:agent:keyed', allowance: [], own_allowance: own },
     })
     return { clientId, key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString() }
+  }
+
+  /** An agent that proves itself by a key, and gets tickets handed over; and a key that is not its own. */
+  async proved(alg: 'ES256' | 'EdDSA'): Promise<Proved> {
+    const pair = () =>
+      alg === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('ed25519')
+    const { publicKey, privateKey } = pair()
+    const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'k1', use: 'sig', alg }
+    const name = `proved-${alg.toLowerCase()}`
+    const uri = `urn:agent:${name}`
+    const tickets = { resource: 'tickets', scope: 'tickets:read' }
+    const { clientId } = await this.process.client(name, {
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks: { keys: [jwk] },
+      agent: { uri, allowance: [tickets] },
+    })
+    const edge = { ceiling: [tickets], effects: ['read'] }
+    await this.process.admin('PUT', `/edges/cl_support-agent/${clientId}`, edge)
+    const [mine, another] = [privateKey, pair().privateKey].map((key) => new PrivateKey(key, 'k1'))
+    return { clientId, uri, mine: known(mine), another: known(another) }
   }
 
   async revokeUser(sub: string): Promise<void> {

@@ -32,7 +32,7 @@ class PrivateKey:
     """
 
     def __init__(self, key: EllipticCurvePrivateKey | Ed25519PrivateKey, kid: str) -> None:
-        """Takes a key on P-256 (ES256) or Ed25519 (EdDSA). Raises `ValueError` for another curve."""
+        """Takes a key on P-256 (ES256) or Ed25519 (EdDSA); `ValueError` for another curve."""
         curve = key.curve.name if isinstance(key, EllipticCurvePrivateKey) else None
         if curve not in {None, SECP256R1.name}:
             raise ValueError(f"a key on `{curve}` is not taken: make one on P-256")
