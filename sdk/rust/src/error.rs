@@ -20,6 +20,9 @@ pub enum SetupError {
          `rustls::crypto::ring::default_provider().install_default()` when the program starts"
     )]
     CryptoProvider,
+    /// No PKCS #8 in PEM, or of another kind.
+    #[error("the private key is no PEM of PKCS #8 on P-256 or Ed25519: make one of those")]
+    PrivateKey,
     /// The HTTP client could not be made.
     #[error("cannot make an HTTP client: {0}")]
     HttpClient(String),
@@ -66,7 +69,7 @@ pub enum Unavailable {
         url: String,
     },
     /// `invalid_client`.
-    #[error("Deputy does not know this client: check its id and secret")]
+    #[error("Deputy does not know this client: check its id, and its secret or registered key")]
     UnknownClient,
     /// Another status than 200, and no refusal either.
     #[error("Deputy answered {status}: try again later, and see its log")]

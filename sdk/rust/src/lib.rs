@@ -20,6 +20,7 @@ pub mod gate;
 
 mod clock;
 mod json;
+mod key;
 mod message;
 mod presented;
 mod secret;

@@ -11,7 +11,7 @@ use rustls::crypto::CryptoProvider;
 use serde_json::{Map, Value};
 
 use crate::{
-    credentials::Credentials,
+    credentials::{Credentials, Shown},
     error::{SetupError, Unavailable},
     json,
 };
@@ -86,13 +86,18 @@ impl Wire {
         url: &str,
         fields: &[(&str, &str)],
     ) -> Result<(u16, Vec<u8>), Unavailable> {
+        let mut fields = fields.to_vec();
+        let shown = self.credentials.shown(&self.issuer).ok_or(Unavailable::NoRandomness)?;
+        let request = match &shown {
+            Shown::Basic(id, secret) => self.client.post(url).basic_auth(id, Some(secret.expose())),
+            Shown::Fields(more) => {
+                fields.extend(more.iter().map(|(name, value)| (*name, value.as_str())));
+                self.client.post(url)
+            }
+        };
         let pairs = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
         let form = pairs.collect::<Vec<_>>().join("&");
-        let (client_id, secret) = self.credentials.basic();
-        let request = self
-            .client
-            .post(url)
-            .basic_auth(client_id, Some(secret.expose()))
+        let request = request
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
             .body(form);

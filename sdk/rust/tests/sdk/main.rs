@@ -9,6 +9,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "`json!` reads best where it is said")]
 
 mod examples;
+mod keys;
 mod proofs;
 mod requests;
 mod servers;

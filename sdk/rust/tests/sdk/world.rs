@@ -227,6 +227,21 @@ impl World {
         (text("client_id"), text("client_secret"))
     }
 
+    /// An agent that proves itself by a key, and gets tickets handed over: its id and its URI.
+    pub async fn keyed(&self, name: &str, jwk: Value) -> (String, String) {
+        let (id, uri) = (format!("cl_{name}"), format!("urn:agent:{name}"));
+        let tickets = json!([{ "resource": "tickets", "scope": "tickets:read" }]);
+        let document = json!({
+            "client_id": id, "name": name, "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": { "keys": [jwk] }, "agent": { "uri": uri, "allowance": tickets },
+        });
+        self.deputy.admin(Method::POST, "/clients", &document).await;
+        let edge = json!({ "ceiling": tickets, "effects": ["read"] });
+        let path = format!("/edges/cl_support-agent/{id}");
+        self.deputy.admin(Method::PUT, &path, &edge).await;
+        (id, uri)
+    }
+
     pub async fn revoke(&self, sub: &str) {
         let subject = json!({ "subject": { "iss": ISSUER, "sub": sub } });
         self.deputy.admin(Method::POST, "/revocations", &subject).await;
