@@ -150,7 +150,7 @@ async fn what_is_not_clearly_a_yes_is_no_decision() {
     }
     let pretender = Pretender::saying(401, r#"{"error":"invalid_client"}"#).await;
     let answer = guard(&pretender.issuer).introspect("token").await.unwrap_err();
-    assert!(answer.to_string().contains("check its id and secret"));
+    assert!(answer.to_string().contains("its secret or registered key"));
 }
 
 #[tokio::test]
