@@ -41,6 +41,8 @@ const OLDER: &str = "the database is older than what `epoch` in the keys directo
 const UNFINISHED: &str = "somebody began to restore this database, and it was not finished: what was \
     revoked since the backup may be in force again. Start with --restored, which ends everything that \
     was issued before";
+const OVERTAKEN: &str = "another instance is restoring this database at this moment: wait for it, and \
+    start again; without --restored, if it has come to its end";
 const UNREADABLE: &str = "`epoch` in the keys directory cannot be read: it must be a file that this \
     program wrote, readable by its owner alone";
 
@@ -106,7 +108,10 @@ pub(super) async fn check(
         // Before the database looks as young as it was: until all is ended, only another
         // --restored may start on it, at any instance.
         let under_way = ObjectWriter::new().flag(UNDER_WAY, true).finish();
-        mark(store, under_way, Event::new(Kind::Configuration, "restoring", now, 0)).await?;
+        let event = Event::new(Kind::Configuration, "restoring", now, 0);
+        if !matches!(mark(store, under_way, event).await?, Configured::Done { .. }) {
+            return Err(Fault::Internal(OVERTAKEN, None));
+        }
         // What was judged at a revision that is lost must be smaller than the next one, too.
         if let Some(seen) = seen {
             store.writer().raise_to(seen.revision).await?;
@@ -142,7 +147,7 @@ fn is_under_way(marker: &Document) -> bool {
     said.is_none()
 }
 
-/// Replaces the marker. Another instance that does the same at once has said as much.
+/// Replaces the marker, unless another instance does so at once.
 async fn mark(store: &Store, body: String, event: Event) -> Result<Configured, Fault> {
     let (kind, id) = RESTORED;
     let mut put = put(kind, id, body);

@@ -14,7 +14,7 @@ const OPEN_TO_OTHERS: &str = "others can read it or write to it: `chmod 600` it,
 
 /// Reads a file that holds a secret. One that others can read, or could have written, is refused as
 /// [`io::ErrorKind::PermissionDenied`]; a file of root's may be readable by its group, as mounted
-/// secrets are. A pipe has no readers that it does not know, and is read as it is.
+/// secrets are. A pipe has no rights that would say anything, and is read as it is.
 pub fn read(path: &Path) -> io::Result<Secret<String>> {
     // The rights of what was opened, not of what has the name a moment later.
     let mut file = File::open(path)?;

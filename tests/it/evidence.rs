@@ -32,6 +32,12 @@ async fn something(world: &World) {
     exchange.scope("tickets:read").token().await;
 }
 
+/// The same at another instance.
+async fn something_at(world: &World, instance: &str) {
+    let exchange = world.agent("support").exchanges(&world.alice()).at(TICKETS);
+    exchange.scope("tickets:read").of_instance(instance).token().await;
+}
+
 /// A log with some checkpoints and some links of each.
 async fn filled(world: &World) {
     world.advance(1).await;
@@ -365,19 +371,15 @@ async fn an_erasure_is_known_to_every_instance(world: World) {
         return filled(&world).await;
     }
     let other = world.newcomer().await;
-    let there = || {
-        let exchange = world.agent("support").exchanges(&world.alice()).at(TICKETS);
-        exchange.scope("tickets:read").of_instance(other.url())
-    };
     something(&world).await;
-    there().token().await;
+    something_at(&world, other.url()).await;
     let subject = json!({ "iss": world.issuer.url(), "sub": "alice" });
     world.revoke(json!({ "subject": subject })).await;
     let erased = world.operator().post("/audit/erasures", json!({ "subject": subject })).await;
     assert_eq!(erased.json["keys"], 2, "{erased:?}");
     other.deputy().clock().advance(Seconds::new(1));
     world.advance(1).await;
-    there().token().await;
+    something_at(&world, other.url()).await;
     assert_eq!(names(&world).await, ["alice", "erased", "erased"]);
     other.stop().await;
 }
@@ -385,15 +387,11 @@ async fn an_erasure_is_known_to_every_instance(world: World) {
 /// Between the order and the deletion somebody may come again, at another instance: the key that is
 /// drawn then is destroyed with the others, and that instance must not go on with it.
 async fn a_key_that_was_drawn_during_an_erasure_is_not_written_under_later(world: World) {
-    let mut hand = world.hand().await;
     if !world.deputy.store().is_shared() {
         return filled(&world).await;
     }
+    let mut hand = world.hand().await;
     let other = world.newcomer().await;
-    let there = || {
-        let exchange = world.agent("support").exchanges(&world.alice()).at(TICKETS);
-        exchange.scope("tickets:read").of_instance(other.url())
-    };
     something(&world).await;
     let subject = json!({ "iss": world.issuer.url(), "sub": "alice" });
     world.revoke(json!({ "subject": subject })).await;
@@ -406,12 +404,12 @@ async fn a_key_that_was_drawn_during_an_erasure_is_not_written_under_later(world
     let erasure = operator.post("/audit/erasures", json!({ "subject": subject }));
     let meanwhile = async {
         hand.see_somebody_wait().await;
-        there().token().await;
+        something_at(&world, other.url()).await;
         hand.run("COMMIT").await;
     };
     let (erased, ()) = tokio::join!(erasure, meanwhile);
     assert_eq!(erased.json["keys"], 2, "hers, and the one that was drawn meanwhile: {erased:?}");
-    there().token().await;
+    something_at(&world, other.url()).await;
     assert_eq!(names(&world).await, ["alice", "erased", "erased"]);
     assert_eq!(verdict(&world).await["ok"], true);
     other.stop().await;
