@@ -36,21 +36,36 @@ def settings(stage: World, who: tuple[str, str]) -> dict[str, str]:
     }
 
 
-def test_the_langchain_agent_does_its_task_and_nothing_that_a_ticket_tells_it(stage, ran):
+def what_the_tools_said(stage: World, python: str, *driver: str) -> list[str]:
+    """Runs one agent under a model that obeys a ticket's instructions."""
     _, alice = stage.user()
     more = {"TICKETS": stage.urls["tickets"], "USER_TOKEN": alice.token}
     answered = subprocess.run(
-        [os.environ["DEPUTY_LANGCHAIN_PYTHON"], str(HERE / "langchain_driver.py")],
+        [os.environ[python], str(HERE / driver[0]), *driver[1:]],
         env=environment(**settings(stage, stage.support), **more),
         capture_output=True,
         text=True,
         check=False,
     )
     assert answered.returncode == 0, answered.stderr
-    said = json.loads(answered.stdout)
+    return json.loads(answered.stdout)
+
+
+def test_the_langchain_agent_does_its_task_and_nothing_that_a_ticket_tells_it(stage, ran):
+    said = what_the_tools_said(stage, "DEPUTY_LANGCHAIN_PYTHON", "langchain_driver.py")
     assert TICKET in said[0]
     assert "argument_not_permitted" in said[1]
     assert "not among the tools of this task" in said[2]
+    assert ran == [("tickets.get", 4711)]
+
+
+@pytest.mark.parametrize("example", ["openai-agent", "pydantic-ai-agent", "adk-agent"])
+def test_an_agent_does_its_task_and_nothing_that_a_ticket_tells_it(stage, ran, example):
+    said = what_the_tools_said(stage, "DEPUTY_AGENTS_PYTHON", "agents_driver.py", example)
+    assert len(said) == 3
+    assert TICKET in said[0]
+    assert "argument_not_permitted" in said[1]
+    assert "tool_not_delegated" in said[2]
     assert ran == [("tickets.get", 4711)]
 
 

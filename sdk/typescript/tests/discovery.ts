@@ -1,9 +1,9 @@
-/** Clients that know nothing of Deputy: what ships with four SDKs finds it, gets a token, and calls. */
+/** Clients that know nothing of Deputy: what ships with five SDKs finds it, gets a token, and calls. */
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 
@@ -22,6 +22,8 @@ const python = (file: string): [string, string] => [
   known(process.env['DEPUTY_PYTHON']),
   join(ROOT, 'sdk', 'typescript', 'tests', 'clients', file),
 ]
+// Cargo puts it beside Deputy.
+const RUST: [string, string] = [join(dirname(known(process.env['DEPUTY_BIN'])), 'examples', 'rmcp-client'), '']
 
 /** The sections of the page, and the programs whose transcripts they are. */
 const CLIENTS = {
@@ -29,6 +31,7 @@ const CLIENTS = {
   'TypeScript, `@modelcontextprotocol/sdk`': () => node('v1.js'),
   'Python, `mcp`': () => python('with_mcp.py'),
   'Python, FastMCP': () => python('with_fastmcp.py'),
+  'Rust, `rmcp`': () => RUST,
 }
 
 // Deputy and the ticket server behind recorders, at the addresses by which clients know them.
@@ -59,21 +62,27 @@ async function run([binary, file]: [string, string], more: Record<string, string
 
 const { clientId, clientSecret } = world.identity('support')
 const BY_SECRET = { CLIENT_ID: clientId, CLIENT_SECRET: clientSecret }
+// `rmcp` sends its secret in the body and knows no other way.
+const machine = await world.machine()
+const IN_BODY = { CLIENT_ID: machine.clientId, CLIENT_SECRET: machine.clientSecret }
 
 for (const [name, program] of Object.entries(CLIENTS)) {
   test(`it discovers Deputy and calls a tool, unmodified: ${name}`, async () => {
-    const recorder = await run(program(), BY_SECRET)
+    const [binary, file] = program()
+    const recorder = await run([binary, file], binary === RUST[0] ? IN_BODY : BY_SECRET)
     const names = new Map([
       [deputyFront.base, 'https://deputy.example.com'],
       [serverFront.base, 'https://tickets.example.com'],
       [clientSecret, '(secret)'],
+      [machine.clientSecret, '(secret)'],
     ])
     compare(name, recorder.transcript(names))
   })
 }
 
-test('the client of version 2 does so in the newer era as well', async () => {
+test('the clients of version 2 and of Rust do so in the newer era as well', async () => {
   await run(node('v2.js'), { ...BY_SECRET, PIN: MODERN })
+  await run(RUST, { ...IN_BODY, PIN: MODERN })
 })
 
 test('the providers that prove themselves by a key do so as well', async () => {

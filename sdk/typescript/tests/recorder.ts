@@ -54,12 +54,12 @@ export class Recorder {
   /**
    * The transcript, with the texts of `names` in the places of what they stand for.
    *
-   * What the server asks Deputy is left out, and so is the stream that a client of 2025 opens with GET
-   * beside its calls: when it comes is chance.
+   * What the server asks Deputy is left out, and so is the stream that a client of 2025 opens with GET, under
+   * its token, beside its calls: when it comes is chance.
    */
   transcript(names: ReadonlyMap<string, string>): string {
     const told = this.#exchanges
-      .filter(({ method, path }) => !(method === 'GET' && path === '/mcp') && !path.endsWith('/introspect'))
+      .filter((exchange) => !exchange.path.endsWith('/introspect') && !isStream(exchange))
       .map(({ method, base, path, request, response }) =>
         [`> ${method} ${base}${path}`, ...request, ...response].join('\n'),
       )
@@ -69,6 +69,10 @@ export class Recorder {
     }
     return text
   }
+}
+
+function isStream({ method, path, request }: Exchange): boolean {
+  return method === 'GET' && path === '/mcp' && request.some((line) => line.startsWith('  authorization'))
 }
 
 function collect(stream: IncomingMessage, done: (body: string) => void): void {

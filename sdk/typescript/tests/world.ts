@@ -260,6 +260,15 @@ export class World {
     return { clientId, key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString() }
   }
 
+  /** An agent that may read tickets of its own accord, and sends its secret in the body. */
+  async machine(): Promise<Identity> {
+    const own = [{ resource: 'tickets', scope: 'tickets:read' }]
+    return this.process.client('machine', {
+      token_endpoint_auth_method: 'client_secret_post',
+      agent: { uri: 'urn:agent:machine', allowance: [], own_allowance: own },
+    })
+  }
+
   /** An agent that proves itself by a key, and gets tickets handed over; and a key that is not its own. */
   async proved(alg: 'ES256' | 'EdDSA'): Promise<Proved> {
     const pair = () =>
