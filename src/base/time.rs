@@ -164,4 +164,63 @@ impl Clock {
             boot_ms.fetch_add(millis, Ordering::SeqCst);
         }
     }
+
+    /// Sets the wall of a manual clock back, as a wrong time server does; the system clock stays.
+    pub fn set_back(&self, by: Seconds) {
+        if let Clock::Manual { wall_s, .. } = self {
+            wall_s.fetch_sub(by.0, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Wall time that is never set back: from the furthest that the wall was ever ahead, it goes on as
+/// fast as the boot clock does. What has expired stays expired for as long as this lives.
+#[derive(Debug)]
+pub struct Steady {
+    /// The most that the wall was ahead of the boot clock, in milliseconds.
+    ahead_ms: AtomicI64,
+}
+
+impl Default for Steady {
+    fn default() -> Steady {
+        Steady { ahead_ms: AtomicI64::new(i64::MIN) }
+    }
+}
+
+impl Steady {
+    /// The time now: the wall's, unless it was set back.
+    pub fn wall(&self, clock: &Clock) -> Timestamp {
+        // The wall is read first: a pause in between makes it less ahead, never more.
+        let Moment { boot, wall_ms } = clock.moment();
+        let boot_ms = i64::try_from(boot.millis()).unwrap_or(i64::MAX);
+        let ahead = wall_ms.saturating_sub(boot_ms);
+        let mut most = self.ahead_ms.load(Ordering::Relaxed);
+        if ahead > most {
+            most = self.ahead_ms.fetch_max(ahead, Ordering::Relaxed).max(ahead);
+        }
+        let wall_s = boot_ms.saturating_add(most).div_euclid(1_000);
+        Timestamp::from_epoch_s(wall_s).unwrap_or(Timestamp::EPOCH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_that_is_set_back_takes_no_time_back() {
+        let at = |seconds| Timestamp::from_epoch_s(seconds).unwrap();
+        let (clock, steady) = (Clock::manual(at(1_000)), Steady::default());
+        assert_eq!(steady.wall(&clock), at(1_000));
+        clock.set_back(Seconds::new(500));
+        assert_eq!(steady.wall(&clock), at(1_000));
+        clock.advance(Seconds::new(7));
+        assert_eq!((clock.wall(), steady.wall(&clock)), (at(507), at(1_007)));
+        // Set right again: the wall leads as before.
+        clock.set_back(Seconds::new(0));
+        clock.advance(Seconds::new(1));
+        let Clock::Manual { wall_s, .. } = &clock else { unreachable!() };
+        wall_s.store(2_000, Ordering::SeqCst);
+        assert_eq!(steady.wall(&clock), at(2_000));
+    }
 }

@@ -57,6 +57,7 @@ impl Deputy {
         self.catch_up().await?;
         if now.epoch_s().rem_euclid(SUMMARY_S) == 0 {
             self.sum_up_refusals();
+            self.tell_of_the_clock();
             // What else is due does not wait for this; the next minute tries again.
             if let Err(error) = self.rotate_by_schedule().await {
                 tracing::warn!(%error, "the signing keys were not replaced, and their time is over");

@@ -3,13 +3,19 @@
 
 use super::{Deputy, Fault, keys};
 use crate::{
-    base::secret::Fingerprint,
+    base::{secret::Fingerprint, time::Seconds},
     engine::verify::checkpoint::{CheckpointKeys, judge},
     jose::MacKey,
     model::{checkpoint::Checkpoint, signing::SigningAlgorithm},
     oauth::checkpoint::{self, TYP_CHECKPOINT},
     store::NewCheckpoint,
 };
+
+/// How far the clocks of instances may differ.
+const CLOCKS_DIFFER_MAX: Seconds = Seconds::new(60);
+const BEHIND: &str = "the clock is behind the last checkpoint of the audit log, and tokens that have \
+    expired would be good once more: set the clock; or, if an instance's clock was ahead, start once \
+    with --restored, which ends everything that was issued before";
 
 /// What a checkpoint says, if one of these keys signed it.
 pub fn opened(keys: &CheckpointKeys, jws: &str) -> Option<Checkpoint> {
@@ -42,6 +48,28 @@ impl Deputy {
         // If another instance was faster, its checkpoint says as much, or the next one will.
         self.store().writer().checkpoint(new).await?;
         Ok(())
+    }
+
+    /// At the start: refuses a clock that is further behind the last checkpoint than clocks may differ.
+    /// What has expired would be good once more.
+    pub(super) async fn check_clock(&self) -> Result<(), Fault> {
+        let signed = self.store().last_checkpoint_at().await?;
+        let behind = signed.is_some_and(|signed| self.now().plus(CLOCKS_DIFFER_MAX) < signed);
+        if behind && !self.options().restored {
+            return Err(Fault::Internal(BEHIND, None));
+        }
+        Ok(())
+    }
+
+    /// Says so while the wall clock is behind what it was: a restart would believe it.
+    pub(super) fn tell_of_the_clock(&self) {
+        let behind = self.clock().wall().until(self.now()).get();
+        if behind > 1 {
+            tracing::warn!(
+                behind_s = behind,
+                "the wall clock was set back; expiry goes on by the boot clock: set the clock"
+            );
+        }
     }
 
     /// The same at the end, when everything is written. What it cannot cover, the others will, or

@@ -43,7 +43,7 @@ use crate::{
         id::{ErrorId, WriterId},
         random::{NoRandomness, Random},
         secret::Secret,
-        time::{Clock, Seconds, Timestamp},
+        time::{Clock, Seconds, Steady, Timestamp},
     },
     engine::{authenticate::ClientRefusal, refusal::Refusal, snapshot::Snapshot},
     jose::Kek,
@@ -98,6 +98,7 @@ pub struct Deputy(Arc<Inner>);
 struct Inner {
     options: Options,
     ambient: Ambient,
+    steady: Steady,
     store: Store,
     kek: Kek,
     snapshot: ArcSwap<Snapshot>,
@@ -223,11 +224,13 @@ impl Deputy {
             configuring: tokio::sync::Mutex::new(()),
             snapshot: ArcSwap::from_pointee(snapshot),
             options,
+            steady: Steady::default(),
             ambient,
             store,
             kek,
         }));
         deputy.catch_up().await?;
+        deputy.check_clock().await?;
         if deputy.options().restored {
             deputy.end_what_was_before().await?;
         }
@@ -245,9 +248,9 @@ impl Deputy {
         &self.0.store
     }
 
-    /// The wall time.
+    /// The wall time; a wall that is set back takes none back.
     pub fn now(&self) -> Timestamp {
-        self.0.ambient.clock.wall()
+        self.0.steady.wall(&self.0.ambient.clock)
     }
 
     /// The clock, for tests that move it.

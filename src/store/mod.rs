@@ -360,18 +360,20 @@ impl Store {
         self.writer.sweep(until).await
     }
 
-    /// A walk through the audit log as it stands now.
-    pub fn walk(&self) -> Walk<'_> {
-        Walk::new(&self.pool)
+    /// A walk through the audit log as it stands now, with the checkpoints up to the number `upto`:
+    /// one that comes meanwhile may be signed with a key that whoever walks does not know yet.
+    pub fn walk(&self, upto: u64) -> Walk<'_> {
+        Walk::new(&self.pool, upto)
     }
 
-    /// Proves the audit log and names the first thing that is not in order. `opens` gives what a
-    /// checkpoint says if one of our keys signed it.
+    /// Proves the audit log up to a checkpoint, with all links that there are, and names the first
+    /// thing that is not in order. `opens` gives what a checkpoint says if one of our keys signed it.
     pub async fn verify(
         &self,
+        upto: u64,
         opens: &(dyn Fn(&str) -> Option<Checkpoint> + Sync),
     ) -> Result<ChainReport, Error> {
-        let (mut walk, mut proof) = (self.walk(), Proof::default());
+        let (mut walk, mut proof) = (self.walk(upto), Proof::default());
         while let Some(step) = walk.next().await? {
             if !proof.take(&step, opens) {
                 break;
@@ -384,6 +386,12 @@ impl Store {
     pub async fn last_checkpoint(&self) -> Result<Option<(u64, String)>, Error> {
         let last = self.pool.last_checkpoint().await?;
         Ok(last.map(|(n, jws)| (count(n).unwrap_or(0), jws)))
+    }
+
+    /// When the last checkpoint was signed.
+    pub async fn last_checkpoint_at(&self) -> Result<Option<Timestamp>, Error> {
+        let at = self.pool.last_checkpoint_at().await?;
+        Ok(at.and_then(Timestamp::from_epoch_s))
     }
 
     /// The last links of the chains that have grown since the last checkpoint, as many as the next

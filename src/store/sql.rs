@@ -346,6 +346,13 @@ pub const LAST_CHECKPOINT: &str = "
     ORDER BY n DESC
     LIMIT 1";
 
+/// When the last checkpoint was signed.
+pub const LAST_CHECKPOINT_AT: &str = "
+    SELECT at
+    FROM checkpoint
+    ORDER BY n DESC
+    LIMIT 1";
+
 /// The keys that ever signed one.
 pub const CHECKPOINT_KEYS: &str = "
     SELECT kid, jwk, tag
@@ -426,6 +433,7 @@ pub const ALL: &[&str] = &[
     CHAIN_BASES,
     CHECKPOINTS,
     LAST_CHECKPOINT,
+    LAST_CHECKPOINT_AT,
     CHECKPOINT_KEYS,
     CHECKPOINT_INSERT,
     CHECKPOINT_KEY_INSERT,

@@ -35,6 +35,8 @@ pub struct Walk<'s> {
     at: HashMap<String, i64>,
     /// The last checkpoint that was read.
     n: i64,
+    /// The last one that is read.
+    upto: i64,
     checkpoints: VecDeque<String>,
     todo: VecDeque<Todo>,
     ready: VecDeque<Step>,
@@ -58,11 +60,12 @@ impl std::fmt::Debug for Walk<'_> {
 }
 
 impl<'s> Walk<'s> {
-    pub(super) fn new(pool: &'s Pool) -> Walk<'s> {
+    pub(super) fn new(pool: &'s Pool, upto: u64) -> Walk<'s> {
         Walk {
             pool,
             at: HashMap::new(),
             n: 0,
+            upto: number(upto),
             checkpoints: VecDeque::new(),
             todo: [Todo::Bases, Todo::Checkpoints].into(),
             ready: VecDeque::new(),
@@ -104,7 +107,11 @@ impl<'s> Walk<'s> {
     }
 
     async fn read_checkpoints(&mut self) -> Result<(), Error> {
-        let page = self.pool.checkpoints(self.n, CHECKPOINTS).await?;
+        let limit = self.upto.saturating_sub(self.n).min(CHECKPOINTS);
+        let page = match limit {
+            1.. => self.pool.checkpoints(self.n, limit).await?,
+            _ => Vec::new(),
+        };
         if page.is_empty() {
             self.todo.push_back(Todo::Rest);
             return Ok(());

@@ -4,7 +4,10 @@
 use std::{collections::HashMap, fs, path::PathBuf, process::Command};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use deputy::base::{secret::Fingerprint, time::Seconds};
+use deputy::{
+    base::{secret::Fingerprint, time::Seconds},
+    engine::verify::checkpoint::judge,
+};
 use serde_json::{Value, json};
 
 use crate::world::{World, on_both, story::TICKETS, wire::Answer};
@@ -13,6 +16,7 @@ on_both! {
     a_checkpoint_covers_what_was_written
     an_end_that_was_cut_off_is_found
     an_end_that_was_cut_off_with_its_checkpoints_is_found
+    a_checkpoint_that_comes_during_a_walk_is_not_looked_at
     a_chain_that_was_removed_is_found
     a_chain_that_was_written_anew_is_found
     a_checkpoint_that_was_removed_is_found
@@ -131,6 +135,25 @@ async fn an_end_that_was_cut_off_with_its_checkpoints_is_found(world: World) {
     assert!(world.tamper(end).await > 0);
     let found = verdict(&world).await["first_problem"].clone();
     assert_eq!(found, json!({ "checkpoint": last, "problem": "a checkpoint is missing" }));
+}
+
+/// It may be signed with a key that whoever walks does not know: the very first is.
+async fn a_checkpoint_that_comes_during_a_walk_is_not_looked_at(world: World) {
+    filled(&world).await;
+    let (store, knows_nobody) = (world.deputy.store(), |_: &str| None);
+    let (last, _) = store.last_checkpoint().await.unwrap().unwrap();
+    let nothing_yet = store.verify(0, &knows_nobody).await.unwrap();
+    assert_eq!((&nothing_yet.broken, nothing_yet.checkpoints), (&None, 0));
+    assert!(nothing_yet.links > 0 && nothing_yet.uncovered == nothing_yet.links);
+    assert!(store.verify(1, &knows_nobody).await.unwrap().broken.is_some());
+    let keys = world.deputy.checkpoint_keys().await.unwrap();
+    let opens = |jws: &str| judge(&keys, jws).ok().map(|checkpoint| checkpoint.get().clone());
+    something(&world).await;
+    world.deputy.checkpoint().await.unwrap();
+    for (upto, known) in [(last - 1, last - 1), (last, last), (last + 9, last + 1)] {
+        let report = store.verify(upto, &opens).await.unwrap();
+        assert_eq!((report.broken, report.checkpoints), (None, known));
+    }
 }
 
 async fn a_chain_that_was_removed_is_found(world: World) {

@@ -110,10 +110,15 @@ impl Cluster {
 
     /// A server of one test's own, for what others would not survive.
     pub fn own() -> Cluster {
+        Cluster::begun_by(unprivileged)
+    }
+
+    /// One whose every process was begun by this.
+    fn begun_by(begin: impl Fn() -> Command) -> Cluster {
         let bin = binaries();
         let mut log = String::new();
         for _ in 0..ATTEMPTS {
-            match Cluster::attempt(&bin) {
+            match Cluster::attempt(&bin, begin()) {
                 Ok(cluster) => return cluster,
                 Err(said) => log = said,
             }
@@ -121,9 +126,24 @@ impl Cluster {
         panic!("PostgreSQL did not start:\n{log}");
     }
 
-    fn attempt(bin: &Path) -> Result<Cluster, String> {
+    /// One that has so many bytes at [`SMALL_DISK`].
+    pub fn beside_a_small_disk(bytes: u64) -> Cluster {
+        let become_it = unprivileged();
+        Cluster::begun_by(|| {
+            let mut command = on_a_small_disk(bytes, "postgres");
+            command.arg(become_it.get_program()).args(become_it.get_args());
+            command
+        })
+    }
+
+    /// The files as it sees them.
+    pub fn root(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.watcher.id()))
+    }
+
+    fn attempt(bin: &Path, mut begin: Command) -> Result<Cluster, String> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut watcher = unprivileged()
+        let mut watcher = begin
             .args(["setsid", "sh", "-c", WATCHER])
             .env("BIN", bin)
             .env("PORT", port.to_string())
@@ -157,6 +177,30 @@ fn unprivileged() -> Command {
     if rustix::process::geteuid().is_root() {
         command.args(["runuser", "-u", "postgres", "--"]);
     }
+    command
+}
+
+/// Where there is a small disk for whoever has one.
+pub const SMALL_DISK: &str = "/mnt";
+
+/// Mounts a disk of `$1` bytes that belongs to `$2`, and becomes what follows.
+const ON_A_SMALL_DISK: &str = r#"
+mount -t tmpfs -o size="$1",mode=0700,uid="$(id -u "$2")" deputy /mnt || exit 1
+shift 2
+exec "$@""#;
+
+/// What begins whatever its further arguments say, in a world that has a small disk at
+/// [`SMALL_DISK`]: nobody else sees it, and it goes with the process (a mount namespace).
+pub fn on_a_small_disk(bytes: u64, owner: &str) -> Command {
+    let mut command = Command::new("unshare");
+    let owner = if rustix::process::geteuid().is_root() {
+        owner
+    } else {
+        command.args(["--user", "--map-root-user"]);
+        "root"
+    };
+    command.args(["--mount", "sh", "-c", ON_A_SMALL_DISK, "sh"]);
+    command.args([&bytes.to_string(), owner]).stdin(Stdio::null());
     command
 }
 

@@ -18,7 +18,10 @@ use deputy::{
     base::time::Clock,
     demo::issuer::{Issuer, claims::Claims},
 };
-use reqwest::{Method, header::CONTENT_TYPE};
+use reqwest::{
+    Method,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -78,6 +81,8 @@ pub struct Answer {
     pub status: u16,
     /// Its body; null if it has none.
     pub json: Value,
+    /// After how many seconds to try again, where it says so.
+    pub retry_after: Option<u64>,
 }
 
 /// A port that was free a moment ago.
@@ -89,8 +94,14 @@ pub fn free_address() -> String {
 impl Server {
     /// Starts it and waits until it says that it listens.
     pub fn start(dir: &Path, address: &str, more: &[&str]) -> Server {
+        Server::run(deputy(dir, &[]), dir, address, more)
+    }
+
+    /// The same by a command that becomes `deputy`, whose arguments come behind its own.
+    pub fn run(mut command: Command, dir: &Path, address: &str, more: &[&str]) -> Server {
         _ = rustls::crypto::ring::default_provider().install_default();
-        let mut child = deputy(dir, &["serve", "--listen", address, "--log-level", "error"])
+        let mut child = command
+            .args(["serve", "--listen", address, "--log-level", "error"])
             .args(more)
             .stdout(Stdio::piped())
             .spawn()
@@ -108,6 +119,11 @@ impl Server {
         let builder = reqwest::Client::builder().no_proxy();
         let (http, url) = (builder.build().unwrap(), format!("http://{address}"));
         Server { child, said, url, http, token }
+    }
+
+    /// The files as it sees them.
+    pub fn root(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.child.id()))
     }
 
     /// How much memory it has now, in KiB.
@@ -271,6 +287,22 @@ impl Agent {
         self.posts("token", &fields(subject)).await
     }
 
+    /// The same for one that is good for so many calls.
+    pub async fn exchanges_for_calls(
+        &self,
+        subject: &str,
+        calls: u32,
+    ) -> Result<Answer, reqwest::Error> {
+        let details = json!([{
+            "type": "mcp_tool_call", "locations": [TICKETS], "tools": { "tickets.get": {} },
+            "max_calls": calls,
+        }]);
+        let details = details.to_string();
+        let [kind, subject, of_kind, resource, _scope] = fields(subject);
+        let fields = [kind, subject, of_kind, resource, ("authorization_details", &details)];
+        self.posts("token", &fields).await
+    }
+
     /// The same as the bytes of a whole request.
     pub fn exchange(&self, subject: &str) -> String {
         let body = form(&fields(subject));
@@ -319,8 +351,10 @@ fn form(fields: &[(&str, &str)]) -> String {
 
 async fn read(response: reqwest::Response) -> Result<Answer, reqwest::Error> {
     let status = response.status().as_u16();
+    let retry_after = response.headers().get(RETRY_AFTER);
+    let retry_after = retry_after.map(|seconds| seconds.to_str().unwrap().parse().unwrap());
     let body = response.bytes().await?;
-    Ok(Answer { status, json: serde_json::from_slice(&body).unwrap_or_default() })
+    Ok(Answer { status, json: serde_json::from_slice(&body).unwrap_or_default(), retry_after })
 }
 
 /// A value of a form or of a query.

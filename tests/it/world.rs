@@ -27,7 +27,7 @@ use deputy::{
     model::event::{Event, Kind},
     registry::operator::{Operator, Role},
     service::{
-        Ambient, Deputy, Options,
+        Ambient, Deputy, Fault, Options,
         admin::{Order, Refused},
         remote::fetch::Roots,
     },
@@ -151,6 +151,11 @@ impl World {
         stop.send(()).unwrap();
         running.ended().await.unwrap();
         World::open(home, issuer, now).await
+    }
+
+    /// Whether another instance would start at this time.
+    pub async fn starts_at(&self, now: Timestamp) -> Result<Deputy, Fault> {
+        opened(&self.home, now).await
     }
 
     /// Where a test may put files of its own.
@@ -297,20 +302,7 @@ fn as_written(kind: &str, text: &str) -> String {
 
 impl Instance {
     async fn start(home: &Home, now: Timestamp) -> Instance {
-        let options = Options {
-            public_url: PUBLIC_URL.to_owned(),
-            issuer_path: "/oauth2".to_owned(),
-            database: home.database.clone(),
-            keys_dir: home.dir.join("keys"),
-            kek: None,
-            allow_loopback_issuers: true,
-            trusted_roots: Roots::default(),
-            rotate_keys_every: Some(Seconds::new(ROTATES_AFTER_S)),
-            restored: false,
-        };
-        let clock = Clock::manual(now);
-        let ambient = Ambient { clock, ..Ambient::system() };
-        let deputy = Deputy::start(options, ambient).await.unwrap();
+        let deputy = opened(home, now).await.unwrap();
         let protocol = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listeners = Listeners { protocol, admin: None };
         let (stop, stopped) = oneshot::channel::<()>();
@@ -337,6 +329,22 @@ impl Instance {
         stop.send(()).unwrap();
         running.ended().await.unwrap();
     }
+}
+
+async fn opened(home: &Home, now: Timestamp) -> Result<Deputy, Fault> {
+    let options = Options {
+        public_url: PUBLIC_URL.to_owned(),
+        issuer_path: "/oauth2".to_owned(),
+        database: home.database.clone(),
+        keys_dir: home.dir.join("keys"),
+        kek: None,
+        allow_loopback_issuers: true,
+        trusted_roots: Roots::default(),
+        rotate_keys_every: Some(Seconds::new(ROTATES_AFTER_S)),
+        restored: false,
+    };
+    let clock = Clock::manual(now);
+    Deputy::start(options, Ambient { clock, ..Ambient::system() }).await
 }
 
 /// So many seconds after the beginning.

@@ -46,12 +46,14 @@ impl Deputy {
         let turn = Arc::clone(&self.0.exports).try_acquire_owned().map_err(|_| Fault::Busy)?;
         self.store().writer().flush().await?;
         self.checkpoint().await?;
+        // Before the keys: what is signed later may be signed with another one.
+        let upto = self.last_signed().await?;
         let head = self.head_lines().await?;
         let (pieces, receiver) = mpsc::channel(PIECES);
         let deputy = self.clone();
         tokio::spawn(async move {
             let sender = Sender { pieces, piece: String::new(), lines: 0 };
-            deputy.send_log(sender, head, persons).await;
+            deputy.send_log(sender, head, (upto, persons)).await;
             drop(turn);
         });
         Ok(receiver)
@@ -72,13 +74,13 @@ impl Deputy {
         Ok(std::iter::once(first).chain(keys).collect())
     }
 
-    async fn send_log(&self, mut sender: Sender, head: Vec<String>, persons: bool) {
+    async fn send_log(&self, mut sender: Sender, head: Vec<String>, (upto, persons): (u64, bool)) {
         for line in head {
             if sender.line(&line).await.is_err() {
                 return;
             }
         }
-        let sent = send_steps(self.store().walk(), &mut sender, persons).await;
+        let sent = send_steps(self.store().walk(upto), &mut sender, persons).await;
         match sent {
             Ok(Ok(())) => sender.end().await,
             Ok(Err(Gone)) => {}

@@ -40,6 +40,13 @@ impl Pool {
         on!(Pool, self, db => read(sqlx::query_as(sql::LAST_CHECKPOINT).fetch_optional(db)).await)
     }
 
+    /// When it was signed, in epoch seconds.
+    pub async fn last_checkpoint_at(&self) -> Result<Option<i64>, Error> {
+        on!(Pool, self, db => {
+            read(sqlx::query_scalar(sql::LAST_CHECKPOINT_AT).fetch_optional(db)).await
+        })
+    }
+
     /// The keys that ever signed one: `kid`, JWK and tag.
     pub async fn checkpoint_keys(&self) -> Result<Vec<(String, String, String)>, Error> {
         on!(Pool, self, db => read(sqlx::query_as(sql::CHECKPOINT_KEYS).fetch_all(db)).await)

@@ -2,6 +2,5 @@
 //! variants of it that must fail, so that the model is known to see; and the real thing.
 
 mod model;
-mod proxy;
 mod real;
 mod sim;

@@ -25,9 +25,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::proxy::{Passage, Proxy};
 use crate::{
     postgres::Cluster,
+    proxy::{Passage, Proxy},
     serve_process::{Agent, Folder, Registered, Server, free_address, token, user_token},
 };
 

@@ -196,7 +196,8 @@ async fn answer(from: &mut TcpStream) -> Option<Answer> {
             let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")).unwrap();
             if body.len() == length.parse::<usize>().unwrap() {
                 let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-                return Some(Answer { status, json: serde_json::from_str(body).unwrap() });
+                let json = serde_json::from_str(body).unwrap();
+                return Some(Answer { status, json, retry_after: None });
             }
         }
         let mut bytes = [0; 4_096];

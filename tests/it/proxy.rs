@@ -19,6 +19,8 @@ pub enum Passage {
     Open,
     /// They wait, and nobody is told.
     Held,
+    /// What the client says passes; what the database answers is lost.
+    Deaf,
     /// Every connection is closed, and every new one.
     Cut,
 }
@@ -60,12 +62,18 @@ async fn accept(listener: TcpListener, database: SocketAddr, seen: watch::Receiv
         let Ok(server) = TcpStream::connect(database).await else { continue };
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
-        tokio::spawn(pass(from_client, to_server, seen.clone()));
-        tokio::spawn(pass(from_server, to_client, seen.clone()));
+        tokio::spawn(pass(from_client, to_server, seen.clone(), [Passage::Open, Passage::Deaf]));
+        tokio::spawn(pass(from_server, to_client, seen.clone(), [Passage::Open; 2]));
     }
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut seen: watch::Receiver<Passage>) {
+/// Passes bytes on in one direction, while the passage is one of those at which they go through.
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut seen: watch::Receiver<Passage>,
+    through: [Passage; 2],
+) {
     let mut bytes = [0; 16 * 1024];
     loop {
         let read = tokio::select! {
@@ -74,8 +82,10 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut seen: watch::
         };
         let Some(n) = read.ok().filter(|n| *n > 0) else { return };
         let goes_on = seen.wait_for(|passage| *passage != Passage::Held).await;
-        if !goes_on.is_ok_and(|passage| *passage == Passage::Open) {
-            return;
+        match goes_on.map(|passage| *passage) {
+            Ok(Passage::Deaf) if !through.contains(&Passage::Deaf) => continue,
+            Ok(passage) if through.contains(&passage) => {}
+            _ => return,
         }
         if to.write_all(&bytes[..n]).await.is_err() {
             return;
