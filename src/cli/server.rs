@@ -175,6 +175,8 @@ pub fn options(settings: &Settings) -> Result<Options, ServerError> {
         trusted_roots: roots(settings.trusted_roots.as_deref())?,
         rotate_keys_every: (settings.rotate_keys_days > 0)
             .then(|| Seconds::new(settings.rotate_keys_days.saturating_mul(86_400))),
+        keep_audit: (settings.keep_audit_days > 0)
+            .then(|| Seconds::new(settings.keep_audit_days.saturating_mul(86_400))),
         restored: false,
     })
 }

@@ -49,6 +49,7 @@ fn lines(settings: &Settings) -> Vec<(&'static str, Option<String>)> {
         ("allow_loopback_issuers", plain(&settings.allow_loopback_issuers)),
         ("trusted_roots", settings.trusted_roots.as_ref().and_then(|path| text(&path.display()))),
         ("rotate_keys_days", plain(&settings.rotate_keys_days)),
+        ("keep_audit_days", plain(&settings.keep_audit_days)),
         ("limits.connections", plain(&limits.connections)),
         ("limits.head_timeout_s", plain(&limits.head_timeout_s)),
         ("limits.request_timeout_s", plain(&limits.request_timeout_s)),

@@ -54,6 +54,8 @@ pub struct Settings {
     pub trusted_roots: Option<PathBuf>,
     /// Days that a signing key signs before the next one is made; 0 for ever.
     pub rotate_keys_days: u32,
+    /// How many days the audit log is kept; 0 for ever.
+    pub keep_audit_days: u32,
     /// Bounds on what strangers can make us hold or wait for.
     pub limits: Limits,
     /// What is logged, and how.
@@ -166,6 +168,7 @@ impl Reader {
         let trusted_roots = self.take("trusted_roots", values::path);
         let rotate_keys_days =
             self.take("rotate_keys_days", |text| values::whole(text, 0, 3_650)).unwrap_or(30);
+        let keep_audit_days = self.take("keep_audit_days", values::keep_days).unwrap_or(0);
         let limits = self.limits();
         let log = Log {
             format: self.take("log.format", LogFormat::parse).unwrap_or(LogFormat::Text),
@@ -185,6 +188,7 @@ impl Reader {
             allow_loopback_issuers,
             trusted_roots,
             rotate_keys_days,
+            keep_audit_days,
             limits,
             log,
             origins: self.origins,

@@ -21,7 +21,7 @@ enum Kind {
 }
 
 /// Every key there is.
-const KEYS: [(&str, Kind); 17] = [
+const KEYS: [(&str, Kind); 18] = [
     ("public_url", Kind::Text),
     ("issuer_path", Kind::Text),
     ("listen", Kind::Text),
@@ -30,6 +30,7 @@ const KEYS: [(&str, Kind); 17] = [
     ("keys_dir", Kind::Text),
     ("kek_from", Kind::Text),
     ("rotate_keys_days", Kind::Whole),
+    ("keep_audit_days", Kind::Whole),
     ("allow_loopback_issuers", Kind::Flag),
     ("trusted_roots", Kind::Text),
     ("limits.connections", Kind::Whole),

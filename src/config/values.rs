@@ -161,6 +161,17 @@ pub(super) fn whole(text: &str, low: u32, high: u32) -> Result<u32, Bad> {
     }
 }
 
+/// How many days something is kept: 0 for ever, else longer than what it is explained by.
+pub(super) fn keep_days(text: &str) -> Result<u32, Bad> {
+    match text.parse() {
+        Ok(days @ (0 | 8..=36_500)) => Ok(days),
+        _ => bad(
+            format!("`{text}` is out of range or not a number"),
+            "write 0 for ever, or a whole number of days from 8 to 36500",
+        ),
+    }
+}
+
 /// The URL of the database. Printed without its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(String);

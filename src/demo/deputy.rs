@@ -41,6 +41,7 @@ impl Deputy {
             allow_loopback_issuers: true,
             trusted_roots: Roots::default(),
             rotate_keys_every: None,
+            keep_audit: None,
             restored: false,
         };
         let deputy = service::Deputy::start(options, Ambient::system())

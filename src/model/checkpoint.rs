@@ -32,4 +32,6 @@ pub struct Checkpoint {
     pub heads: Vec<Place>,
     /// The links behind which chains begin from now on: what is older may be deleted.
     pub bases: Vec<Place>,
+    /// The first checkpoint that is kept from now on: older ones may be deleted.
+    pub begins: Option<u64>,
 }

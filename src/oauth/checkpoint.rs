@@ -26,6 +26,9 @@ pub fn write(issuer: &str, checkpoint: &Checkpoint) -> String {
     if !checkpoint.bases.is_empty() {
         claims = claims.raw("bases", &places(&checkpoint.bases));
     }
+    if let Some(begins) = checkpoint.begins {
+        claims = claims.count("begins", begins);
+    }
     claims.finish()
 }
 
@@ -48,6 +51,10 @@ pub fn read(claims: &Object) -> Result<Checkpoint, ClaimError> {
         bases: match claims.get("bases") {
             None => Vec::new(),
             some => read_places(some).ok_or_else(invalid("bases"))?,
+        },
+        begins: match claims.get("begins") {
+            None => None,
+            some => Some(number(some).ok_or_else(invalid("begins"))?),
         },
     })
 }

@@ -1,6 +1,6 @@
 //! The beat: the only place that sleeps. Everything periodic is a `tick` that a test can call.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::atomic::Ordering, time::Duration};
 
 use super::{Deputy, Fault};
 use crate::{
@@ -16,6 +16,10 @@ const SUMMARY_S: i64 = 60;
 const CHECKPOINT_S: i64 = 10;
 /// How often old rows are swept.
 const SWEEP_S: i64 = 300;
+/// Sweeps within one second; each deletes up to a thousand rows of a kind.
+const SWEEPS_MAX: usize = 10;
+/// How often the audit log is shortened, where it is not kept for ever.
+const SHORTEN_S: i64 = 3_600;
 /// How long dead delegations, revocations and replaced documents are kept: so long can a decision
 /// be judged again. Events are kept longer. Never less than any foreign token is accepted, because
 /// a revocation bars it.
@@ -51,6 +55,24 @@ impl Deputy {
         }
     }
 
+    /// Deletes old rows: as many as a second has time for. What is left is the next one's.
+    async fn sweep(&self, now: Timestamp) -> Result<(), Fault> {
+        let keep = Keep {
+            delegations: KEEP_HISTORY,
+            revocations: KEEP_HISTORY,
+            versions: KEEP_HISTORY,
+            log: self.options().keep_audit,
+        };
+        for _ in 0..SWEEPS_MAX {
+            let swept = self.store().sweep(now, keep).await?;
+            self.0.unswept.store(swept.more, Ordering::Relaxed);
+            if !swept.more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Does what is due at `now`.
     pub async fn tick(&self, now: Timestamp) -> Result<(), Fault> {
         // Another process may have changed the configuration: nothing waits for this.
@@ -63,14 +85,17 @@ impl Deputy {
                 tracing::warn!(%error, "the signing keys were not replaced, and their time is over");
             }
         }
-        if now.epoch_s().rem_euclid(SWEEP_S) == 0 {
-            let keep = Keep {
-                delegations: KEEP_HISTORY,
-                revocations: KEEP_HISTORY,
-                versions: KEEP_HISTORY,
-            };
-            self.store().sweep(now, keep).await?;
+        if now.epoch_s().rem_euclid(SHORTEN_S) == 0
+            && let Err(error) = self.shorten_log(now).await
+        {
+            tracing::warn!(%error, "the audit log was not shortened, and will be in an hour");
+        }
+        let sweep = now.epoch_s().rem_euclid(SWEEP_S) == 0;
+        if sweep {
             self.forget_revocations(now.minus(REMEMBER_REVOCATIONS)).await;
+        }
+        if sweep || self.0.unswept.load(Ordering::Relaxed) {
+            self.sweep(now).await?;
         }
         if now.epoch_s().rem_euclid(CHECKPOINT_S) == 0 {
             self.checkpoint().await?;

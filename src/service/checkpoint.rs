@@ -6,7 +6,10 @@ use crate::{
     base::{secret::Fingerprint, time::Seconds},
     engine::verify::checkpoint::{CheckpointKeys, judge},
     jose::MacKey,
-    model::{checkpoint::Checkpoint, signing::SigningAlgorithm},
+    model::{
+        checkpoint::{Checkpoint, Place},
+        signing::SigningAlgorithm,
+    },
     oauth::checkpoint::{self, TYP_CHECKPOINT},
     store::NewCheckpoint,
 };
@@ -26,17 +29,27 @@ impl Deputy {
     /// Signs the next checkpoint, unless nothing has happened since the last one. Where several
     /// instances do so at once, the database keeps one.
     pub async fn checkpoint(&self) -> Result<(), Fault> {
+        self.sign_checkpoint(Vec::new(), None).await.map(drop)
+    }
+
+    /// The same, with what it is to say of what is no longer kept. Its number; `None` if there was
+    /// nothing to say, or another instance was faster.
+    pub(super) async fn sign_checkpoint(
+        &self,
+        bases: Vec<Place>,
+        begins: Option<u64>,
+    ) -> Result<Option<u64>, Fault> {
         // The number first: if another instance signs meanwhile, it is taken, and nothing is said twice.
         let last = self.store().last_checkpoint().await?;
         let heads = self.store().uncovered().await?;
-        if heads.is_empty() {
-            return Ok(());
+        if heads.is_empty() && bases.is_empty() && begins.is_none() {
+            return Ok(None);
         }
         let (n, previous) = last.map_or((1, None), |(n, jws)| {
             (n.saturating_add(1), Some(Fingerprint::of(jws.as_bytes())))
         });
         let (config, at) = (&self.snapshot().config, self.now());
-        let said = Checkpoint { n, at, previous, heads, bases: Vec::new() };
+        let said = Checkpoint { n, at, previous, heads, bases, begins };
         let payload = checkpoint::write(&config.issuer, &said);
         let alg = SigningAlgorithm::default();
         let no_key = || Fault::Internal("no signing key of the wanted algorithm", None);
@@ -44,10 +57,10 @@ impl Deputy {
         let jws = keys::signed(&config.keys, (TYP_CHECKPOINT, alg), &payload, at)?;
         let (kid, jwk) = (key.kid().to_owned(), key.public_jwk());
         let tag = tag(&config.macs.checkpoint_key, &kid, &jwk);
-        let new = NewCheckpoint { n, at, jws, heads: said.heads, kid, jwk, tag };
+        let new = NewCheckpoint { n, at, jws, heads: said.heads, begins, kid, jwk, tag };
         // If another instance was faster, its checkpoint says as much, or the next one will.
-        self.store().writer().checkpoint(new).await?;
-        Ok(())
+        let kept = self.store().writer().checkpoint(new).await?;
+        Ok(kept.then_some(n))
     }
 
     /// At the start: refuses a clock that is further behind the last checkpoint than clocks may differ.

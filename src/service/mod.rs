@@ -16,6 +16,7 @@ pub mod keys;
 pub mod memo;
 pub mod policies;
 pub mod remote;
+mod retention;
 pub mod revoke;
 pub mod secret_file;
 pub mod secrets;
@@ -23,7 +24,11 @@ pub mod state;
 pub mod throttle;
 pub mod token;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
@@ -70,6 +75,8 @@ pub struct Options {
     pub trusted_roots: Roots,
     /// How long a signing key signs before the next one is made; `None` for ever.
     pub rotate_keys_every: Option<Seconds>,
+    /// How long the audit log is kept; `None` for ever.
+    pub keep_audit: Option<Seconds>,
     /// Whether the database was restored from a backup: then everything issued before is ended.
     pub restored: bool,
 }
@@ -117,6 +124,8 @@ struct Inner {
     policies: policies::Compiled,
     noted: epoch::Noted,
     exports: Arc<Semaphore>,
+    /// Whether the last sweep left something.
+    unswept: AtomicBool,
 }
 
 /// Something of ours failed. The source chain is for the log; callers learn that it was us.
@@ -220,6 +229,7 @@ impl Deputy {
             policies,
             noted: epoch::Noted::default(),
             exports: Arc::new(Semaphore::new(admin::export::AT_ONCE)),
+            unswept: AtomicBool::new(false),
             catching_up: tokio::sync::Mutex::new(()),
             configuring: tokio::sync::Mutex::new(()),
             snapshot: ArcSwap::from_pointee(snapshot),

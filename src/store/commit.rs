@@ -51,6 +51,7 @@ pub(super) struct KeyRow {
     pub sub: Arc<str>,
     #[serde(serialize_with = "as_hex")]
     pub key: [u8; 32],
+    pub at: i64,
 }
 
 /// A row of `journal_private`, on its way in.
@@ -206,6 +207,7 @@ impl<'s, 'a> Draft<'s, 'a> {
                 issuer: Arc::clone(&subject.issuer),
                 sub: Arc::clone(&subject.sub),
                 key: *key.key.expose(),
+                at: key.at.epoch_s(),
             })
             .collect();
         Sent { rows: self.rows, records: self.records, chain: self.chain }

@@ -62,6 +62,7 @@ mod checkpoints;
 mod history;
 mod instances;
 mod lookups;
+mod retention;
 mod schema;
 mod sqlite;
 
@@ -333,19 +334,6 @@ impl Connection {
         on!(Connection, self, db => {
             let query = sqlx::query(sql::WRITER_INSERT).bind(writer).bind(at.epoch_s());
             query.execute(db).await.map(|_| ())
-        })
-    }
-
-    /// Deletes at most `limit` rows by one of the sweeps; how many.
-    pub async fn sweep(
-        &mut self,
-        text: &'static str,
-        until: Timestamp,
-        limit: i64,
-    ) -> Result<u64, sqlx::Error> {
-        on!(Connection, self, db => {
-            let query = sqlx::query(text).bind(until.epoch_s()).bind(limit);
-            query.execute(db).await.map(|done| done.rows_affected())
         })
     }
 

@@ -14,6 +14,7 @@ mod follow;
 mod persons;
 mod proof;
 mod record;
+mod retention;
 mod rows;
 pub mod sql;
 mod step;
@@ -31,7 +32,7 @@ use self::{
     connect::{Address, DelegationQuery, Pool},
     follow::Line,
     rows::{Revocations, count, number},
-    writer::SweepUntil,
+    writer::{LogUntil, SweepUntil},
 };
 pub use self::{
     error::Error,
@@ -41,7 +42,7 @@ pub use self::{
     rows::{Document, DocumentVersion, Head, StoredDelegation},
     step::{Link, Step},
     walk::Walk,
-    writer::{Configured, Decided, Delegated, Erased, NewCheckpoint, Put, Swept, Writer},
+    writer::{Configured, Decided, Delegated, Erased, NewCheckpoint, Put, Shorten, Swept, Writer},
 };
 use crate::{
     base::{
@@ -64,6 +65,10 @@ const REVOCATIONS_KEPT_MIN: Seconds = Seconds::new(4_500);
 /// How much later than it expired an effect is forgotten: an instance whose clock is slow may still
 /// accept what another, whose clock is fast, would sweep.
 const CLOCKS_DIFFER: Seconds = Seconds::new(300);
+
+/// How long links are still there that a chain no longer begins with: longer than anybody takes to
+/// read the log who began before.
+const SHORTENED_FOR: Seconds = Seconds::new(3_600);
 
 /// The kinds of document of which every version is kept, so that what was decided under it can be
 /// judged again. Only these: a sealed key or the hash of a secret must not outlive its replacement,
@@ -105,6 +110,8 @@ pub struct Keep {
     pub revocations: Seconds,
     /// Versions of documents after they were replaced.
     pub versions: Seconds,
+    /// The audit log; `None` for ever.
+    pub log: Option<Seconds>,
 }
 
 /// Which delegations are listed; `None` means any.
@@ -356,6 +363,10 @@ impl Store {
             revocations: now.minus(revocations),
             versions: now.minus(keep.versions),
             effects: now.minus(CLOCKS_DIFFER),
+            log: keep.log.map(|keep| LogUntil {
+                shortened: now.minus(SHORTENED_FOR),
+                keys: now.minus(keep).minus(persons::SERVES),
+            }),
         };
         self.writer.sweep(until).await
     }

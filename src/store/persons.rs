@@ -15,7 +15,11 @@ use sqlx::FromRow;
 
 use super::error::Error;
 use crate::{
-    base::{random::Random, secret::Secret},
+    base::{
+        random::Random,
+        secret::Secret,
+        time::{Seconds, Timestamp},
+    },
     model::subject::Subject,
 };
 
@@ -28,12 +32,18 @@ const ENCIPHERED: u8 = 1;
 /// Behind it: which one under this key it is, 8 bytes.
 const COUNT_BYTES: usize = 8;
 
-/// One subject's key in one run of one writer.
+/// How long a key serves: what is written under it has gone a day after what was written when it was
+/// drawn, and the key may go as well.
+pub(super) const SERVES: Seconds = Seconds::new(86_400);
+
+/// One subject's key in one run of one writer, on one day.
 pub(super) struct SubjectKey {
     /// Names the key in records, and commits to the subject; without the key it says nothing.
     pub id: Arc<str>,
     /// The key.
     pub key: Secret<[u8; 32]>,
+    /// When it was drawn.
+    pub at: Timestamp,
     /// How many parts it has enciphered. It is drawn for one run and never loaded again, so that no
     /// number comes twice under one key.
     count: AtomicU64,
@@ -41,10 +51,15 @@ pub(super) struct SubjectKey {
 
 impl SubjectKey {
     /// A new one.
-    pub fn draw(random: &Random, subject: &Subject) -> Result<SubjectKey, Error> {
+    pub fn draw(random: &Random, subject: &Subject, at: Timestamp) -> Result<SubjectKey, Error> {
         let key = Secret::new(random.bytes::<32>()?);
         let id = id_of(key.expose(), &subject.issuer, &subject.sub).into();
-        Ok(SubjectKey { id, key, count: AtomicU64::new(0) })
+        Ok(SubjectKey { id, key, at, count: AtomicU64::new(0) })
+    }
+
+    /// Whether it serves for what happened at this moment.
+    pub fn serves(&self, at: Timestamp) -> bool {
+        at < self.at.plus(SERVES)
     }
 
     /// A private part enciphered, and the tag by which a record commits to it.
@@ -135,7 +150,7 @@ mod tests {
     #[test]
     fn a_part_is_opened_by_its_own_key_alone_and_no_two_are_alike() {
         let subject = Subject { issuer: "https://login.example".into(), sub: "alice".into() };
-        let draw = || SubjectKey::draw(&Random::system(), &subject).unwrap();
+        let draw = || SubjectKey::draw(&Random::system(), &subject, Timestamp::EPOCH).unwrap();
         let row = |key: &SubjectKey| SubjectRow {
             id: key.id.to_string(),
             issuer: subject.issuer.to_string(),

@@ -32,6 +32,8 @@ pub struct ChainReport {
     pub erased: u64,
     /// Checkpoints that are in order.
     pub checkpoints: u64,
+    /// The number of the last of them; 0 if there is none.
+    pub last_checkpoint: u64,
     /// When the last of them was signed.
     pub covered_until: Option<Timestamp>,
     /// Links that are younger than it: nothing shows yet if they are cut off.
@@ -65,6 +67,7 @@ impl ChainReport {
             .count("checkpoints", self.checkpoints)
             .maybe_raw("covered_until", until.as_deref())
             .count("uncovered_links", self.uncovered)
+            .count("shortened_chains", self.shortened)
             .maybe_raw("first_problem", problem)
     }
 }
@@ -145,6 +148,8 @@ pub struct Proof {
     begins: HashMap<String, i64>,
     /// Where chains are said to begin, until a checkpoint says so too.
     unproved_bases: HashMap<String, Place>,
+    /// The first checkpoint that is here, where it is not number 1, until one says so.
+    unproved_first: Option<u64>,
     /// The number of the last checkpoint, and its hash.
     last: Option<(u64, Fingerprint)>,
     /// A checkpoint that somebody noted, by its number and hash; until it is met.
@@ -179,10 +184,11 @@ impl Proof {
         self.report.writers = count(number(self.chains.len())).unwrap_or(0);
         if self.report.broken.is_none() {
             let base = self.unproved_bases.into_values().min_by_key(|base| base.writer.clone());
-            self.report.broken = match (base, self.noted) {
-                (Some(base), _) => Some(at_link(&base.writer, base.seq, Why::Missing)),
-                (None, Some((n, _))) => Some(at_checkpoint(n, Why::NotTheNoted)),
-                (None, None) => None,
+            self.report.broken = match (self.unproved_first, base, self.noted) {
+                (Some(_), _, _) => Some(at_checkpoint(1, Why::Missing)),
+                (None, Some(base), _) => Some(at_link(&base.writer, base.seq, Why::Missing)),
+                (None, None, Some((n, _))) => Some(at_checkpoint(n, Why::NotTheNoted)),
+                (None, None, None) => None,
             };
         }
         self.report
@@ -232,12 +238,18 @@ impl Proof {
             Some((n, hash)) => (n.saturating_add(1), Some(*hash)),
         };
         let Some(said) = opens(jws) else { return Some(at_checkpoint(next, Why::Forged)) };
-        if said.n != next {
+        let next = if self.last.is_none() && said.n > 1 {
+            // Older ones are said to be deleted by one that is still to come, or by nobody.
+            self.unproved_first = Some(said.n);
+            said.n
+        } else if said.n != next {
             return Some(at_checkpoint(next, Why::Missing));
-        }
-        if said.previous != previous {
+        } else if said.previous != previous {
             return Some(at_checkpoint(next, Why::Displaced));
-        }
+        } else {
+            next
+        };
+        self.unproved_first.take_if(|first| said.begins.is_some_and(|begins| *first <= begins));
         let hash = Fingerprint::of(jws.as_bytes());
         if let Some((_, noted)) = self.noted.take_if(|(n, _)| *n == next)
             && noted != hash
@@ -255,6 +267,7 @@ impl Proof {
         }
         self.last = Some((next, hash));
         self.report.checkpoints = self.report.checkpoints.saturating_add(1);
+        self.report.last_checkpoint = next;
         self.report.covered_until = Some(said.at);
         self.report.uncovered = 0;
         None

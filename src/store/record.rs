@@ -194,10 +194,12 @@ impl Sealer {
             self.known = Cache::new(KEYS_MAX);
             self.erasures = erasures;
         }
-        if let Some(key) = self.known.get(&*subject).or_else(|| self.fresh.get(&*subject)) {
+        // The younger one first: a key that is worn out is still known.
+        let keys = [self.fresh.get(&*subject), self.known.get(&*subject)];
+        if let Some(key) = keys.into_iter().flatten().find(|key| key.serves(event.at)) {
             return Ok(Some(Arc::clone(key)));
         }
-        let key = Arc::new(SubjectKey::draw(&self.random, &subject)?);
+        let key = Arc::new(SubjectKey::draw(&self.random, &subject, event.at)?);
         self.fresh.insert(subject.into_owned(), Arc::clone(&key));
         Ok(Some(key))
     }

@@ -1,6 +1,8 @@
 //! Every SQL text that both engines take as it is, by name. Never a text that is put together at
 //! run time; texts that must differ are in `twin`.
 
+pub mod retention;
+
 /// What every statement on `head` reads.
 pub const HEAD: &str = "
     SELECT revision, configured
@@ -196,11 +198,17 @@ pub const WRITER_INSERT: &str = "
     INSERT INTO writer (id, started_at)
     VALUES ($1, $2)";
 
-/// The last link of a writer's chain.
+/// The last link of a writer's chain, or where it begins if all its links are gone.
 pub const CHAIN_HEAD: &str = "
     SELECT seq, hash
-    FROM journal
-    WHERE writer = $1
+    FROM (
+      SELECT seq, hash
+      FROM (
+        SELECT seq, hash FROM journal WHERE writer = $1 ORDER BY seq DESC LIMIT 1
+      ) AS last_link
+      UNION ALL
+      SELECT seq, hash FROM chain_base WHERE writer = $1
+    ) AS ends
     ORDER BY seq DESC
     LIMIT 1";
 
@@ -361,8 +369,8 @@ pub const CHECKPOINT_KEYS: &str = "
 
 /// Writes the checkpoint $1, unless another instance was faster.
 pub const CHECKPOINT_INSERT: &str = "
-    INSERT INTO checkpoint (n, at, jws)
-    VALUES ($1, $2, $3)
+    INSERT INTO checkpoint (n, at, jws, begins)
+    VALUES ($1, $2, $3, $4)
     ON CONFLICT (n) DO NOTHING";
 
 /// Keeps the public half of a key that signed one.

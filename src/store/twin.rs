@@ -65,7 +65,7 @@ pub const ONCE: Insert =
     insert!("once (kind, key, question, decision, expires_at)", "(?, ?, ?, ?, ?)");
 
 /// Rows of `subject_key`.
-pub const KEYS: Insert = insert!("subject_key (id, issuer, sub, key)", "(?, ?, ?, ?)");
+pub const KEYS: Insert = insert!("subject_key (id, issuer, sub, key, at)", "(?, ?, ?, ?, ?)");
 
 /// Rows of `journal`.
 pub const LINKS: Insert =
@@ -149,10 +149,10 @@ macro_rules! postgres_batch {
             $before,
             ",
     new_keys AS (
-      INSERT INTO subject_key (id, issuer, sub, key)
-      SELECT x.id, x.issuer, x.sub, decode(x.key, 'hex')
+      INSERT INTO subject_key (id, issuer, sub, key, at)
+      SELECT x.id, x.issuer, x.sub, decode(x.key, 'hex'), x.at
       FROM jsonb_to_recordset($1::text::jsonb -> 'keys')
-        AS x (id text, issuer text, sub text, key text)
+        AS x (id text, issuer text, sub text, key text, at bigint)
       WHERE ",
             $keys_if,
             "

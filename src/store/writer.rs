@@ -114,12 +114,25 @@ pub struct NewCheckpoint {
     pub jws: String,
     /// The links that it covers.
     pub heads: Vec<Place>,
+    /// The first checkpoint that is kept from now on, where it says so.
+    pub begins: Option<u64>,
     /// Which key signed it.
     pub kid: String,
     /// The key's public half.
     pub jwk: String,
     /// What shows that the key was ours.
     pub tag: String,
+}
+
+/// Chains that begin later from now on, as a checkpoint says that is kept already.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shorten {
+    /// The checkpoint.
+    pub n: u64,
+    /// Since when.
+    pub at: Timestamp,
+    /// The links behind which they begin.
+    pub bases: Vec<Place>,
 }
 
 /// What an erasure destroyed.
@@ -144,6 +157,12 @@ pub struct Swept {
     pub versions: u64,
     /// Rows that remember what happened once, and budgets.
     pub effects: u64,
+    /// Links of the audit log, with all that stands beside them.
+    pub links: u64,
+    /// Checkpoints.
+    pub checkpoints: u64,
+    /// Keys of subjects.
+    pub keys: u64,
     /// Whether there is probably more: call again.
     pub more: bool,
 }
@@ -155,6 +174,17 @@ pub(super) struct SweepUntil {
     pub revocations: Timestamp,
     pub versions: Timestamp,
     pub effects: Timestamp,
+    /// `None` where the audit log is kept for ever.
+    pub log: Option<LogUntil>,
+}
+
+/// The same for the audit log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogUntil {
+    /// Since when a chain must begin later, for the links before that to go.
+    pub shortened: Timestamp,
+    /// When a subject's key must have been drawn.
+    pub keys: Timestamp,
 }
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -167,6 +197,7 @@ enum Change {
     Configure(Box<Configure>),
     Sweep { until: SweepUntil, reply: Reply<Swept> },
     Checkpoint { new: Box<NewCheckpoint>, reply: Reply<bool> },
+    Shorten { said: Box<Shorten>, reply: Reply<()> },
     RaiseTo { revision: u64, reply: Reply<()> },
     Erase { subject: Subject, reply: Reply<Erased> },
     Flush { reply: Reply<()> },
@@ -332,6 +363,11 @@ impl Writer {
     /// Keeps a checkpoint; false if another instance was faster, and nothing was kept.
     pub async fn checkpoint(&self, new: NewCheckpoint) -> Result<bool, Error> {
         self.ask(|reply| Change::Checkpoint { new: Box::new(new), reply }).await
+    }
+
+    /// Has chains begin where a checkpoint says that is kept. What is before that is swept later.
+    pub async fn shorten(&self, said: Shorten) -> Result<(), Error> {
+        self.ask(|reply| Change::Shorten { said: Box::new(said), reply }).await
     }
 
     pub(super) async fn sweep(&self, until: SweepUntil) -> Result<Swept, Error> {

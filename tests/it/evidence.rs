@@ -67,7 +67,7 @@ async fn problem(world: &World) -> String {
     online.as_str().unwrap().to_owned()
 }
 
-async fn exported(world: &World, name: &str, query: &str) -> PathBuf {
+pub async fn exported(world: &World, name: &str, query: &str) -> PathBuf {
     let answer: Answer = world.operator().get(&format!("/audit/export{query}")).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-ndjson"));
     let file = world.dir().join(name);
@@ -76,7 +76,7 @@ async fn exported(world: &World, name: &str, query: &str) -> PathBuf {
 }
 
 /// Whether `deputy audit verify --file` finds a file whole, and what it says. It has no server.
-fn proved(file: &std::path::Path, more: &[&str]) -> (bool, Value) {
+pub fn proved(file: &std::path::Path, more: &[&str]) -> (bool, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_deputy"));
     command.args(["audit", "--json", "verify", "--file"]).arg(file).args(more);
     let done = command.env_clear().output().unwrap();

@@ -46,6 +46,7 @@ mod record;
 mod remote;
 mod replay;
 mod restore;
+mod retention;
 mod revocation;
 mod rules;
 mod serve_process;

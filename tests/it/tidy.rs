@@ -199,6 +199,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "postgres/0009_checkpoint.sql",
         "b0a62582430a4f7313c4afa5b896a3bb557db1859dfd820f729f37074377e0ee",
     ),
+    (
+        "postgres/0010_retention.sql",
+        "90a4f0437ddc4cd33b15631abea94999d7ad90a105be79ebb261e024c09cc759",
+    ),
     ("sqlite/0001_begin.sql", "635ed953933529ff823323c86c0343549b9125e22ba9a3ee2615dc4c5521537a"),
     ("sqlite/0002_effects.sql", "297f4de13556e785afe30685a18f949f1e65823767be11a104cd9322f6de54fc"),
     ("sqlite/0006_history.sql", "4d33ba29f3209306c6451fd6bbc58e0bee3294580488a86703edf505a91026b5"),
@@ -213,6 +217,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     (
         "sqlite/0009_checkpoint.sql",
         "426b91543f7ac9eda58fd8f8ad5fca0f0ea14fc53ba7855bdb2b1c613e569e90",
+    ),
+    (
+        "sqlite/0010_retention.sql",
+        "48b189d1a4dd631b7b7732a9079f097fb1947cd74ae4e4747617abf89710d8bf",
     ),
 ];
 

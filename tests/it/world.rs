@@ -66,6 +66,8 @@ pub const BEGINNING: i64 = 1_800_000_000;
 pub const PUBLIC_URL: &str = "https://deputy.example";
 /// After how long our keys are replaced: longer than any other test lasts.
 pub const ROTATES_AFTER_S: u32 = 30 * 86_400;
+/// How long the audit log is kept: not so long that our keys are replaced meanwhile.
+pub const KEEPS_AUDIT_S: u32 = 20 * 86_400;
 /// Our issuer.
 pub const ISSUER: &str = "https://deputy.example/oauth2";
 
@@ -341,6 +343,7 @@ async fn opened(home: &Home, now: Timestamp) -> Result<Deputy, Fault> {
         allow_loopback_issuers: true,
         trusted_roots: Roots::default(),
         rotate_keys_every: Some(Seconds::new(ROTATES_AFTER_S)),
+        keep_audit: Some(Seconds::new(KEEPS_AUDIT_S)),
         restored: false,
     };
     let clock = Clock::manual(now);

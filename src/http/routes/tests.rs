@@ -30,6 +30,7 @@ impl Started {
             allow_loopback_issuers: true,
             trusted_roots: Roots::default(),
             rotate_keys_every: None,
+            keep_audit: None,
             restored: false,
         };
         let deputy = Deputy::start(options, Ambient::system()).await.unwrap();

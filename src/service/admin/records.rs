@@ -79,8 +79,8 @@ impl Deputy {
         let mut report = self.store().verify(upto, &opens).await?;
         // Whoever cuts off an end together with its checkpoints leaves a log that is in order. That
         // there were more stands outside the database.
-        if report.broken.is_none() && report.checkpoints < noted {
-            let place = BrokenPlace::Checkpoint(report.checkpoints.saturating_add(1));
+        if report.broken.is_none() && report.last_checkpoint < noted {
+            let place = BrokenPlace::Checkpoint(report.last_checkpoint.saturating_add(1));
             report.broken = Some(Broken { place, why: Why::Missing });
         }
         Ok(report)

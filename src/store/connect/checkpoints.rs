@@ -73,6 +73,7 @@ impl Connection {
             let mut tx = db.begin().await?;
             let insert = sqlx::query(sql::CHECKPOINT_INSERT);
             let insert = insert.bind(number(new.n)).bind(new.at.epoch_s()).bind(&new.jws);
+            let insert = insert.bind(new.begins.map(number));
             if insert.execute(&mut *tx).await?.rows_affected() == 0 {
                 tx.rollback().await?;
                 return Ok(false);

@@ -113,7 +113,8 @@ impl Row for KeyRow {
     const INSERT: Insert = twin::KEYS;
 
     fn bind(self, values: Values) -> Values {
-        values.bind(self.id).bind(self.issuer).bind(self.sub).bind(self.key.to_vec())
+        let values = values.bind(self.id).bind(self.issuer).bind(self.sub);
+        values.bind(self.key.to_vec()).bind(self.at)
     }
 }
 

@@ -322,6 +322,7 @@ async fn a_sweep_deletes_only_what_is_old(db: Db) {
         delegations: Seconds::new(30),
         revocations: Seconds::new(0),
         versions: Seconds::new(0),
+        log: None,
     };
     let swept = store.sweep(at(151), keep).await.unwrap();
     assert_eq!((swept.delegations, swept.revocations, swept.more), (2, 0, false));

@@ -334,6 +334,7 @@ async fn effects_are_forgotten_only_after_they_ended(db: Db) {
         delegations: Seconds::new(86_400),
         revocations: Seconds::new(0),
         versions: Seconds::new(86_400),
+        log: None,
     };
     // The budget ends at 120, the assertion at 300; an instance whose clock is 300 s slow may ask.
     assert_eq!(store.sweep(at(419), keep).await.unwrap().effects, 0);

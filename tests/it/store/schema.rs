@@ -21,7 +21,7 @@ super::on_both! {
 async fn every_statement_is_prepared(db: Db) {
     db.open(1).await.close().await.unwrap();
     let mut hand = db.hand().await;
-    for text in sql::ALL {
+    for text in sql::ALL.iter().chain(sql::retention::ALL) {
         prepare(&mut hand, text).await;
     }
     for twin in twin::ALL {

@@ -1,12 +1,20 @@
-//! What no caller's answer waits for: sweeping, and checkpoints. Nothing here is chained.
+//! What no caller's answer waits for: sweeping, checkpoints, retention. Nothing here is chained.
 
-use crate::model::subject::Subject;
+use crate::{base::time::Timestamp, model::subject::Subject};
 
 use super::{
-    super::super::{connect::in_time, error::Error, rows::number, sql},
-    super::{Erased, NewCheckpoint},
+    super::super::{
+        connect::in_time,
+        error::Error,
+        rows::number,
+        sql::{self, retention},
+    },
+    super::{Erased, LogUntil, NewCheckpoint, Shorten},
     COMMIT_MAX, SWEEP_ROWS, SweepUntil, Swept, Task,
 };
+
+/// Links that one sweep deletes: at most 4,096 events.
+const SWEEP_LINKS: i64 = 16;
 
 impl Task {
     pub(super) async fn checkpoint(&mut self, new: &NewCheckpoint) -> Result<bool, Error> {
@@ -38,6 +46,13 @@ impl Task {
         raised.map_err(|error| self.broken(error))
     }
 
+    pub(super) async fn shorten(&mut self, said: &Shorten) -> Result<(), Error> {
+        self.connect().await?;
+        let db = self.db.as_mut().ok_or(Error::Closed)?;
+        let shortened = in_time(COMMIT_MAX, db.shorten(said)).await;
+        shortened.map_err(|error| self.broken(error))
+    }
+
     pub(super) async fn sweep(&mut self, until: SweepUntil) -> Result<Swept, Error> {
         let mut swept = [0_u64; 5];
         let texts = [
@@ -48,14 +63,43 @@ impl Task {
             (sql::SWEEP_BUDGETS, until.effects),
         ];
         for ((text, until), rows) in texts.into_iter().zip(&mut swept) {
-            self.connect().await?;
-            let db = self.db.as_mut().ok_or(Error::Closed)?;
-            let deleted = in_time(COMMIT_MAX, db.sweep(text, until, SWEEP_ROWS)).await;
-            *rows = deleted.map_err(|error| self.broken(error))?;
+            *rows = self.deleted(text, until, SWEEP_ROWS).await?;
         }
         let [delegations, revocations, versions, once, budgets] = swept;
         let more = swept.iter().any(|rows| number(*rows) >= SWEEP_ROWS);
         let effects = once.saturating_add(budgets);
-        Ok(Swept { delegations, revocations, versions, effects, more })
+        let mut swept =
+            Swept { delegations, revocations, versions, effects, more, ..Swept::default() };
+        if let Some(until) = until.log {
+            self.sweep_log(until, &mut swept).await?;
+        }
+        Ok(swept)
+    }
+
+    async fn sweep_log(&mut self, until: LogUntil, swept: &mut Swept) -> Result<(), Error> {
+        for text in [retention::SWEEP_INDEX, retention::SWEEP_PRIVATE] {
+            self.deleted(text, until.shortened, SWEEP_LINKS).await?;
+        }
+        let links = self.deleted(retention::SWEEP_LINKS, until.shortened, SWEEP_LINKS).await?;
+        let checkpoints =
+            self.deleted(retention::SWEEP_CHECKPOINTS, until.shortened, SWEEP_ROWS).await?;
+        let keys = self.deleted(retention::SWEEP_KEYS, until.keys, SWEEP_ROWS).await?;
+        let full = number(links) >= SWEEP_LINKS
+            || number(checkpoints) >= SWEEP_ROWS
+            || number(keys) >= SWEEP_ROWS;
+        *swept = Swept { links, checkpoints, keys, more: swept.more || full, ..*swept };
+        Ok(())
+    }
+
+    async fn deleted(
+        &mut self,
+        text: &'static str,
+        until: Timestamp,
+        limit: i64,
+    ) -> Result<u64, Error> {
+        self.connect().await?;
+        let db = self.db.as_mut().ok_or(Error::Closed)?;
+        let deleted = in_time(COMMIT_MAX, db.sweep(text, until, limit)).await;
+        deleted.map_err(|error| self.broken(error))
     }
 }
