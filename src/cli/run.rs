@@ -267,6 +267,7 @@ impl Session<'_> {
         let request = match verb {
             KeyVerb::List => Request::get(&["keys"]),
             KeyVerb::Rotate => Request::post(&["keys", "rotate"], None),
+            KeyVerb::Reseal => return self.reseal().await,
             KeyVerb::Retire { dry_run: true, .. } => {
                 let order = self.order(RevokeVerb::Everything).await?;
                 return self.rehearse(order).await;
@@ -277,6 +278,17 @@ impl Session<'_> {
         if !self.shown_as_json(&answer) {
             let items = object(&answer)?.get("items").and_then(Value::as_array);
             show::keys(items.unwrap_or_default(), self.out);
+        }
+        Ok(())
+    }
+
+    async fn reseal(&mut self) -> Result<(), Trouble> {
+        let answer = self.ask(Request::post(&["keys", "reseal"], None)).await?;
+        if !self.shown_as_json(&answer) {
+            let count = object(&answer)?.get("resealed").and_then(Value::as_i64).unwrap_or(0);
+            self.out.line(&format!(
+                "{count} keys were sealed anew; nothing is sealed under another key-encryption key"
+            ));
         }
         Ok(())
     }

@@ -171,6 +171,7 @@ pub fn options(settings: &Settings) -> Result<Options, ServerError> {
         database: settings.database.expose().to_owned(),
         keys_dir: settings.keys_dir.clone(),
         kek: kek(&settings.kek)?,
+        kek_beside: settings.kek_beside.as_ref().map(kek).transpose()?.flatten(),
         allow_loopback_issuers: settings.allow_loopback_issuers,
         trusted_roots: roots(settings.trusted_roots.as_deref())?,
         rotate_keys_every: (settings.rotate_keys_days > 0)

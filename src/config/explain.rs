@@ -46,6 +46,7 @@ fn lines(settings: &Settings) -> Vec<(&'static str, Option<String>)> {
         ("database", text(&settings.database)),
         ("keys_dir", text(&settings.keys_dir.display())),
         ("kek_from", text(&settings.kek)),
+        ("kek_beside_from", settings.kek_beside.as_ref().and_then(|kek| text(kek))),
         ("allow_loopback_issuers", plain(&settings.allow_loopback_issuers)),
         ("trusted_roots", settings.trusted_roots.as_ref().and_then(|path| text(&path.display()))),
         ("rotate_keys_days", plain(&settings.rotate_keys_days)),

@@ -48,6 +48,8 @@ pub struct Settings {
     pub keys_dir: PathBuf,
     /// Where the key-encryption key comes from.
     pub kek: Kek,
+    /// Where another one comes from that opens and does not seal.
+    pub kek_beside: Option<Kek>,
     /// Whether trusted issuers may be on loopback and without TLS.
     pub allow_loopback_issuers: bool,
     /// Certificates that vouch for issuers besides the system's: a PEM file.
@@ -163,6 +165,7 @@ impl Reader {
         let database = self.take("database", DatabaseUrl::parse).unwrap_or_default();
         let keys_dir = self.take("keys_dir", values::path).unwrap_or_else(|| "keys".into());
         let kek = self.take("kek_from", Kek::parse).unwrap_or(Kek::KeysDir);
+        let kek_beside = self.take("kek_beside_from", Kek::parse_given);
         let allow_loopback_issuers =
             self.take("allow_loopback_issuers", values::flag).unwrap_or(loopback);
         let trusted_roots = self.take("trusted_roots", values::path);
@@ -185,6 +188,7 @@ impl Reader {
             database,
             keys_dir,
             kek,
+            kek_beside,
             allow_loopback_issuers,
             trusted_roots,
             rotate_keys_days,

@@ -21,7 +21,7 @@ enum Kind {
 }
 
 /// Every key there is.
-const KEYS: [(&str, Kind); 18] = [
+const KEYS: [(&str, Kind); 19] = [
     ("public_url", Kind::Text),
     ("issuer_path", Kind::Text),
     ("listen", Kind::Text),
@@ -29,6 +29,7 @@ const KEYS: [(&str, Kind); 18] = [
     ("database", Kind::Text),
     ("keys_dir", Kind::Text),
     ("kek_from", Kind::Text),
+    ("kek_beside_from", Kind::Text),
     ("rotate_keys_days", Kind::Whole),
     ("keep_audit_days", Kind::Whole),
     ("allow_loopback_issuers", Kind::Flag),

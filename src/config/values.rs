@@ -266,6 +266,19 @@ impl Kek {
     }
 }
 
+impl Kek {
+    /// The same where there is no such file by itself.
+    pub(super) fn parse_given(text: &str) -> Result<Kek, Bad> {
+        match Kek::parse(text)? {
+            Kek::KeysDir => bad(
+                "the key in the keys directory is the one that seals",
+                "write `env:VARIABLE` or `file:PATH`; never the key itself",
+            ),
+            given => Ok(given),
+        }
+    }
+}
+
 impl fmt::Display for Kek {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -38,6 +38,7 @@ impl Deputy {
             database: format!("sqlite:{}", home.0.join("deputy.db").display()),
             keys_dir: home.0.join("keys"),
             kek: None,
+            kek_beside: None,
             allow_loopback_issuers: true,
             trusted_roots: Roots::default(),
             rotate_keys_every: None,

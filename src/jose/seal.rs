@@ -9,8 +9,11 @@ use crate::base::{
     secret::Secret,
 };
 
-/// A key-encryption key.
-pub struct Kek(LessSafeKey);
+/// A key-encryption key; and while it is being replaced another one, which opens and does not seal.
+pub struct Kek {
+    own: LessSafeKey,
+    other: Option<LessSafeKey>,
+}
 
 /// Why something could not be sealed or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +29,12 @@ pub enum SealError {
 impl Kek {
     /// The key with these bytes.
     pub fn from_bytes(bytes: &Secret<[u8; 32]>) -> Result<Kek, SealError> {
-        let key = UnboundKey::new(&AES_256_GCM, bytes.expose()).map_err(|_| SealError::Failed)?;
-        Ok(Kek(LessSafeKey::new(key)))
+        Ok(Kek { own: key(bytes)?, other: None })
+    }
+
+    /// The same, which also opens what another key sealed.
+    pub fn beside(self, other: &Secret<[u8; 32]>) -> Result<Kek, SealError> {
+        Ok(Kek { other: Some(key(other)?), ..self })
     }
 
     /// Fresh bytes for a key, which the caller stores where the database is not.
@@ -49,7 +56,7 @@ impl Kek {
         let nonce: [u8; NONCE_LEN] = random.bytes().map_err(|_| SealError::Failed)?;
         let mut text = plain.expose().clone();
         let tag = self
-            .0
+            .own
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(aad.as_bytes()),
@@ -61,19 +68,33 @@ impl Kek {
 
     /// Opens what [`Kek::seal`] made for the same `aad`.
     pub fn open(&self, aad: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, SealError> {
-        let failed = SealError::DoesNotOpen;
-        let (nonce, text) = sealed.split_at_checked(NONCE_LEN).ok_or(failed)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| failed)?;
-        let mut buffer = text.to_vec();
-        let plain = self
-            .0
-            .open_in_place(nonce, Aad::from(aad.as_bytes()), &mut buffer)
-            .map_err(|_| failed)?
-            .len();
-        // Wiped with the rest when the secret is dropped: `zeroize` covers the whole capacity.
-        buffer.truncate(plain);
-        Ok(Secret::new(buffer))
+        match (opened(&self.own, aad, sealed), &self.other) {
+            (Err(SealError::DoesNotOpen), Some(other)) => opened(other, aad, sealed),
+            (own, _) => own,
+        }
     }
+
+    /// Whether it was sealed under the key that seals now.
+    pub fn is_own(&self, aad: &str, sealed: &[u8]) -> bool {
+        opened(&self.own, aad, sealed).is_ok()
+    }
+}
+
+fn key(bytes: &Secret<[u8; 32]>) -> Result<LessSafeKey, SealError> {
+    let key = UnboundKey::new(&AES_256_GCM, bytes.expose()).map_err(|_| SealError::Failed)?;
+    Ok(LessSafeKey::new(key))
+}
+
+fn opened(key: &LessSafeKey, aad: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, SealError> {
+    let failed = SealError::DoesNotOpen;
+    let (nonce, text) = sealed.split_at_checked(NONCE_LEN).ok_or(failed)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| failed)?;
+    let mut buffer = text.to_vec();
+    let plain =
+        key.open_in_place(nonce, Aad::from(aad.as_bytes()), &mut buffer).map_err(|_| failed)?.len();
+    // Wiped with the rest when the secret is dropped: `zeroize` covers the whole capacity.
+    buffer.truncate(plain);
+    Ok(Secret::new(buffer))
 }
 
 impl fmt::Debug for Kek {

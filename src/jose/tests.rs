@@ -350,6 +350,15 @@ fn jose_a_sealed_secret_opens_only_untouched_and_in_its_place() {
     };
     refused(&kek, "signing-key:2", &sealed);
     refused(&Kek::from_bytes(&Secret::new([0; 32])).unwrap(), "signing-key:1", &sealed);
+    // While it is being replaced, it opens; what seals is the new one.
+    let new = || Kek::from_bytes(&Secret::new([1; 32])).unwrap();
+    let both = new().beside(&bytes).unwrap();
+    assert!(both.open("signing-key:1", &sealed).is_ok() && !both.is_own("signing-key:1", &sealed));
+    refused(&both, "signing-key:2", &sealed);
+    let again = both.seal("signing-key:1", &plain, &random).unwrap();
+    assert!(both.is_own("signing-key:1", &again));
+    assert!(new().open("signing-key:1", &again).is_ok());
+    refused(&kek, "signing-key:1", &again);
     for at in 0..sealed.len() {
         let mut altered = sealed.clone();
         altered[at] ^= 1;

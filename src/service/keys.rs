@@ -57,7 +57,12 @@ pub fn kek(options: &Options, random: &Random) -> Result<Kek, Fault> {
         Some(bytes) => bytes.clone(),
         None => kek_file(&options.keys_dir, random)?,
     };
-    Kek::from_bytes(&bytes).map_err(internal("the key-encryption key is not usable"))
+    let kek = Kek::from_bytes(&bytes);
+    let kek = kek.and_then(|kek| match &options.kek_beside {
+        Some(other) => kek.beside(other),
+        None => Ok(kek),
+    });
+    kek.map_err(internal("the key-encryption key is not usable"))
 }
 
 fn kek_file(dir: &Path, random: &Random) -> Result<Secret<[u8; 32]>, Fault> {
@@ -80,6 +85,8 @@ fn kek_file(dir: &Path, random: &Random) -> Result<Secret<[u8; 32]>, Fault> {
 }
 
 const UNREADABLE: &str = "the key-encryption key file cannot be read";
+const DOES_NOT_OPEN: &str = "the key-encryption key does not open this database's keys: is it another \
+    database's, or was it replaced? Then `kek_beside_from` names the old one";
 const MALFORMED: &str = "the key-encryption key must be 32 bytes in base64url";
 
 fn write_0600(path: &Path, text: &str) -> Result<(), Fault> {
@@ -173,8 +180,62 @@ fn unseal(kek: &Kek, name: &str, body: &Object) -> Result<Secret<Vec<u8>>, Fault
     let broken = || Fault::Internal("a sealed key is malformed", None);
     let sealed = body.get("sealed").and_then(Value::as_str).ok_or_else(broken)?;
     let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| broken())?;
-    kek.open(name, &sealed)
-        .map_err(internal("the key-encryption key does not open this database's keys"))
+    kek.open(name, &sealed).map_err(internal(DOES_NOT_OPEN))
+}
+
+/// What opens by another key than the one that seals, sealed anew.
+pub(super) fn resealed(
+    documents: &[Document],
+    kek: &Kek,
+    random: &Random,
+) -> Result<Vec<Put>, Fault> {
+    let mut puts = Vec::new();
+    for (document, name, body) in under_another(documents, kek)? {
+        let sealed = seal(kek, &name, &unseal(kek, &name, &body)?, random)?;
+        let member = |(name, value): (&str, &Value)| match name {
+            "sealed" => (name.to_owned(), Value::from(sealed.as_str())),
+            _ => (name.to_owned(), value.clone()),
+        };
+        let body: Object = body.iter().map(member).collect();
+        let put = put(&document.kind, &document.id, body.to_json());
+        puts.push(Put { expected: Some(document.version), ..put });
+    }
+    Ok(puts)
+}
+
+/// At the start, where there is another key: whether it is still of use.
+pub(super) fn tell_of_the_other(documents: &[Document], kek: &Kek) -> Result<(), Fault> {
+    match under_another(documents, kek)?.len() {
+        0 => tracing::info!("no key is sealed under `kek_beside_from`: it can go"),
+        keys => tracing::warn!(keys, "sealed under `kek_beside_from`: run `deputy key reseal`"),
+    }
+    Ok(())
+}
+
+/// Documents with a key that is not sealed under the one that seals, and what it is sealed as.
+fn under_another<'d>(
+    documents: &'d [Document],
+    kek: &Kek,
+) -> Result<Vec<(&'d Document, String, Object)>, Fault> {
+    let mut found = Vec::new();
+    for document in documents {
+        let name = match &*document.kind {
+            MASTER => MASTER.to_owned(),
+            SIGNING_KEY => sealing_name(&document.id),
+            _ => continue,
+        };
+        let body = object(document)?;
+        if body.contains("sealed") && !is_own(kek, &name, &body) {
+            found.push((document, name, body));
+        }
+    }
+    Ok(found)
+}
+
+fn is_own(kek: &Kek, name: &str, body: &Object) -> bool {
+    let sealed = body.get("sealed").and_then(Value::as_str);
+    let sealed = sealed.and_then(|sealed| URL_SAFE_NO_PAD.decode(sealed).ok());
+    sealed.is_some_and(|sealed| kek.is_own(name, &sealed))
 }
 
 fn generated(signing: SigningAlgorithm) -> Result<SigningKey, Fault> {

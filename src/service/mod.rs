@@ -69,6 +69,8 @@ pub struct Options {
     pub keys_dir: PathBuf,
     /// The key-encryption key, where it comes from a variable or a mounted file.
     pub kek: Option<Secret<[u8; 32]>>,
+    /// Another one that opens and does not seal, while one is being replaced by the other.
+    pub kek_beside: Option<Secret<[u8; 32]>>,
     /// Whether trusted issuers may be on plain loopback HTTP: development only.
     pub allow_loopback_issuers: bool,
     /// Who vouches for trusted issuers besides the system's authorities.
@@ -243,6 +245,9 @@ impl Deputy {
         deputy.check_clock().await?;
         if deputy.options().restored {
             deputy.end_what_was_before().await?;
+        }
+        if deputy.options().kek_beside.is_some() {
+            keys::tell_of_the_other(&deputy.store().documents().await?, &deputy.0.kek)?;
         }
         deputy.note_epoch().await;
         Ok(deputy)

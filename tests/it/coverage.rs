@@ -286,6 +286,7 @@ impl Walk {
         self.replace("/resources/tickets/tools/tickets.new", &tool, ("effect", json!("write")))
             .await;
         self.import_tools().await;
+        self.change("POST", "/keys/reseal", None, 200).await;
         self.change("POST", "/keys/rotate", None, 201).await;
         self.change("POST", "/keys/rotate", None, 409).await;
         let keys = self.ask("GET", "/keys", 200).await.json;

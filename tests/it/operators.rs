@@ -41,6 +41,7 @@ async fn an_auditor_reads_everything_and_changes_nothing(world: World) {
         (Method::DELETE, "/operators/bootstrap"),
         (Method::POST, "/operators/audit-team/token"),
         (Method::POST, "/keys/rotate"),
+        (Method::POST, "/keys/reseal"),
     ] {
         assert_eq!(auditor.sends(method, path, None).await.status, 403, "{path}");
     }

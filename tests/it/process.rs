@@ -42,6 +42,7 @@ macro_rules! on_both {
 on_both! {
     a_first_start_makes_what_it_needs_for_its_owner_alone
     a_restart_keeps_everything
+    a_key_encryption_key_is_replaced
     sigterm_lets_a_request_in_flight_finish
     the_audit_log_says_who_acted_for_whom_to_an_operator
 }
@@ -113,6 +114,45 @@ async fn a_restart_keeps_everything(place: Place) {
     assert_eq!(server.get("/oauth2/jwks").await.json, keys);
     assert_eq!(server.all("/clients", "").await, clients);
     assert!(server.tickets(&registered).accepts(&issued).await);
+}
+
+async fn a_key_encryption_key_is_replaced(place: Place) {
+    let dir = &place.folder.0;
+    let people = Issuer::start("corp").await.unwrap();
+    let server = place.start();
+    let registered = server.register(&people).await;
+    let answer = server.support(&registered).exchanges(&user_token(&people)).await.unwrap();
+    let (issued, _) = token(&answer);
+    let keys = server.get("/oauth2/jwks").await.json;
+    server.terminate();
+    assert!(server.ended().success());
+
+    // A new one is made where there is none. Alone it opens nothing.
+    fs::rename(dir.join("keys/kek"), dir.join("keys/kek.old")).unwrap();
+    let mut alone = deputy(dir, &["serve", "--listen", &place.address]);
+    alone.args(place.database.iter().flat_map(|url| ["--database", url]));
+    let said = String::from_utf8(alone.output().unwrap().stderr).unwrap();
+    assert!(said.contains("kek_beside_from"), "{said}");
+    fs::write(dir.join("deputy.toml"), "kek_beside_from = \"file:keys/kek.old\"\n").unwrap();
+    let server = place.start();
+    assert_eq!(server.get("/oauth2/jwks").await.json, keys);
+    assert!(server.tickets(&registered).accepts(&issued).await);
+    for count in ["2 keys", "0 keys"] {
+        let reseal = deputy(dir, &["key", "reseal"]).env("DEPUTY_URL", &server.url).output();
+        let said = String::from_utf8(reseal.unwrap().stdout).unwrap();
+        assert!(said.starts_with(count), "{said}");
+    }
+    server.terminate();
+    assert!(server.ended().success());
+
+    // The old one opens nothing any more, and is not wanted.
+    fs::remove_file(dir.join("deputy.toml")).unwrap();
+    fs::remove_file(dir.join("keys/kek.old")).unwrap();
+    let server = place.start();
+    assert_eq!(server.get("/oauth2/jwks").await.json, keys);
+    assert!(server.tickets(&registered).accepts(&issued).await);
+    let rotated = server.admin(Method::POST, "/keys/rotate", None).await;
+    assert_eq!(rotated["items"].as_array().unwrap().len(), 2);
 }
 
 /// The key-encryption key in its own place or a mounted one, and the token of the command line.

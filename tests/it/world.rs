@@ -340,6 +340,7 @@ async fn opened(home: &Home, now: Timestamp) -> Result<Deputy, Fault> {
         database: home.database.clone(),
         keys_dir: home.dir.join("keys"),
         kek: None,
+        kek_beside: None,
         allow_loopback_issuers: true,
         trusted_roots: Roots::default(),
         rotate_keys_every: Some(Seconds::new(ROTATES_AFTER_S)),

@@ -179,6 +179,8 @@ pub enum KeyVerb {
     List,
     /// Make the next one: published at once, signing ten minutes later
     Rotate,
+    /// Seal all of them under the key-encryption key that `kek_from` names: then the other one can go
+    Reseal,
     /// Take a key that others may have out at once, and end everything that was ever issued
     Retire {
         /// Which: its `kid`

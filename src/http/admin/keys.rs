@@ -18,6 +18,12 @@ pub async fn rotate(deputy: Deputy, asked: Asked) -> Answered {
     Ok(Reply::list(&keys, None).created(format!("{PREFIX}/keys")))
 }
 
+/// What another key-encryption key sealed is sealed anew.
+pub async fn reseal(deputy: Deputy, asked: Asked) -> Answered {
+    let resealed = deputy.reseal_keys(&asked.operator).await?;
+    Ok(Reply::ok(ObjectWriter::new().count("resealed", resealed).finish()))
+}
+
 /// A key is taken out, with everything that was ever issued.
 pub async fn retire(deputy: Deputy, asked: Asked) -> Answered {
     let kid = asked.name("kid");

@@ -180,6 +180,7 @@ pub const ROUTES: &[Route] = &[
     }),
     read("/events", "listEvents", EVENTS, |d, a| Box::pin(lookups::events(d, a))),
     read("/keys", "listKeys", &[], |d, _| Box::pin(async move { Ok(keys::list(&d)) })),
+    change(Method::POST, "/keys/reseal", "resealKeys", None, |d, a| Box::pin(keys::reseal(d, a))),
     change(Method::POST, "/keys/rotate", "rotateKeys", None, |d, a| Box::pin(keys::rotate(d, a))),
     change(Method::POST, "/keys/{kid}/retire", "retireKey", None, |d, a| {
         Box::pin(keys::retire(d, a))

@@ -27,6 +27,7 @@ impl Started {
             database: format!("sqlite:{}", home.join("deputy.db").display()),
             keys_dir: home.join("keys"),
             kek: None,
+            kek_beside: None,
             allow_loopback_issuers: true,
             trusted_roots: Roots::default(),
             rotate_keys_every: None,

@@ -10,7 +10,7 @@ use crate::{
         revocation::Target,
     },
     registry::operator::Operator,
-    service::{Deputy, Fault},
+    service::{Deputy, Fault, keys},
 };
 
 /// One of our signing keys.
@@ -75,6 +75,19 @@ impl Deputy {
         let by = ("operator", operator.name.to_string());
         self.rotate(by).await?;
         Ok(self.signing_keys())
+    }
+
+    /// Seals anew whatever another key-encryption key sealed: how many. Afterwards that one opens
+    /// nothing any more.
+    pub async fn reseal_keys(&self, operator: &Operator) -> Result<u64, Refused> {
+        let snapshot = self.newest_alone().await?;
+        let documents = self.store().documents().await?;
+        let puts = keys::resealed(&documents, &self.0.kek, self.random())?;
+        let count = u64::try_from(puts.len()).unwrap_or(u64::MAX);
+        let mut event = admin::event(&snapshot, operator, "keys.resealed", self.now());
+        event.detail.push(("keys".into(), count.to_string()));
+        self.configure(puts, event).await?;
+        Ok(count)
     }
 
     /// The same when the newest key has signed for so long. Every instance looks, and the database

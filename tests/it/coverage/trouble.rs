@@ -19,6 +19,7 @@ pub const OVERTAKEN: &[&str] = &[
     "replacePolicies",
     "deleteSecret",
     "replaceOperatorToken",
+    "resealKeys",
     "retireKey",
     "erasePerson",
 ];
@@ -89,6 +90,7 @@ impl Walk {
         let token = "/admin/v1/operators/audit-team/token";
         changes.push(self.world.operates("POST", token));
         let keys = self.ask("GET", "/keys", 200).await.json;
+        changes.push(self.world.operates("POST", "/admin/v1/keys/reseal"));
         let retire = format!("/admin/v1/keys/{}/retire", keys["items"][0]["kid"].as_str().unwrap());
         changes.push(self.world.operates("POST", &retire));
         let person = json!({ "iss": self.world.issuer.url(), "sub": "nobody" });
