@@ -10,7 +10,6 @@ use std::{
 
 use sqlx::{
     ConnectOptions, Connection as _, PgConnection, PgPool, SqliteConnection, SqlitePool,
-    migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -43,9 +42,6 @@ const READER_HOLDS_MS: &str = "5000";
 /// What was confirmed outlives a crash of the server, whatever it is set to otherwise: a revocation,
 /// and the renewal of a lease, which others count on.
 const DURABLE: (&str, &str) = ("synchronous_commit", "on");
-
-static SQLITE_SCHEMA: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES_SCHEMA: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// Does the same, in the same words, on either engine.
 macro_rules! on {
@@ -152,29 +148,6 @@ impl Address {
                 )))
             }
             _ => Err(bad()),
-        }
-    }
-
-    /// Brings the schema up to date, one process at a time; refuses a newer one.
-    pub async fn migrate(&self) -> Result<(), Error> {
-        match self {
-            Address::Sqlite(options) => {
-                // The switch to WAL takes a lock that SQLite does not wait for, and sqlx has no lock
-                // of its own for SQLite: one process at a time, by a lock file beside the database.
-                let _alone = alone(options.get_filename()).await?;
-                let options = options.clone().create_if_missing(true);
-                let mut db = connected(SqliteConnection::connect_with(&options)).await?;
-                let mut tx = db.begin_with(twin::BEGIN).await?;
-                SQLITE_SCHEMA.run_direct(None, &mut *tx, false).await?;
-                tx.commit().await?;
-                Ok(db.close().await?)
-            }
-            Address::Postgres(options) => {
-                // Under sqlx's advisory lock.
-                let mut db = connected(Box::pin(PgConnection::connect_with(options))).await?;
-                POSTGRES_SCHEMA.run_direct(None, &mut db, false).await?;
-                Ok(db.close().await?)
-            }
         }
     }
 

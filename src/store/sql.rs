@@ -21,6 +21,12 @@ pub const APPLIED: &str = "
     FROM _sqlx_migrations
     ORDER BY version";
 
+/// The oldest migration that a program must know to serve this database.
+pub const FLOOR: &str = "
+    SELECT version
+    FROM schema_floor
+    WHERE one = 1";
+
 /// The whole registry, in order of kind and id.
 pub const DOCUMENTS: &str = "
     SELECT kind, id, version, revision, body
@@ -405,6 +411,7 @@ pub const ALL: &[&str] = &[
     HEAD,
     HEAD_RAISE,
     APPLIED,
+    FLOOR,
     DOCUMENTS,
     DOCUMENTS_AT,
     DOCUMENTS_LOST_AT,

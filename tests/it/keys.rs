@@ -1,18 +1,23 @@
 //! Our signing keys change while tokens live.
 
+use std::collections::BTreeSet;
+
 use deputy::{
-    base::{id::OperatorName, secret::Fingerprint},
+    base::{id::OperatorName, secret::Fingerprint, time::Seconds},
     registry::operator::{Operator, Role},
-    service::admin::{Expected, KeyState, Kind, Sent, Whole},
+    service::{
+        Deputy,
+        admin::{Expected, KeyState, Kind, Sent, Whole},
+    },
 };
 use josekit::{jwk::Jwk, jws};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::world::{
-    ROTATES_AFTER_S, World, on_both,
+    Instance, ROTATES_AFTER_S, World, on_both,
     story::{BILLING, REFUNDS, TICKETS},
-    wire::{header, payload},
+    wire::{Answer, client, header, payload},
 };
 
 on_both! {
@@ -231,4 +236,61 @@ async fn a_retired_key_is_worth_nothing_nor_is_what_grew_from_it(world: World) {
     assert_eq!(published(&world).await, 1);
     let report = world.operator().get("/audit/verify").await;
     assert_eq!(report.json["ok"], true, "what a retired key signed of the log is still proved");
+}
+
+/// Twenty-five minutes in which every instance signs every minute, every other one and an offline
+/// verifier take what it signed, and the keys are replaced twice, each time by another instance. The
+/// clocks differ by as much as they may.
+#[tokio::test]
+async fn jw9_keys_rotate_at_three_instances_without_one_failed_verification() {
+    let world = World::on_postgres().await;
+    let ahead = world.newcomer().await;
+    world.advance(30).await;
+    let behind = world.newcomer().await;
+    ahead.deputy().clock().advance(Seconds::new(60));
+    let instances = [(&world.deputy, &*world.url), at(&ahead), at(&behind)];
+    let mut rotations = instances.iter().rev();
+    let mut signers = BTreeSet::new();
+    let mut offline = (0, Value::Null);
+    for minute in 0..25 {
+        if minute == 1 || minute == 13 {
+            let (deputy, _) = rotations.next().unwrap();
+            deputy.rotate_signing_key(&operator()).await.unwrap();
+        }
+        for (deputy, _) in instances {
+            deputy.clock().advance(Seconds::new(60));
+            deputy.tick(deputy.now()).await.unwrap();
+        }
+        // As long as the set may be kept.
+        if minute % 5 == 0 {
+            let (_, url) = instances[minute / 5 % 3];
+            let asked = Answer::of(client().get(format!("{url}/oauth2/jwks"))).await;
+            offline = (minute, asked.json);
+        }
+        let ticket = async |url: &str| {
+            let exchange = world.agent("support").exchanges(&world.alice()).at(TICKETS);
+            exchange.scope("tickets:read").of_instance(url).token().await
+        };
+        let [(_, one), (_, two), (_, three)] = instances;
+        let (one, two, three) = tokio::join!(ticket(one), ticket(two), ticket(three));
+        for token in [one, two, three] {
+            let kid = header(&token)["kid"].clone();
+            let keys = offline.1["keys"].as_array().unwrap();
+            let key = keys.iter().find(|key| key["kid"] == kid);
+            verify_elsewhere(&token, key.unwrap_or_else(|| panic!("{minute}: {offline:?}")));
+            for (_, url) in instances {
+                let seen = world.agent("tickets").introspects(&token).field("resource", TICKETS);
+                let seen = seen.of_instance(url).send().await;
+                assert_eq!(seen.json["active"], true, "minute {minute}: {seen:?}");
+            }
+            signers.insert(kid.as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(signers.len(), 3);
+    ahead.stop().await;
+    behind.stop().await;
+}
+
+fn at(instance: &Instance) -> (&Deputy, &str) {
+    (instance.deputy(), instance.url())
 }

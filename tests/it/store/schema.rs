@@ -8,11 +8,12 @@ use deputy::{
 };
 use sqlx::{Executor, SqlSafeStr};
 
-use super::{Db, Hand, at, names};
+use super::{Db, Hand, at, granted, id, names, none, root};
 
 super::on_both! {
     every_statement_is_prepared
     a_newer_schema_is_refused
+    a_newer_schema_that_only_adds_is_served
     what_is_pending_is_named_and_not_run
     two_processes_start_at_once
     a_writer_is_registered_once
@@ -54,15 +55,50 @@ async fn prepare(hand: &mut Hand, text: &'static str) {
     assert!(prepared.is_ok(), "{prepared:?}\n{text}");
 }
 
+/// What the next release runs: a migration that this one does not know.
+const LATER: &str =
+    "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+    VALUES (9999, 'later', true, '', 0)";
+
+/// One that takes away what this release uses, and says so.
 async fn a_newer_schema_is_refused(db: Db) {
     db.open(1).await.close().await.unwrap();
-    db.tamper(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-        VALUES (9999, 'later', true, '', 0)",
-    )
-    .await;
+    for step in [LATER, "UPDATE schema_floor SET version = 9999"] {
+        db.tamper(step).await;
+    }
+    for refused in [Store::migrate(&db.url).await, Store::pending(&db.url).await.map(drop)] {
+        assert!(matches!(refused, Err(Error::Newer { found: 9999 })), "{refused:?}");
+    }
+    // Nor one that says nothing.
+    db.tamper("DROP TABLE schema_floor").await;
     let refused = Store::migrate(&db.url).await;
     assert!(matches!(refused, Err(Error::Newer { found: 9999 })), "{refused:?}");
+}
+
+/// While this release runs, the next one adds to the schema; both go on, and this one starts again.
+async fn a_newer_schema_that_only_adds_is_served(db: Db) {
+    let running = db.open(1).await;
+    let again = |n| running.writer().delegate(root(n, 0), granted(n), none());
+    again(1).await.unwrap();
+    for step in [
+        "ALTER TABLE delegation ADD COLUMN later TEXT",
+        "CREATE TABLE later (id TEXT NOT NULL PRIMARY KEY)",
+        "CREATE INDEX later_issued ON delegation (issued_at, later)",
+        LATER,
+    ] {
+        db.tamper(step).await;
+    }
+    again(2).await.unwrap();
+    assert!(running.delegation(id(1)).await.unwrap().is_some());
+    running.close().await.unwrap();
+    assert!(Store::pending(&db.url).await.unwrap().is_empty());
+    let started = db.open(2).await;
+    started.writer().delegate(root(3, 0), granted(3), none()).await.unwrap();
+    for n in 1..=3 {
+        assert!(started.delegation(id(n)).await.unwrap().is_some());
+    }
+    assert_eq!(started.verify(0, &super::unsigned).await.unwrap().broken, None);
+    started.close().await.unwrap();
 }
 
 async fn what_is_pending_is_named_and_not_run(db: Db) {
@@ -74,6 +110,7 @@ async fn what_is_pending_is_named_and_not_run(db: Db) {
     db.tamper("DELETE FROM _sqlx_migrations WHERE version = 2").await;
     assert_eq!(Store::pending(&db.url).await.unwrap(), ["0002_effects"]);
     db.tamper("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").await;
+    db.tamper("UPDATE schema_floor SET version = 9999").await;
     let refused = Store::pending(&db.url).await;
     assert!(matches!(refused, Err(Error::Newer { found: 9999 })), "{refused:?}");
 }
