@@ -20,7 +20,7 @@ use super::{Out, ServerArgs};
 use crate::{
     base::{secret::Secret, time::Seconds},
     config::{self, ConfigProblem, Kek, Limits, LogFormat, Settings},
-    http::{self, Listeners, serve},
+    http::{self, Listeners, form, serve},
     service::{Ambient, Deputy, Options, keys, remote::fetch::Roots, secret_file},
     store::Store,
 };
@@ -37,6 +37,9 @@ pub enum ServerError {
     /// The key-encryption key.
     #[error("`kek_from`: {0}; it must hold 32 bytes in base64url")]
     Kek(String),
+    /// The key that PostgreSQL knows us by.
+    #[error("`sslkey` of the database's URL: {0}")]
+    ClientKey(String),
     /// The certificates that vouch for issuers.
     #[error("`trusted_roots`: {0}; it must be a PEM file with at least one certificate")]
     Roots(String),
@@ -136,8 +139,24 @@ fn settings(args: ServerArgs) -> Result<Settings, ServerError> {
     let named = args.config.clone();
     let found = || Some(PathBuf::from(DEFAULT_CONFIG)).filter(|path| path.exists());
     let path = named.or_else(found);
-    config::load(path.as_deref(), |name| env::var(name).ok(), args.overrides())
-        .map_err(ServerError::Config)
+    let settings = config::load(path.as_deref(), |name| env::var(name).ok(), args.overrides())
+        .map_err(ServerError::Config)?;
+    // The driver reads it by itself, and does not look who else can.
+    let driver = || env::var_os("PGSSLKEY").map(PathBuf::from);
+    if let Some(path) = client_key(settings.database.expose()).or_else(driver) {
+        secret_file::read(&path).map_err(|error| ServerError::ClientKey(unread(&path, &error)))?;
+    }
+    Ok(settings)
+}
+
+/// The file with the private key by which PostgreSQL is to know us, if the URL names one.
+fn client_key(database: &str) -> Option<PathBuf> {
+    let (_, query) = database.split_once('?')?;
+    let mut pairs = query.split('&').rev().filter_map(|pair| pair.split_once('='));
+    let (_, path) = pairs.find(|(name, _)| matches!(*name, "sslkey" | "ssl-key"))?;
+    let path = form::decode(path.as_bytes()).ok()?;
+    // The driver takes a key itself as well.
+    (!path.trim_start().starts_with("-----BEGIN")).then(|| PathBuf::from(&*path))
 }
 
 fn logging(settings: &Settings) {

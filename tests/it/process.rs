@@ -188,7 +188,13 @@ fn a_secret_that_others_can_read_is_refused_with_its_cure() {
     fs::write(folder.0.join("deputy.toml"), "kek_from = \"file:keys/kek\"\n").unwrap();
     refuses(&serve, "kek_from");
     allow("keys/kek", 0o400);
-    Server::start(&folder.0, &address, &[]);
+    Server::start(&folder.0, &address, &[]).kill();
+
+    fs::write(folder.0.join("client key.pem"), "").unwrap();
+    allow("client key.pem", 0o644);
+    let url = "postgres://deputy@127.0.0.1/deputy?sslkey=client%20key.pem";
+    refuses(&[&serve[..], &["--database", url]].concat(), "client key.pem");
+    refuses(&["migrate", "--check", "--database", url], "client key.pem");
 }
 
 #[test]
