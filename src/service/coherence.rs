@@ -5,6 +5,7 @@
 //! On SQLite there is one instance, which the lock on the file makes sure of, and none of this.
 
 use std::{
+    pin::pin,
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -29,8 +30,8 @@ use crate::{
 const RENEW_EVERY: Duration = Duration::from_millis(300);
 /// How long a request waits for an instance without a lease to catch up.
 const PATIENCE: Duration = Duration::from_millis(700);
-/// How long after its first look a change looks again whether it is in force everywhere; twice as
-/// long each time, up to [`LOOK_MAX`].
+/// How long after its first look a change looks again whether it is in force everywhere, unless an
+/// instance says that it is there; twice as long each time, up to [`LOOK_MAX`].
 const LOOK_MIN: Duration = Duration::from_millis(1);
 const LOOK_MAX: Duration = Duration::from_millis(25);
 /// How often in a row news may be found by looking, which should have been heard, before the ear
@@ -47,6 +48,8 @@ pub struct Coherence {
     /// The greatest revision that is known to be in force everywhere.
     everywhere: AtomicU64,
     heard: Notify,
+    /// Another instance has taken something in.
+    applied: Notify,
     deaf: Notify,
     unheard: AtomicU64,
     /// Whether the last renewal failed, so that an outage is told once.
@@ -63,6 +66,7 @@ impl Coherence {
             watch: Mutex::default(),
             everywhere: AtomicU64::new(0),
             heard: Notify::new(),
+            applied: Notify::new(),
             deaf: Notify::new(),
             unheard: AtomicU64::new(0),
             down: AtomicBool::new(false),
@@ -155,13 +159,18 @@ impl Deputy {
         let Some(coherence) = &self.0.coherence else { return };
         let mut pause = LOOK_MIN;
         while coherence.everywhere.load(Ordering::Acquire) < pending.revision {
+            // From before the look: who tells of it meanwhile is heard.
+            let mut told = pin!(coherence.applied.notified());
+            told.as_mut().enable();
             let awaits = match self.others(coherence).await {
                 Ok(others) => coherence.awaits(pending, &others, self.clock()),
                 Err(_unseen) => !pending.is_over(self.clock().boot()),
             };
             if awaits {
-                self.pause(pause).await;
-                pause = pause.saturating_mul(2).min(LOOK_MAX);
+                tokio::select! {
+                    () = told => {}
+                    () = self.pause(pause) => pause = pause.saturating_mul(2).min(LOOK_MAX),
+                }
             } else {
                 // In force for good: whoever registers later starts from a later revision.
                 coherence.everywhere.fetch_max(pending.revision, Ordering::AcqRel);
@@ -227,11 +236,14 @@ impl Deputy {
                         heard = listener.heard() => heard,
                         () = coherence.deaf.notified() => break,
                     };
-                    if heard.is_err() {
-                        break;
+                    let Ok(heard) = heard else { break };
+                    if heard.applied {
+                        coherence.applied.notify_waiters();
                     }
-                    coherence.unheard.store(0, Ordering::Relaxed);
-                    coherence.heard.notify_one();
+                    if heard.changed {
+                        coherence.unheard.store(0, Ordering::Relaxed);
+                        coherence.heard.notify_one();
+                    }
                 }
             }
             self.pause(RENEW_EVERY).await;

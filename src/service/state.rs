@@ -88,12 +88,26 @@ impl Deputy {
 
     /// Takes in what there is before it renews the lease, which then says so: one commit less.
     async fn take_in_first(&self) -> Result<(), Fault> {
-        if self.0.coherence.is_some() {
-            let mut follow = self.store().follow().await?;
-            self.take_in(&mut follow, &self.snapshot(), false).await?;
-            follow.keep();
+        if self.0.coherence.is_none() {
+            return self.follow().await;
         }
-        self.follow().await
+        let known = self.snapshot();
+        let mut follow = self.store().follow().await?;
+        self.take_in(&mut follow, &known, false).await?;
+        follow.keep();
+        self.follow().await?;
+        if self.snapshot().revision > known.revision {
+            // Whoever waits for it would find it by looking as well.
+            _ = self.tell_applied().await;
+        }
+        Ok(())
+    }
+
+    async fn tell_applied(&self) -> Result<(), Fault> {
+        let mut follow = self.store().follow().await?;
+        follow.tell_applied().await?;
+        follow.keep();
+        Ok(())
     }
 
     /// Catches up, and renews the lease where there is one; by whoever holds `catching_up`.

@@ -11,6 +11,7 @@ use super::{
     connect::{Address, Connection, in_time},
     error::Error,
     rows::{Document, Head, InstanceRow, NewsRow, Revocations, number},
+    twin::APPLIED,
 };
 use crate::{
     base::{id::WriterId, time::Timestamp},
@@ -93,6 +94,12 @@ impl Follow<'_> {
         row.map(TryInto::try_into).transpose()
     }
 
+    /// Tells whoever waits for it that this instance has taken something in. If nobody hears it, they
+    /// look.
+    pub async fn tell_applied(&mut self) -> Result<(), Error> {
+        Ok(in_time(RENEW_MAX, self.db.tell_applied()).await?)
+    }
+
     /// Registers an instance at a turn. Committed when it returns: whoever is not in the table is
     /// not waited for.
     pub async fn enter(&mut self, standing: &Standing, at: Timestamp) -> Result<(), Error> {
@@ -142,17 +149,40 @@ impl Follow<'_> {
 /// An ear on the database.
 pub struct Listener(PgListener);
 
+/// What was heard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heard {
+    /// Somebody raised the revision, or it is not known whether somebody did.
+    pub changed: bool,
+    /// An instance has taken in what somebody changed.
+    pub applied: bool,
+}
+
+impl Heard {
+    fn also(self, channel: &str) -> Heard {
+        match channel {
+            APPLIED => Heard { applied: true, ..self },
+            _ => Heard { changed: true, ..self },
+        }
+    }
+}
+
 impl Listener {
     /// Listens.
     pub(super) async fn on(address: &Address) -> Result<Option<Listener>, Error> {
         Ok(address.listen().await?.map(Listener))
     }
 
-    /// Returns when somebody raised the revision, or when it is not known whether somebody did. An
-    /// error ends this listener; what happens until there is another is not heard.
-    pub async fn heard(&mut self) -> Result<(), Error> {
-        self.0.try_recv().await?;
-        while self.0.next_buffered().is_some() {}
-        Ok(())
+    /// Returns when there is something to hear. An error ends this listener; what happens until there
+    /// is another is not heard.
+    pub async fn heard(&mut self) -> Result<Heard, Error> {
+        let mut heard = match self.0.try_recv().await? {
+            Some(told) => Heard::default().also(told.channel()),
+            None => Heard { changed: true, applied: true },
+        };
+        while let Some(told) = self.0.next_buffered() {
+            heard = heard.also(told.channel());
+        }
+        Ok(heard)
     }
 }

@@ -13,6 +13,13 @@
 /// transaction that begins by reading fails instead of waiting.
 pub const BEGIN: &str = "BEGIN IMMEDIATE";
 
+/// The channel on which PostgreSQL tells that the revision was raised: in [`BUMP`].
+pub const CHANGED: &str = "deputy";
+/// The channel on which instances tell that they have taken that in.
+pub const APPLIED: &str = "deputy_applied";
+/// Tells so.
+pub const TELL_APPLIED: &str = "SELECT pg_notify('deputy_applied', '')";
+
 /// One meaning in two dialects.
 #[derive(Clone, Copy, Debug)]
 pub struct Twin {

@@ -113,6 +113,11 @@ impl Want {
         self
     }
 
+    /// The scope, if nothing else is wanted.
+    pub(crate) fn scope_alone(&self) -> Option<&str> {
+        self.scope.as_deref().filter(|_| self.details.is_empty())
+    }
+
     /// The parameters of the request that say what is wanted.
     fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = vec![("resource", self.resource.clone())];

@@ -111,3 +111,14 @@ pub enum ExchangeError {
 fn quoted(error_id: Option<&str>) -> String {
     error_id.map(|id| format!(" (error id {id})")).unwrap_or_default()
 }
+
+/// A request under a token was not answered.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SendError<E> {
+    /// There was no token for it; nothing was sent.
+    #[error(transparent)]
+    Exchange(ExchangeError),
+    /// Sending it failed.
+    #[error("the request failed: {0}")]
+    Request(E),
+}

@@ -24,6 +24,7 @@ mod key;
 mod message;
 mod presented;
 mod secret;
+mod send;
 mod session;
 mod tokens;
 mod wire;

@@ -13,13 +13,11 @@ use super::{
         error::Error,
         rows::{HeadRow, InstanceRow, NewsRow, RevocationRow, StoredDocumentRow},
         sql,
+        twin::{self, APPLIED, CHANGED},
     },
     ACQUIRE_MAX, Address, CONNECT_MAX, Connection, DURABLE, READER_HOLDS_MS, in_time, private,
 };
 use crate::base::time::Timestamp;
-
-/// Where instances are told that `head` was raised.
-const CHANNEL: &str = "deputy";
 
 impl Address {
     /// A connection that follows the database.
@@ -54,7 +52,7 @@ impl Address {
         let pool = pool.connect_lazy_with((**options).clone());
         let listening = async {
             let mut listener = Box::pin(PgListener::connect_with(&pool)).await?;
-            listener.listen(CHANNEL).await?;
+            listener.listen_all([CHANGED, APPLIED]).await?;
             Ok(listener)
         };
         in_time(CONNECT_MAX, listening).await.map(Some)
@@ -81,6 +79,14 @@ impl Address {
 }
 
 impl Connection {
+    /// Tells whoever waits for it that this instance has taken something in.
+    pub async fn tell_applied(&mut self) -> Result<(), sqlx::Error> {
+        match self {
+            Connection::Sqlite(_) => Ok(()),
+            Connection::Postgres(db) => sqlx::query(twin::TELL_APPLIED).execute(db).await.map(drop),
+        }
+    }
+
     /// Renews the lease of an instance; `None` if it is not registered.
     pub async fn renew(
         &mut self,

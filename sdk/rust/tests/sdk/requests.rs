@@ -1,7 +1,9 @@
 //! What goes over the wire between a client, a server and Deputy: once per call, and never open.
 
+use std::convert::Infallible;
+
 use deputy_client::{
-    agent::Want,
+    agent::{Token, Want},
     authority::{Constraint, Tools},
     gate::BODY_BYTES_MAX,
 };
@@ -57,6 +59,29 @@ pub fn challenge(answer: &Response) -> String {
 
 pub async fn json_of(answer: Response) -> Value {
     serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+}
+
+/// Against the real one: a tool wants a scope that was named beforehand, and then one that was not;
+/// and a token that was revoked is replaced by another, if Deputy gives one.
+#[tokio::test]
+async fn an_agent_steps_up_to_what_the_server_asks_for() {
+    let world = World::new().await;
+    let (agent, alice, url) = (world.support(), world.person("alice"), &world.tickets.url);
+    let mut want = Want::scope(url, "tickets:read");
+    let ask = async |want: &mut Want, step_up: &str, tool: &str| {
+        let send = async |token: &Token| {
+            let answer = post(url, token.expose(), &call(tool, json!({ "id": 1 }))).await;
+            Ok::<_, Infallible>(http::Response::from(answer))
+        };
+        agent.send(&alice, want, step_up, send).await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(&mut want, "", "tickets.notes").await, 403);
+    assert_eq!(ask(&mut want, "tickets:notes", "tickets.notes").await, 200);
+    assert_eq!(ask(&mut want, "", "tickets.notes").await, 200, "it has it from now on");
+    assert_eq!(world.tickets.ran().len(), 2);
+    world.revoke("alice").await;
+    assert_eq!(ask(&mut want, "tickets:notes", "tickets.notes").await, 401);
+    assert!(world.tickets.ran().is_empty());
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! The cases of `tests/vectors/sdk`, which every SDK passes.
 
-use std::fs;
+use std::{
+    fs,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use axum::Router;
 use deputy_client::{
-    agent::{Subject, Want},
+    agent::{Subject, Token, Want},
     authority::{Constraint, Tools},
     credentials::Credentials,
     deputy::Deputy,
@@ -119,6 +122,43 @@ async fn what_an_agent_is_answered_is_a_token_a_no_or_later() {
         };
         assert_eq!(got, *gets, "{name}");
     }
+}
+
+#[tokio::test]
+async fn an_agent_steps_up_to_what_was_named_beforehand_once_and_no_further() {
+    let issued = json!({
+        "access_token": "x", "token_type": "Bearer", "scope": "s", "expires_in": 120,
+    });
+    for case in load("step_up", &[])["cases"].as_array().unwrap() {
+        let (name, text) = (&case["name"], |member: &str| case[member].as_str().unwrap_or(""));
+        let pretender = Pretender::saying(200, issued.to_string()).await;
+        let sent = AtomicUsize::new(0);
+        let answer = async |_: &Token| {
+            sent.fetch_add(1, Ordering::SeqCst);
+            let challenge = case["challenge"].as_str();
+            let answer = http::Response::builder().status(status(case));
+            let answer = match challenge {
+                Some(challenge) => answer.header(WWW_AUTHENTICATE, challenge),
+                None => answer,
+            };
+            answer.body(())
+        };
+        let mut want = Want::scope(RESOURCE, text("scope"));
+        let agent = agent(&pretender.issuer);
+        let subject = Subject::access_token("t");
+        let got = agent.send(&subject, &mut want, text("step_up"), answer).await.unwrap();
+        assert_eq!(got.status(), status(case), "{name}");
+        let asked = pretender.asked();
+        let scopes: Vec<String> = asked.iter().map(|form| scope_of(form)).collect();
+        assert_eq!(json!(scopes), case["exchanges"], "{name}");
+        assert_eq!(sent.load(Ordering::SeqCst), scopes.len(), "{name}");
+    }
+}
+
+/// The scope that a form asks for.
+fn scope_of(form: &str) -> String {
+    let scope = form.split('&').find_map(|pair| pair.strip_prefix("scope="));
+    scope.unwrap().replace('+', " ").replace("%20", " ")
 }
 
 fn tools(of: &Value) -> Tools {
