@@ -47,6 +47,10 @@ pub struct Coherence {
     watch: Mutex<Watch>,
     /// The greatest revision that is known to be in force everywhere.
     everywhere: AtomicU64,
+    /// The greatest revision of which somebody may wait to see that it is taken in here.
+    owed: AtomicU64,
+    /// The greatest that the others can see to be.
+    said: AtomicU64,
     heard: Notify,
     /// Another instance has taken something in.
     applied: Notify,
@@ -65,6 +69,8 @@ impl Coherence {
             turn: AtomicU64::new(0),
             watch: Mutex::default(),
             everywhere: AtomicU64::new(0),
+            owed: AtomicU64::new(0),
+            said: AtomicU64::new(0),
             heard: Notify::new(),
             applied: Notify::new(),
             deaf: Notify::new(),
@@ -84,6 +90,21 @@ impl Coherence {
         // Never twice the same, whatever becomes of it: others tell by it who still moves.
         let turn = self.turn.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         Standing { writer: self.writer, turn, applied }
+    }
+
+    /// Somebody may wait to see that this instance has taken in everything up to a revision.
+    pub(super) fn owe(&self, applied: u64) {
+        self.owed.fetch_max(applied, Ordering::AcqRel);
+    }
+
+    /// Whether the others cannot see yet what they may wait for.
+    pub(super) fn owes(&self) -> bool {
+        self.said.load(Ordering::Acquire) < self.owed.load(Ordering::Acquire)
+    }
+
+    /// The others can see how far this instance is.
+    pub(super) fn said(&self, applied: u64) {
+        self.said.fetch_max(applied, Ordering::AcqRel);
     }
 
     /// Takes a lease. The snapshot was stored before this.
@@ -141,7 +162,7 @@ impl Deputy {
         if coherence.holds(self.clock()) {
             return Ok(());
         }
-        self.follow().await
+        self.follow(false).await
     }
 
     /// Returns when a change that was committed is in force: no instance says anything to a later

@@ -71,53 +71,55 @@ impl Deputy {
     /// snapshot. When this returns, every answer of this instance to a later request knows them.
     pub async fn catch_up(&self) -> Result<(), Fault> {
         let _one_at_a_time = self.0.catching_up.lock().await;
-        self.follow().await
+        self.follow(false).await
     }
 
-    /// The same where it is known, or heard, that there is something to take in.
+    /// The same where it is heard that there is something to take in: it is taken in before the lease
+    /// is renewed, which then says so, and whoever waits for it is told. Nobody waits for an instance
+    /// to take in its own change.
     pub(super) async fn hear(&self) -> Result<(), Fault> {
         let _one_at_a_time = self.0.catching_up.lock().await;
-        self.take_in_first().await
+        let Some(coherence) = &self.0.coherence else { return self.follow(false).await };
+        let known = self.snapshot().revision;
+        let applied = self.take_in_what_there_is().await?;
+        if applied > known {
+            coherence.owe(applied);
+        }
+        if coherence.owes() { self.follow(true).await } else { Ok(()) }
     }
 
-    /// The same up to a revision that is committed.
+    /// The same up to a revision that this instance committed. The lease can wait.
     pub(super) async fn catch_up_to(&self, revision: u64) -> Result<(), Fault> {
         let _one_at_a_time = self.0.catching_up.lock().await;
-        if self.snapshot().revision >= revision { Ok(()) } else { self.take_in_first().await }
-    }
-
-    /// Takes in what there is before it renews the lease, which then says so: one commit less.
-    async fn take_in_first(&self) -> Result<(), Fault> {
-        if self.0.coherence.is_none() {
-            return self.follow().await;
+        let known = self.snapshot().revision;
+        if known >= revision {
+            return Ok(());
         }
-        let known = self.snapshot();
-        let mut follow = self.store().follow().await?;
-        self.take_in(&mut follow, &known, false).await?;
-        follow.keep();
-        self.follow().await?;
-        if self.snapshot().revision > known.revision {
-            // Whoever waits for it would find it by looking as well.
-            _ = self.tell_applied().await;
+        let Some(coherence) = &self.0.coherence else { return self.follow(false).await };
+        let applied = self.take_in_what_there_is().await?;
+        if applied != revision || known.saturating_add(1) != revision {
+            // Changes of others came along: of these it will be heard, too.
+            coherence.owe(applied);
         }
         Ok(())
     }
 
-    async fn tell_applied(&self) -> Result<(), Fault> {
+    /// How far this instance is then.
+    async fn take_in_what_there_is(&self) -> Result<u64, Fault> {
         let mut follow = self.store().follow().await?;
-        follow.tell_applied().await?;
+        self.take_in(&mut follow, &self.snapshot(), false).await?;
         follow.keep();
-        Ok(())
+        Ok(self.snapshot().revision)
     }
 
     /// Catches up, and renews the lease where there is one; by whoever holds `catching_up`.
-    pub(super) async fn follow(&self) -> Result<(), Fault> {
+    pub(super) async fn follow(&self, tell: bool) -> Result<(), Fault> {
         for _ in 0..TURNS_MAX {
             let known = self.snapshot();
             let mut follow = self.store().follow().await?;
             // Before anything is sent: what the database says then is at least as new.
             let asked = self.clock().moment();
-            let head = self.head(&mut follow, known.revision).await?;
+            let head = self.head(&mut follow, known.revision, tell).await?;
             let retired = self.has_retired_keys(&known);
             let news = head.revision > known.revision;
             if news || retired {
@@ -135,15 +137,17 @@ impl Deputy {
     }
 
     /// How far the database is; on the way it learns how far this instance is.
-    async fn head(&self, follow: &mut Follow<'_>, applied: u64) -> Result<Head, Fault> {
+    async fn head(&self, follow: &mut Follow<'_>, applied: u64, tell: bool) -> Result<Head, Fault> {
         let Some(coherence) = &self.0.coherence else { return Ok(follow.head().await?) };
-        if let Some(head) = follow.renew(&coherence.standing(applied)).await? {
-            return Ok(head);
+        let mut head = follow.renew(&coherence.standing(applied), tell).await?;
+        if head.is_none() {
+            // A lease rests on a row that was there, for all to see, before the revision was read.
+            follow.enter(&coherence.standing(applied), self.now()).await?;
+            head = follow.renew(&coherence.standing(applied), tell).await?;
         }
-        // A lease rests on a row that was there, for all to see, before the revision was read.
-        follow.enter(&coherence.standing(applied), self.now()).await?;
-        let head = follow.renew(&coherence.standing(applied)).await?;
-        head.ok_or(Fault::Busy)
+        let head = head.ok_or(Fault::Busy)?;
+        coherence.said(applied);
+        Ok(head)
     }
 
     async fn take_in(

@@ -86,18 +86,13 @@ impl Follow<'_> {
     }
 
     /// Renews the lease of an instance that has taken in everything up to `standing.applied`. How
-    /// far the database was when it looked; `None` if the instance is not registered.
-    pub async fn renew(&mut self, standing: &Standing) -> Result<Option<Head>, Error> {
+    /// far the database was when it looked; `None` if the instance is not registered. Whoever waits
+    /// for it is told, if so wished.
+    pub async fn renew(&mut self, standing: &Standing, tell: bool) -> Result<Option<Head>, Error> {
         let Standing { writer, turn, applied } = standing;
         let (writer, turn, applied) = (writer.to_string(), number(*turn), number(*applied));
-        let row = in_time(RENEW_MAX, self.db.renew(&writer, turn, applied)).await?;
+        let row = in_time(RENEW_MAX, self.db.renew(&writer, turn, (applied, tell))).await?;
         row.map(TryInto::try_into).transpose()
-    }
-
-    /// Tells whoever waits for it that this instance has taken something in. If nobody hears it, they
-    /// look.
-    pub async fn tell_applied(&mut self) -> Result<(), Error> {
-        Ok(in_time(RENEW_MAX, self.db.tell_applied()).await?)
     }
 
     /// Registers an instance at a turn. Committed when it returns: whoever is not in the table is

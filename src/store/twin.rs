@@ -17,8 +17,18 @@ pub const BEGIN: &str = "BEGIN IMMEDIATE";
 pub const CHANGED: &str = "deputy";
 /// The channel on which instances tell that they have taken that in.
 pub const APPLIED: &str = "deputy_applied";
-/// Tells so.
-pub const TELL_APPLIED: &str = "SELECT pg_notify('deputy_applied', '')";
+/// Renews a lease as `INSTANCE_RENEW` does, and tells so: one commit. Only PostgreSQL has instances.
+pub const RENEW_AND_TELL: &str = "
+    WITH renewed AS (
+      UPDATE instance
+      SET turn = $2, applied = $3
+      WHERE writer = $1 AND turn < $2
+      RETURNING
+        (SELECT revision FROM head WHERE one = 1) AS revision,
+        (SELECT configured FROM head WHERE one = 1) AS configured
+    )
+    SELECT revision, configured
+    FROM renewed, pg_notify('deputy_applied', '')";
 
 /// One meaning in two dialects.
 #[derive(Clone, Copy, Debug)]

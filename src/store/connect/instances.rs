@@ -79,25 +79,23 @@ impl Address {
 }
 
 impl Connection {
-    /// Tells whoever waits for it that this instance has taken something in.
-    pub async fn tell_applied(&mut self) -> Result<(), sqlx::Error> {
-        match self {
-            Connection::Sqlite(_) => Ok(()),
-            Connection::Postgres(db) => sqlx::query(twin::TELL_APPLIED).execute(db).await.map(drop),
-        }
-    }
-
     /// Renews the lease of an instance; `None` if it is not registered.
     pub async fn renew(
         &mut self,
         writer: &str,
         turn: i64,
-        applied: i64,
+        (applied, tell): (i64, bool),
     ) -> Result<Option<HeadRow>, sqlx::Error> {
+        let text =
+            if tell && self.is_postgres() { twin::RENEW_AND_TELL } else { sql::INSTANCE_RENEW };
         on!(Connection, self, db => {
-            let query = sqlx::query_as(sql::INSTANCE_RENEW).bind(writer).bind(turn).bind(applied);
+            let query = sqlx::query_as(text).bind(writer).bind(turn).bind(applied);
             query.fetch_optional(db).await
         })
+    }
+
+    const fn is_postgres(&self) -> bool {
+        matches!(self, Connection::Postgres(_))
     }
 
     /// Registers an instance.

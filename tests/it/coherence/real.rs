@@ -40,9 +40,13 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 const FAULT: Duration = Duration::from_millis(1_600);
 /// How long there is none in between.
 const CALM: Duration = Duration::from_millis(1_500);
-/// One statement, as a revocation is.
-const TELL: &str = "WITH told AS (UPDATE bare SET n = n + 1 RETURNING n)
-    SELECT count(pg_notify('bare', '')) FROM told";
+/// One statement each way, as a revocation is one.
+const TELL: [&str; 2] = [
+    "WITH told AS (UPDATE bare SET n = n + 1 WHERE way = 0 RETURNING n)
+    SELECT count(pg_notify('there', '')) FROM told",
+    "WITH told AS (UPDATE bare SET n = n + 1 WHERE way = 1 RETURNING n)
+    SELECT count(pg_notify('back', '')) FROM told",
+];
 const REPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/COHERENCE.md");
 
 /// Nanoseconds on the clock by which the order is judged.
@@ -220,20 +224,20 @@ impl Load {
         }
     }
 
-    /// A bare `UPDATE` and `NOTIFY`, to the one who listens, in calm moments.
+    /// A bare `UPDATE` and `NOTIFY`, there and back, in calm moments.
     async fn compare(self: Arc<Load>, database: String) {
         let mut bare = Bare::on(&database).await;
         loop {
             let before = self.trouble();
-            match bare.told().await {
+            match bare.trip().await {
                 Some(taken) if !before.0 && self.trouble() == before => {
                     self.found.lock().unwrap().bare.push(taken);
                 }
                 Some(_) => {}
                 None => {
                     pause(CALM).await;
-                    if let Ok(again) = PgConnection::connect(&database).await {
-                        bare.mouth = again;
+                    if let Ok(again) = Bare::mouths(&database).await {
+                        bare.mouths = again;
                     }
                 }
             }
@@ -242,27 +246,42 @@ impl Load {
     }
 }
 
-/// What any revocation costs at least: one durable row, and whoever listens hears of it.
+/// What being sure of another costs at least: one durable row of which it hears, and one of its own in
+/// answer, of which the first one hears. No HTTP, no third, nothing to decide.
 struct Bare {
-    mouth: PgConnection,
-    ear: PgListener,
+    mouths: [PgConnection; 2],
+    ears: [PgListener; 2],
 }
 
 impl Bare {
     async fn on(database: &str) -> Bare {
-        let mut mouth = PgConnection::connect(database).await.unwrap();
-        let mut ear = PgListener::connect(database).await.unwrap();
-        ear.listen("bare").await.unwrap();
-        sqlx::query("CREATE TABLE bare (n bigint)").execute(&mut mouth).await.unwrap();
-        sqlx::query("INSERT INTO bare VALUES (0)").execute(&mut mouth).await.unwrap();
-        Bare { mouth, ear }
+        let mut mouths = Bare::mouths(database).await.unwrap();
+        let mut ears = [None, None];
+        for (ear, channel) in ears.iter_mut().zip(["there", "back"]) {
+            let mut listener = PgListener::connect(database).await.unwrap();
+            listener.listen(channel).await.unwrap();
+            *ear = Some(listener);
+        }
+        for step in
+            ["CREATE TABLE bare (way int, n bigint)", "INSERT INTO bare VALUES (0, 0), (1, 0)"]
+        {
+            sqlx::query(step).execute(&mut mouths[0]).await.unwrap();
+        }
+        Bare { mouths, ears: ears.map(Option::unwrap) }
     }
 
-    /// How long it took; `None` if the database was not there.
-    async fn told(&mut self) -> Option<i64> {
+    async fn mouths(database: &str) -> Result<[PgConnection; 2], sqlx::Error> {
+        Ok([PgConnection::connect(database).await?, PgConnection::connect(database).await?])
+    }
+
+    /// How long it took, there and back; `None` if the database was not there.
+    async fn trip(&mut self) -> Option<i64> {
         let begun = boot_ns();
-        sqlx::query(TELL).execute(&mut self.mouth).await.ok()?;
-        self.ear.try_recv().await.ok()??;
+        let ways = self.mouths.iter_mut().zip(&mut self.ears).zip(TELL);
+        for ((mouth, ear), tell) in ways {
+            sqlx::query(tell).execute(mouth).await.ok()?;
+            ear.try_recv().await.ok()??;
+        }
         Some(boot_ns() - begun)
     }
 }
@@ -273,7 +292,7 @@ async fn alone(trio: &Trio, rounds: usize) -> [Vec<i64>; 2] {
     let mut taken = [Vec::new(), Vec::new()];
     for round in 0..rounds {
         let (_, delegation) = trio.issued(round).await.unwrap();
-        taken[0].extend(bare.told().await);
+        taken[0].extend(bare.trip().await);
         let begun = boot_ns();
         assert!(trio.revokes(round % 3, &delegation).await);
         taken[1].push(boot_ns() - begun);
@@ -417,7 +436,8 @@ fn written(
         "\n\"Without the wait\" is the same three processes where a hand deletes the rows by which a revocation\n\
          knows for whom to wait, while one instance is held: so the probes are known to see.\n\n\
          How long a revocation takes until it is in force everywhere, over HTTP, in milliseconds, all three\n\
-         well. Beside it, in the same run, a bare `UPDATE` and `NOTIFY` until the one who listens hears it.\n\
+         well. Beside it, in the same run, what being sure of *one* other costs without any of that: a\n\
+         bare `UPDATE` and `NOTIFY`, and another `UPDATE` and `NOTIFY` back from the one who heard it.\n\
          Alone, one follows the other and nothing else happens; under load six operators revoke at once as\n\
          fast as they can, and each waits for the commits of the other five.\n\n\
          | | middle | 99 of 100 |\n|---|---|---|\n\
