@@ -1,6 +1,10 @@
 //! The beat: the only place that sleeps. Everything periodic is a `tick` that a test can call.
 
-use std::{future::Future, sync::atomic::Ordering, time::Duration};
+use std::{
+    future::Future,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 use super::{Deputy, Fault};
 use crate::{
@@ -15,11 +19,11 @@ const SUMMARY_S: i64 = 60;
 /// How often one of us signs how far the audit log is, if it has grown.
 const CHECKPOINT_S: i64 = 10;
 /// How often old rows are swept.
-const SWEEP_S: i64 = 300;
+pub const SWEEP_S: i64 = 300;
 /// Sweeps within one second; each deletes up to a thousand rows of a kind.
 const SWEEPS_MAX: usize = 10;
 /// How often the audit log is shortened, where it is not kept for ever.
-const SHORTEN_S: i64 = 3_600;
+pub const SHORTEN_S: i64 = 3_600;
 /// How long dead delegations, revocations and replaced documents are kept: so long can a decision
 /// be judged again. Events are kept longer. Never less than any foreign token is accepted, because
 /// a revocation bars it.
@@ -27,6 +31,23 @@ const KEEP_HISTORY: Seconds = Seconds::new(7 * 86_400);
 /// How long a revocation is kept in memory, for those that happen now: longer than any foreign
 /// token is accepted, and its leeway.
 const REMEMBER_REVOCATIONS: Seconds = Seconds::new(2 * 86_400);
+
+/// The stretch of time in which something was done last: it is done once in each, however late.
+#[derive(Debug)]
+pub struct Stretch(AtomicI64);
+
+impl Stretch {
+    /// The one that a moment is in.
+    pub fn at(now: Timestamp, length_s: i64) -> Stretch {
+        Stretch(AtomicI64::new(now.epoch_s().div_euclid(length_s)))
+    }
+
+    /// Whether it is another one now.
+    fn is_over(&self, now: Timestamp, length_s: i64) -> bool {
+        let new = now.epoch_s().div_euclid(length_s);
+        self.0.swap(new, Ordering::Relaxed) != new
+    }
+}
 
 impl Deputy {
     /// Beats until `stop` is done, and keeps this instance's lease meanwhile.
@@ -85,12 +106,12 @@ impl Deputy {
                 tracing::warn!(%error, "the signing keys were not replaced, and their time is over");
             }
         }
-        if now.epoch_s().rem_euclid(SHORTEN_S) == 0
+        if self.0.shortened.is_over(now, SHORTEN_S)
             && let Err(error) = self.shorten_log(now).await
         {
             tracing::warn!(%error, "the audit log was not shortened, and will be in an hour");
         }
-        let sweep = now.epoch_s().rem_euclid(SWEEP_S) == 0;
+        let sweep = self.0.swept.is_over(now, SWEEP_S);
         if sweep {
             self.forget_revocations(now.minus(REMEMBER_REVOCATIONS)).await;
         }

@@ -1,15 +1,12 @@
 //! Checkpoints of the audit log: one of us signs how far every chain is, every few seconds in which
 //! one has grown. Nobody waits for it.
 
-use super::{Deputy, Fault, keys};
+use super::{Deputy, Fault, keys, retention::TooOld};
 use crate::{
     base::{secret::Fingerprint, time::Seconds},
     engine::verify::checkpoint::{CheckpointKeys, judge},
     jose::MacKey,
-    model::{
-        checkpoint::{Checkpoint, Place},
-        signing::SigningAlgorithm,
-    },
+    model::{checkpoint::Checkpoint, signing::SigningAlgorithm},
     oauth::checkpoint::{self, TYP_CHECKPOINT},
     store::NewCheckpoint,
 };
@@ -29,21 +26,17 @@ impl Deputy {
     /// Signs the next checkpoint, unless nothing has happened since the last one. Where several
     /// instances do so at once, the database keeps one.
     pub async fn checkpoint(&self) -> Result<(), Fault> {
-        self.sign_checkpoint(Vec::new(), None).await.map(drop)
+        self.sign_checkpoint(TooOld::default()).await
     }
 
-    /// The same, with what it is to say of what is no longer kept. Its number; `None` if there was
-    /// nothing to say, or another instance was faster.
-    pub(super) async fn sign_checkpoint(
-        &self,
-        bases: Vec<Place>,
-        begins: Option<u64>,
-    ) -> Result<Option<u64>, Fault> {
+    /// The same, with what it is to say of what is no longer kept.
+    pub(super) async fn sign_checkpoint(&self, old: TooOld) -> Result<(), Fault> {
         // The number first: if another instance signs meanwhile, it is taken, and nothing is said twice.
         let last = self.store().last_checkpoint().await?;
         let heads = self.store().uncovered().await?;
-        if heads.is_empty() && bases.is_empty() && begins.is_none() {
-            return Ok(None);
+        let TooOld { bases, gone, begins } = old;
+        if heads.is_empty() && begins.is_none() {
+            return Ok(());
         }
         let (n, previous) = last.map_or((1, None), |(n, jws)| {
             (n.saturating_add(1), Some(Fingerprint::of(jws.as_bytes())))
@@ -57,10 +50,11 @@ impl Deputy {
         let jws = keys::signed(&config.keys, (TYP_CHECKPOINT, alg), &payload, at)?;
         let (kid, jwk) = (key.kid().to_owned(), key.public_jwk());
         let tag = tag(&config.macs.checkpoint_key, &kid, &jwk);
-        let new = NewCheckpoint { n, at, jws, heads: said.heads, begins, kid, jwk, tag };
+        let Checkpoint { heads, bases, .. } = said;
+        let new = NewCheckpoint { n, at, jws, heads, bases, gone, begins, kid, jwk, tag };
         // If another instance was faster, its checkpoint says as much, or the next one will.
-        let kept = self.store().writer().checkpoint(new).await?;
-        Ok(kept.then_some(n))
+        self.store().writer().checkpoint(new).await?;
+        Ok(())
     }
 
     /// At the start: refuses a clock that is further behind the last checkpoint than clocks may differ.

@@ -77,8 +77,15 @@ fn kek_file(dir: &Path, random: &Random) -> Result<Secret<[u8; 32]>, Fault> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let fresh = Kek::generate(random)?;
             fs::create_dir_all(dir).map_err(internal("the keys directory cannot be created"))?;
-            write_0600(&path, &URL_SAFE_NO_PAD.encode(fresh.expose()))?;
-            Ok(fresh)
+            // Whole, and only if no other instance was faster: then it is that one's.
+            let whole = dir.join(format!("{KEK_FILE}.{}", std::process::id()));
+            write_0600(&whole, &URL_SAFE_NO_PAD.encode(fresh.expose()))?;
+            let linked = fs::hard_link(&whole, &path);
+            fs::remove_file(&whole).map_err(internal("a secret file cannot be removed"))?;
+            match linked {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => kek_file(dir, random),
+                linked => linked.map(|()| fresh).map_err(internal("a secret file cannot be made")),
+            }
         }
         Err(error) => Err(internal(UNREADABLE)(error)),
     }

@@ -34,6 +34,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use self::{
+    beat::Stretch,
     coherence::Coherence,
     memo::TokenMemo,
     remote::{
@@ -128,6 +129,10 @@ struct Inner {
     exports: Arc<Semaphore>,
     /// Whether the last sweep left something.
     unswept: AtomicBool,
+    swept: Stretch,
+    shortened: Stretch,
+    /// This run, in the audit log.
+    writer: WriterId,
 }
 
 /// Something of ours failed. The source chain is for the log; callers learn that it was us.
@@ -209,8 +214,8 @@ impl Deputy {
         epoch::check(&store, &options.keys_dir, restored).await?;
         keys::first_start(&store, &options, &kek, &ambient).await?;
         let policies = policies::Compiled::default();
-        let at = (&policies, ambient.clock.wall());
-        let snapshot = state::load(&store, &options, &kek, at).await?;
+        let now = ambient.clock.wall();
+        let snapshot = state::load(&store, &options, &kek, (&policies, now)).await?;
         let fetcher = Arc::new(
             Fetcher::new(fetch::Options {
                 allow_loopback_http: options.allow_loopback_issuers,
@@ -232,6 +237,9 @@ impl Deputy {
             noted: epoch::Noted::default(),
             exports: Arc::new(Semaphore::new(admin::export::AT_ONCE)),
             unswept: AtomicBool::new(false),
+            swept: Stretch::at(now, beat::SWEEP_S),
+            shortened: Stretch::at(now, beat::SHORTEN_S),
+            writer,
             catching_up: tokio::sync::Mutex::new(()),
             configuring: tokio::sync::Mutex::new(()),
             snapshot: ArcSwap::from_pointee(snapshot),

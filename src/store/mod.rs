@@ -14,7 +14,6 @@ mod follow;
 mod persons;
 mod proof;
 mod record;
-mod retention;
 mod rows;
 pub mod sql;
 mod step;
@@ -42,7 +41,7 @@ pub use self::{
     rows::{Document, DocumentVersion, Head, StoredDelegation},
     step::{Link, Step},
     walk::Walk,
-    writer::{Configured, Decided, Delegated, Erased, NewCheckpoint, Put, Shorten, Swept, Writer},
+    writer::{Configured, Decided, Delegated, Erased, NewCheckpoint, Put, Swept, Writer},
 };
 use crate::{
     base::{
@@ -371,26 +370,32 @@ impl Store {
         self.writer.sweep(until).await
     }
 
-    /// A walk through the audit log as it stands now, with the checkpoints up to the number `upto`:
-    /// one that comes meanwhile may be signed with a key that whoever walks does not know yet.
-    pub fn walk(&self, upto: u64) -> Walk<'_> {
-        Walk::new(&self.pool, upto)
+    /// A walk through the audit log as it stands now, with the checkpoints that there are: one that
+    /// comes meanwhile may be signed with a key that whoever walks does not know yet, if he asks for
+    /// the keys after this.
+    pub async fn walk(&self) -> Result<Walk<'_>, Error> {
+        Walk::begin(&self.pool).await
     }
 
-    /// Proves the audit log up to a checkpoint, with all links that there are, and names the first
-    /// thing that is not in order. `opens` gives what a checkpoint says if one of our keys signed it.
+    /// The checkpoints after a number, in order, some at a time: each as it was signed.
+    pub async fn checkpoints(&self, after: u64) -> Result<Vec<(u64, String)>, Error> {
+        const AT_ONCE: i64 = 64;
+        let page = self.pool.checkpoints(number(after), AT_ONCE).await?;
+        Ok(page.into_iter().map(|(n, jws)| (count(n).unwrap_or(0), jws)).collect())
+    }
+
+    /// Whether the audit log has a link of this chain.
+    pub async fn has_links(&self, writer: &str) -> Result<bool, Error> {
+        self.pool.has_links(writer).await
+    }
+
+    /// Proves the audit log and names the first thing that is not in order. `opens` gives what a
+    /// checkpoint says if one of our keys signed it.
     pub async fn verify(
         &self,
-        upto: u64,
         opens: &(dyn Fn(&str) -> Option<Checkpoint> + Sync),
     ) -> Result<ChainReport, Error> {
-        let (mut walk, mut proof) = (self.walk(upto), Proof::default());
-        while let Some(step) = walk.next().await? {
-            if !proof.take(&step, opens) {
-                break;
-            }
-        }
-        Ok(proof.end())
+        self.walk().await?.proved(opens).await
     }
 
     /// The last checkpoint: its number, and itself as it was signed.

@@ -194,9 +194,9 @@ impl Sealer {
             self.known = Cache::new(KEYS_MAX);
             self.erasures = erasures;
         }
-        // The younger one first: a key that is worn out is still known.
-        let keys = [self.fresh.get(&*subject), self.known.get(&*subject)];
-        if let Some(key) = keys.into_iter().flatten().find(|key| key.serves(event.at)) {
+        // One that is fresh serves for its batch, however long that waited: it must be stored.
+        let known = self.known.get(&*subject).filter(|key| key.serves(event.at));
+        if let Some(key) = self.fresh.get(&*subject).or(known) {
             return Ok(Some(Arc::clone(key)));
         }
         let key = Arc::new(SubjectKey::draw(&self.random, &subject, event.at)?);

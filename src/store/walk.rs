@@ -8,7 +8,7 @@ use super::{
     connect::Pool,
     error::Error,
     events,
-    proof::keys,
+    proof::{ChainReport, Proof, keys},
     record,
     rows::{count, number},
     step::{Link, Step},
@@ -43,7 +43,6 @@ pub struct Walk<'s> {
 }
 
 enum Todo {
-    Bases,
     Checkpoints,
     /// A chain up to this link.
     Chain(String, i64),
@@ -60,16 +59,35 @@ impl std::fmt::Debug for Walk<'_> {
 }
 
 impl<'s> Walk<'s> {
-    pub(super) fn new(pool: &'s Pool, upto: u64) -> Walk<'s> {
-        Walk {
+    /// Where chains begin is read first: what a checkpoint says of it must not come after the last
+    /// one that is read.
+    pub(super) async fn begin(pool: &'s Pool) -> Result<Walk<'s>, Error> {
+        let mut walk = Walk {
             pool,
             at: HashMap::new(),
             n: 0,
-            upto: number(upto),
+            upto: 0,
             checkpoints: VecDeque::new(),
-            todo: [Todo::Bases, Todo::Checkpoints].into(),
+            todo: [Todo::Checkpoints].into(),
             ready: VecDeque::new(),
+        };
+        walk.read_bases().await?;
+        walk.upto = pool.last_checkpoint().await?.map_or(0, |(n, _)| n);
+        Ok(walk)
+    }
+
+    /// Proves what it comes by, to the first thing that is not in order.
+    pub async fn proved(
+        mut self,
+        opens: &(dyn Fn(&str) -> Option<Checkpoint> + Sync),
+    ) -> Result<ChainReport, Error> {
+        let mut proof = Proof::default();
+        while let Some(step) = self.next().await? {
+            if !proof.take(&step, opens) {
+                break;
+            }
         }
+        Ok(proof.end())
     }
 
     /// The next step; `None` at the end of the log.
@@ -80,7 +98,6 @@ impl<'s> Walk<'s> {
             }
             let Some(todo) = self.todo.pop_front() else { return Ok(None) };
             match todo {
-                Todo::Bases => self.read_bases().await?,
                 Todo::Checkpoints => self.read_checkpoints().await?,
                 Todo::Chain(writer, upto) => self.read_chain(writer, upto).await?,
                 Todo::Checkpoint => {

@@ -114,6 +114,10 @@ pub struct NewCheckpoint {
     pub jws: String,
     /// The links that it covers.
     pub heads: Vec<Place>,
+    /// Where chains begin from now on, as it says.
+    pub bases: Vec<Place>,
+    /// Chains that have no link any more, of which it says nothing.
+    pub gone: Vec<Arc<str>>,
     /// The first checkpoint that is kept from now on, where it says so.
     pub begins: Option<u64>,
     /// Which key signed it.
@@ -122,17 +126,6 @@ pub struct NewCheckpoint {
     pub jwk: String,
     /// What shows that the key was ours.
     pub tag: String,
-}
-
-/// Chains that begin later from now on, as a checkpoint says that is kept already.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Shorten {
-    /// The checkpoint.
-    pub n: u64,
-    /// Since when.
-    pub at: Timestamp,
-    /// The links behind which they begin.
-    pub bases: Vec<Place>,
 }
 
 /// What an erasure destroyed.
@@ -197,7 +190,6 @@ enum Change {
     Configure(Box<Configure>),
     Sweep { until: SweepUntil, reply: Reply<Swept> },
     Checkpoint { new: Box<NewCheckpoint>, reply: Reply<bool> },
-    Shorten { said: Box<Shorten>, reply: Reply<()> },
     RaiseTo { revision: u64, reply: Reply<()> },
     Erase { subject: Subject, reply: Reply<Erased> },
     Flush { reply: Reply<()> },
@@ -363,11 +355,6 @@ impl Writer {
     /// Keeps a checkpoint; false if another instance was faster, and nothing was kept.
     pub async fn checkpoint(&self, new: NewCheckpoint) -> Result<bool, Error> {
         self.ask(|reply| Change::Checkpoint { new: Box::new(new), reply }).await
-    }
-
-    /// Has chains begin where a checkpoint says that is kept. What is before that is swept later.
-    pub async fn shorten(&self, said: Shorten) -> Result<(), Error> {
-        self.ask(|reply| Change::Shorten { said: Box::new(said), reply }).await
     }
 
     pub(super) async fn sweep(&self, until: SweepUntil) -> Result<Swept, Error> {

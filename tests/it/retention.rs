@@ -12,6 +12,8 @@ on_both! {
     what_is_too_old_goes_and_the_rest_proves_itself
     a_chain_goes_on_behind_links_that_are_all_gone
     whoever_takes_more_away_than_was_said_is_found
+    whoever_makes_young_records_look_old_gets_nothing_signed
+    a_beginning_that_was_made_up_is_never_said_again
     a_base_outlives_the_checkpoint_that_said_it
     keys_go_with_what_they_open
 }
@@ -140,6 +142,39 @@ async fn whoever_takes_more_away_than_was_said_is_found(world: World) {
     }
 }
 
+/// What the database says of age and of beginnings is never signed: it is red until somebody looks.
+async fn whoever_makes_young_records_look_old_gets_nothing_signed(world: World) {
+    a_log_that_is_kept_in_part(&world).await;
+    let kept = count(&world, "SELECT count(*) FROM journal").await;
+    for step in [
+        "UPDATE journal SET at = 0",
+        "UPDATE checkpoint SET at = 0",
+        "UPDATE chain_base SET at = 0",
+    ] {
+        world.tamper(step).await;
+    }
+    shortened(&world).await;
+    assert!(count(&world, "SELECT count(*) FROM journal").await >= kept);
+    assert_eq!(verdict(&world).await["first_problem"]["problem"], "a record was altered");
+}
+
+/// Nor is a beginning that no checkpoint said.
+async fn a_beginning_that_was_made_up_is_never_said_again(world: World) {
+    a_log_that_is_kept_in_part(&world).await;
+    for step in [
+        "UPDATE chain_base SET attested = 0, seq = (SELECT min(seq) FROM journal),
+            hash = (SELECT hash FROM journal ORDER BY seq LIMIT 1)",
+        "DELETE FROM journal WHERE seq = (SELECT min(seq) FROM journal)",
+    ] {
+        world.tamper(step).await;
+    }
+    for _ in 0..3 {
+        assert_eq!(verdict(&world).await["first_problem"]["problem"], "a link is missing");
+        something(&world, "dora").await;
+        world.advance(HOUR).await;
+    }
+}
+
 /// A chain of which nothing new is said begins where it did for as long as there is a log.
 async fn a_base_outlives_the_checkpoint_that_said_it(world: World) {
     a_log_that_is_kept_in_part(&world).await;
@@ -161,7 +196,7 @@ async fn keys_go_with_what_they_open(world: World) {
     // Who acts on another day has another key.
     a_day_with(&world, "alice").await;
     assert_eq!(count(&world, KEYS).await, begun + 1);
-    world.advance(KEEPS_AUDIT_S - 3 * DAY).await;
+    world.advance(KEEPS_AUDIT_S - 2 * DAY).await;
     a_day_with(&world, "bob").await;
     shortened(&world).await;
     assert_eq!(people(&world).await, ["bob", "alice"]);

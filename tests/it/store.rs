@@ -259,6 +259,10 @@ fn names(migration: &str) -> BTreeSet<String> {
         match (words.next(), words.next(), words.next()) {
             (Some("CREATE"), Some("TABLE"), Some(name)) => name.clone_into(&mut table),
             (Some("CREATE"), Some("INDEX"), Some(_)) => drop(names.insert(line.to_owned())),
+            (Some("ALTER"), Some("TABLE"), Some(table)) => {
+                let column = words.nth(2).unwrap_or_default();
+                names.insert(format!("{table}.{column}"));
+            }
             (Some(column), Some(_), _) if line.starts_with("  ") => {
                 names.insert(format!("{table}.{column}"));
             }

@@ -46,14 +46,11 @@ impl Deputy {
         let turn = Arc::clone(&self.0.exports).try_acquire_owned().map_err(|_| Fault::Busy)?;
         self.store().writer().flush().await?;
         self.checkpoint().await?;
-        // Before the keys: what is signed later may be signed with another one.
-        let upto = self.last_signed().await?;
-        let head = self.head_lines().await?;
         let (pieces, receiver) = mpsc::channel(PIECES);
         let deputy = self.clone();
         tokio::spawn(async move {
             let sender = Sender { pieces, piece: String::new(), lines: 0 };
-            deputy.send_log(sender, head, (upto, persons)).await;
+            deputy.send_log(sender, persons).await;
             drop(turn);
         });
         Ok(receiver)
@@ -74,14 +71,8 @@ impl Deputy {
         Ok(std::iter::once(first).chain(keys).collect())
     }
 
-    async fn send_log(&self, mut sender: Sender, head: Vec<String>, (upto, persons): (u64, bool)) {
-        for line in head {
-            if sender.line(&line).await.is_err() {
-                return;
-            }
-        }
-        let sent = send_steps(self.store().walk(upto), &mut sender, persons).await;
-        match sent {
+    async fn send_log(&self, mut sender: Sender, persons: bool) {
+        match self.send_lines(&mut sender, persons).await {
             Ok(Ok(())) => sender.end().await,
             Ok(Err(Gone)) => {}
             Err(error) => {
@@ -90,13 +81,28 @@ impl Deputy {
             }
         }
     }
+
+    async fn send_lines(
+        &self,
+        sender: &mut Sender,
+        persons: bool,
+    ) -> Result<Result<(), Gone>, Fault> {
+        // Before the keys: what is signed later may be signed with another one.
+        let walk = self.store().walk().await?;
+        for line in self.head_lines().await? {
+            if sender.line(&line).await.is_err() {
+                return Ok(Err(Gone));
+            }
+        }
+        send_steps(walk, sender, persons).await
+    }
 }
 
 async fn send_steps(
     mut walk: Walk<'_>,
     sender: &mut Sender,
     persons: bool,
-) -> Result<Result<(), Gone>, crate::store::Error> {
+) -> Result<Result<(), Gone>, Fault> {
     while let Some(step) = walk.next().await? {
         let step = match step {
             Step::Link(link) if !persons => Step::Link(Box::new(link.without_persons())),

@@ -1,6 +1,6 @@
 //! What operators look up: delegations, audit events, and whether the audit log is whole.
 
-use super::{super::Fault, Refused};
+use super::Refused;
 use crate::{
     base::{id::DelegationId, json},
     engine::{
@@ -72,11 +72,11 @@ impl Deputy {
     pub async fn verify_audit(&self) -> Result<ChainReport, Refused> {
         self.store().writer().flush().await?;
         // Before the keys: what is signed later may be signed with another one.
-        let upto = self.last_signed().await?;
+        let walk = self.store().walk().await?;
         let keys = self.checkpoint_keys().await?;
         let opens = move |jws: &str| checkpoint::opened(&keys, jws);
         let noted = self.noted_checkpoint();
-        let mut report = self.store().verify(upto, &opens).await?;
+        let mut report = walk.proved(&opens).await?;
         // Whoever cuts off an end together with its checkpoints leaves a log that is in order. That
         // there were more stands outside the database.
         if report.broken.is_none() && report.last_checkpoint < noted {
@@ -84,11 +84,6 @@ impl Deputy {
             report.broken = Some(Broken { place, why: Why::Missing });
         }
         Ok(report)
-    }
-
-    /// The number of the last checkpoint; 0 if there is none.
-    pub(super) async fn last_signed(&self) -> Result<u64, Fault> {
-        Ok(self.store().last_checkpoint().await?.map_or(0, |(n, _)| n))
     }
 
     /// The last checkpoint, after one of this moment: its number, and itself as it was signed.

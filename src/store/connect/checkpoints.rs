@@ -6,7 +6,13 @@ use sqlx::Connection as _;
 use crate::model::subject::Subject;
 
 use super::{
-    super::{error::Error, rows::number, sql, writer::NewCheckpoint},
+    super::{
+        SHORTENED_FOR,
+        error::Error,
+        rows::number,
+        sql::{self, retention},
+        writer::NewCheckpoint,
+    },
     Connection, Pool, read,
 };
 
@@ -83,6 +89,15 @@ impl Connection {
             for head in &new.heads {
                 let put = sqlx::query(sql::CHECKPOINT_HEAD_PUT);
                 put.bind(&*head.writer).bind(number(head.seq)).execute(&mut *tx).await?;
+            }
+            for base in &new.bases {
+                let put = sqlx::query(retention::BASE_PUT).bind(&*base.writer);
+                let put = put.bind(number(base.seq)).bind(base.hash.as_bytes().to_vec());
+                let put = put.bind(new.at.epoch_s()).bind(number(new.n));
+                put.bind(new.at.minus(SHORTENED_FOR).epoch_s()).execute(&mut *tx).await?;
+            }
+            for gone in &new.gone {
+                sqlx::query(retention::BASE_DROP).bind(&**gone).execute(&mut *tx).await?;
             }
             tx.commit().await?;
             Ok(true)

@@ -6,51 +6,21 @@ use sqlx::Connection as _;
 use crate::base::time::Timestamp;
 
 use super::{
-    super::{error::Error, rows::number, sql::retention as sql, writer::Shorten},
+    super::{
+        error::Error,
+        rows::{count, number},
+        sql::retention as sql,
+    },
     Connection, Pool, read,
 };
 
 impl Pool {
-    /// Chains with covered links older than `before`: writer, where it begins, how far it is covered.
-    pub async fn chains_too_long(
-        &self,
-        before: i64,
-        limit: i64,
-    ) -> Result<Vec<(String, i64, i64)>, Error> {
-        on!(Pool, self, db => {
-            read(sqlx::query_as(sql::CHAINS_TOO_LONG).bind(before).bind(limit).fetch_all(db)).await
-        })
-    }
-
-    /// The last link of a stretch that is older than `before`: number and hash.
-    pub async fn last_old_link(
-        &self,
-        writer: &str,
-        (behind, upto): (i64, i64),
-        before: i64,
-    ) -> Result<Option<(i64, Vec<u8>)>, Error> {
-        on!(Pool, self, db => {
-            let link = sqlx::query_as(sql::LAST_OLD_LINK).bind(writer).bind(behind);
-            read(link.bind(upto).bind(before).fetch_optional(db)).await
-        })
-    }
-
-    /// Bases that no checkpoint from `n` on has said.
-    pub async fn bases_said_before(
-        &self,
-        n: i64,
-        limit: i64,
-    ) -> Result<Vec<(String, i64, Vec<u8>)>, Error> {
-        on!(Pool, self, db => {
-            read(sqlx::query_as(sql::BASES_SAID_BEFORE).bind(n).bind(limit).fetch_all(db)).await
-        })
-    }
-
-    /// The first checkpoint, and the first that was signed at or after `since`.
-    pub async fn first_checkpoints(&self, since: i64) -> Result<(Option<i64>, Option<i64>), Error> {
-        on!(Pool, self, db => {
-            read(sqlx::query_as(sql::FIRST_CHECKPOINTS).bind(since).fetch_one(db)).await
-        })
+    /// Whether there is a link of a chain.
+    pub async fn has_links(&self, writer: &str) -> Result<bool, Error> {
+        let count: i64 = on!(Pool, self, db => {
+            read(sqlx::query_scalar(sql::HAS_LINKS).bind(writer).fetch_one(db)).await
+        })?;
+        Ok(count > 0)
     }
 }
 
@@ -68,17 +38,22 @@ impl Connection {
         })
     }
 
-    /// Has chains begin where a checkpoint says.
-    pub async fn shorten(&mut self, said: &Shorten) -> Result<(), sqlx::Error> {
+    /// Deletes the oldest links that chains no longer begin with, with all that stands beside them;
+    /// how many.
+    pub async fn sweep_links(&mut self, until: Timestamp, limit: i64) -> Result<u64, sqlx::Error> {
         on!(Connection, self, db => {
             let mut tx = db.begin().await?;
-            for base in &said.bases {
-                let put = sqlx::query(sql::BASE_PUT);
-                let put = put.bind(&*base.writer).bind(number(base.seq));
-                let put = put.bind(base.hash.as_bytes().to_vec()).bind(said.at.epoch_s());
-                put.bind(number(said.n)).execute(&mut *tx).await?;
+            let doomed = sqlx::query_as(sql::DOOMED).bind(until.epoch_s()).bind(limit);
+            let doomed: Vec<(String, i64, i64)> = doomed.fetch_all(&mut *tx).await?;
+            for (writer, seq, at) in &doomed {
+                let index = sqlx::query(sql::DELETE_INDEX).bind(writer).bind(seq).bind(at);
+                index.execute(&mut *tx).await?;
+                for text in [sql::DELETE_PRIVATE, sql::DELETE_LINK] {
+                    sqlx::query(text).bind(writer).bind(seq).execute(&mut *tx).await?;
+                }
             }
-            tx.commit().await
+            tx.commit().await?;
+            Ok(count(number(doomed.len())).unwrap_or(0))
         })
     }
 }

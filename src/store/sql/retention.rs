@@ -1,92 +1,49 @@
 //! Retention of the audit log: where chains are shortened, and the deletion of what is before that.
 
-/// Chains that have covered links older than $1 and of which nothing waits to be deleted: the
-/// writer, behind which link the chain begins, and how far it is covered; at most $2.
-pub const CHAINS_TOO_LONG: &str = "
-    SELECT w.id, coalesce(b.seq, 0), c.seq
-    FROM writer w
-    JOIN checkpoint_head c ON c.writer = w.id
-    LEFT JOIN chain_base b ON b.writer = w.id
-    WHERE c.seq > coalesce(b.seq, 0)
-      AND EXISTS (
-        SELECT 1 FROM journal old
-        WHERE old.writer = w.id AND old.seq = coalesce(b.seq, 0) + 1 AND old.at < $1)
-      AND NOT EXISTS (
-        SELECT 1 FROM journal doomed
-        WHERE doomed.writer = w.id AND doomed.seq <= b.seq)
-    ORDER BY w.id
-    LIMIT $2";
-
-/// The last link of the chain $1 behind $2 and up to $3 that is older than $4: number and hash.
-pub const LAST_OLD_LINK: &str = "
-    SELECT seq, hash
-    FROM journal
-    WHERE writer = $1 AND seq = (
-      SELECT max(seq) FROM journal WHERE writer = $1 AND seq > $2 AND seq <= $3 AND at < $4
-    )";
-
-/// Bases that no checkpoint from $1 on has said; at most $2.
-pub const BASES_SAID_BEFORE: &str = "
-    SELECT writer, seq, hash
-    FROM chain_base
-    WHERE attested < $1
-    ORDER BY attested, writer
-    LIMIT $2";
-
-/// The first checkpoint that there is, and the first that was signed at or after $1.
-pub const FIRST_CHECKPOINTS: &str = "
-    SELECT (SELECT min(n) FROM checkpoint), (SELECT min(n) FROM checkpoint WHERE at >= $1)";
-
-/// The chain $1 begins behind the link $2 with the hash $3: since $4, said by the checkpoint $5.
+/// The chain $1 begins behind the link $2 with the hash $3 since $4, as the checkpoint $5 says; where
+/// it began before since $6 or longer may be swept from now on.
 pub const BASE_PUT: &str = "
     INSERT INTO chain_base (writer, seq, hash, at, attested)
     VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (writer) DO UPDATE
     SET seq = excluded.seq, hash = excluded.hash, attested = excluded.attested,
-      at = CASE WHEN excluded.seq > chain_base.seq THEN excluded.at ELSE chain_base.at END
+      at = CASE WHEN excluded.seq > chain_base.seq THEN excluded.at ELSE chain_base.at END,
+      doomed = CASE WHEN chain_base.at <= $6 THEN chain_base.seq ELSE chain_base.doomed END
     WHERE excluded.seq >= chain_base.seq";
 
-/// The links before bases that have stood since $1 or longer, at most $2, always the same ones first.
-macro_rules! doomed {
-    ($columns:literal) => {
-        concat!(
-            "
-      SELECT ",
-            $columns,
-            "
-      FROM chain_base b
-      JOIN journal j ON j.writer = b.writer AND j.seq <= b.seq
-      WHERE b.at <= $1
-      ORDER BY j.writer, j.seq
-      LIMIT $2
-    )"
-        )
-    };
-}
+/// Forgets where the chain $1 began, of which nothing is left.
+pub const BASE_DROP: &str = "
+    DELETE FROM chain_base
+    WHERE writer = $1 AND NOT EXISTS (SELECT 1 FROM journal WHERE journal.writer = chain_base.writer)";
 
-/// Their index rows. These first: whoever is cut off finds the link still there.
-pub const SWEEP_INDEX: &str = concat!(
-    "
+/// Whether there is a link of the chain $1.
+pub const HAS_LINKS: &str = "
+    SELECT count(*)
+    FROM (SELECT 1 FROM journal WHERE writer = $1 LIMIT 1) AS one";
+
+/// The oldest links before bases that have stood since $1 or longer, at most $2.
+pub const DOOMED: &str = "
+    SELECT j.writer, j.seq, j.at
+    FROM chain_base b
+    JOIN journal j
+      ON j.writer = b.writer AND j.seq <= CASE WHEN b.at <= $1 THEN b.seq ELSE b.doomed END
+    ORDER BY j.writer, j.seq
+    LIMIT $2";
+
+/// Deletes the index rows of the link $1, $2, which bear its time $3.
+pub const DELETE_INDEX: &str = "
     DELETE FROM journal_index
-    WHERE (at, writer, seq) IN (",
-    doomed!("j.at, j.writer, j.seq")
-);
+    WHERE at = $3 AND writer = $1 AND seq = $2";
 
-/// Their private parts.
-pub const SWEEP_PRIVATE: &str = concat!(
-    "
+/// Deletes the private parts of the link $1, $2.
+pub const DELETE_PRIVATE: &str = "
     DELETE FROM journal_private
-    WHERE (writer, seq) IN (",
-    doomed!("j.writer, j.seq")
-);
+    WHERE writer = $1 AND seq = $2";
 
-/// Themselves.
-pub const SWEEP_LINKS: &str = concat!(
-    "
+/// Deletes the link $1, $2.
+pub const DELETE_LINK: &str = "
     DELETE FROM journal
-    WHERE (writer, seq) IN (",
-    doomed!("j.writer, j.seq")
-);
+    WHERE writer = $1 AND seq = $2";
 
 /// Keys of subjects that were drawn at or before $1, at most $2.
 pub const SWEEP_KEYS: &str = "
@@ -108,14 +65,13 @@ pub const SWEEP_CHECKPOINTS: &str = "
 
 /// Every text of this file.
 pub const ALL: &[&str] = &[
-    CHAINS_TOO_LONG,
-    LAST_OLD_LINK,
-    BASES_SAID_BEFORE,
-    FIRST_CHECKPOINTS,
     BASE_PUT,
-    SWEEP_INDEX,
-    SWEEP_PRIVATE,
-    SWEEP_LINKS,
+    BASE_DROP,
+    HAS_LINKS,
+    DOOMED,
+    DELETE_INDEX,
+    DELETE_PRIVATE,
+    DELETE_LINK,
     SWEEP_KEYS,
     SWEEP_CHECKPOINTS,
 ];

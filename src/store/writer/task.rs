@@ -234,9 +234,6 @@ impl Task {
         for (new, reply) in sorted.checkpoints {
             answer(reply, self.checkpoint(&new).await);
         }
-        for (said, reply) in sorted.shortened {
-            answer(reply, self.shorten(&said).await);
-        }
         for (subject, reply) in sorted.erasures {
             answer(reply, self.erase(&subject).await);
         }

@@ -21,7 +21,7 @@ use super::{
         rows::number,
     },
     Change, Configure, Decide, Decided, Delegated, Erased, Mint, NewCheckpoint, Reply, Revoke,
-    Shorten, SweepUntil, Swept, answer,
+    SweepUntil, Swept, answer,
 };
 
 /// A batch, sorted. Order does not matter: all of it was asked for at the same time.
@@ -33,7 +33,6 @@ pub(super) struct Sorted {
     pub configures: Vec<Configure>,
     pub sweeps: Vec<(SweepUntil, Reply<Swept>)>,
     pub checkpoints: Vec<(Box<NewCheckpoint>, Reply<bool>)>,
-    pub shortened: Vec<(Box<Shorten>, Reply<()>)>,
     pub raises: Vec<(u64, Reply<()>)>,
     pub erasures: Vec<(Subject, Reply<Erased>)>,
     pub flushes: Vec<Reply<()>>,
@@ -70,7 +69,6 @@ impl Sorted {
                 Change::Configure(configure) => sorted.configures.push(*configure),
                 Change::Sweep { until, reply } => sorted.sweeps.push((until, reply)),
                 Change::Checkpoint { new, reply } => sorted.checkpoints.push((new, reply)),
-                Change::Shorten { said, reply } => sorted.shortened.push((said, reply)),
                 Change::RaiseTo { revision, reply } => sorted.raises.push((revision, reply)),
                 Change::Erase { subject, reply } => sorted.erasures.push((subject, reply)),
                 Change::Flush { reply } => sorted.flushes.push(reply),

@@ -44,7 +44,7 @@ async fn a_mint_that_waits_for_a_revocation_has_moved(db: Db) {
     revoker.run("COMMIT").await;
     assert_eq!(mint.await.unwrap().unwrap(), Delegated::Moved { revision: 1 });
     assert!(store.delegation(id(1)).await.unwrap().is_none());
-    assert_eq!(store.verify(0, &unsigned).await.unwrap().events, 0);
+    assert_eq!(store.verify(&unsigned).await.unwrap().events, 0);
     store.close().await.unwrap();
 }
 
@@ -86,7 +86,7 @@ async fn revocations_of_two_instances_have_no_gaps(db: Db) {
     }
     let numbers: BTreeSet<u64> = tasks.join_all().await.into_iter().collect();
     assert_eq!(numbers, (1..=20).collect());
-    let report = stores[0].verify(0, &unsigned).await.unwrap();
+    let report = stores[0].verify(&unsigned).await.unwrap();
     assert_eq!((report.events, report.broken), (20, None));
     for store in stores {
         store.close().await.unwrap();

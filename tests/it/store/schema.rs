@@ -97,7 +97,7 @@ async fn a_newer_schema_that_only_adds_is_served(db: Db) {
     for n in 1..=3 {
         assert!(started.delegation(id(n)).await.unwrap().is_some());
     }
-    assert_eq!(started.verify(0, &super::unsigned).await.unwrap().broken, None);
+    assert_eq!(started.verify(&super::unsigned).await.unwrap().broken, None);
     started.close().await.unwrap();
 }
 

@@ -9,7 +9,7 @@ use super::{
         rows::number,
         sql::{self, retention},
     },
-    super::{Erased, LogUntil, NewCheckpoint, Shorten},
+    super::{Erased, LogUntil, NewCheckpoint},
     COMMIT_MAX, SWEEP_ROWS, SweepUntil, Swept, Task,
 };
 
@@ -46,13 +46,6 @@ impl Task {
         raised.map_err(|error| self.broken(error))
     }
 
-    pub(super) async fn shorten(&mut self, said: &Shorten) -> Result<(), Error> {
-        self.connect().await?;
-        let db = self.db.as_mut().ok_or(Error::Closed)?;
-        let shortened = in_time(COMMIT_MAX, db.shorten(said)).await;
-        shortened.map_err(|error| self.broken(error))
-    }
-
     pub(super) async fn sweep(&mut self, until: SweepUntil) -> Result<Swept, Error> {
         let mut swept = [0_u64; 5];
         let texts = [
@@ -77,10 +70,10 @@ impl Task {
     }
 
     async fn sweep_log(&mut self, until: LogUntil, swept: &mut Swept) -> Result<(), Error> {
-        for text in [retention::SWEEP_INDEX, retention::SWEEP_PRIVATE] {
-            self.deleted(text, until.shortened, SWEEP_LINKS).await?;
-        }
-        let links = self.deleted(retention::SWEEP_LINKS, until.shortened, SWEEP_LINKS).await?;
+        self.connect().await?;
+        let db = self.db.as_mut().ok_or(Error::Closed)?;
+        let links = in_time(COMMIT_MAX, db.sweep_links(until.shortened, SWEEP_LINKS)).await;
+        let links = links.map_err(|error| self.broken(error))?;
         let checkpoints =
             self.deleted(retention::SWEEP_CHECKPOINTS, until.shortened, SWEEP_ROWS).await?;
         let keys = self.deleted(retention::SWEEP_KEYS, until.keys, SWEEP_ROWS).await?;
