@@ -1,12 +1,11 @@
 -- Retention of the audit log. The same stands in migrations/postgres/0010_retention.sql.
 
--- Which checkpoint said last that a chain begins here: it is kept for as long as the base is.
-ALTER TABLE chain_base ADD COLUMN attested INTEGER NOT NULL DEFAULT 0;
+-- Up to which link a chain may be swept already, while it begins later for less than an hour.
+ALTER TABLE chain_base ADD COLUMN doomed INTEGER NOT NULL DEFAULT 0;
 
 -- The first checkpoint that is kept from now on, where this one says so: older ones may be deleted.
 ALTER TABLE checkpoint ADD COLUMN begins INTEGER;
 CREATE INDEX checkpoint_begins ON checkpoint (begins) WHERE begins IS NOT NULL;
-CREATE INDEX checkpoint_at ON checkpoint (at);
 
 -- When a subject's key was drawn. It serves for a day, so that it can go when all that was written
 -- under it has gone; 0 was written by a program that did not say, and stays.

@@ -217,7 +217,6 @@ mod tests {
         clock.advance(Seconds::new(7));
         assert_eq!((clock.wall(), steady.wall(&clock)), (at(507), at(1_007)));
         // Set right again: the wall leads as before.
-        clock.set_back(Seconds::new(0));
         clock.advance(Seconds::new(1));
         let Clock::Manual { wall_s, .. } = &clock else { unreachable!() };
         wall_s.store(2_000, Ordering::SeqCst);

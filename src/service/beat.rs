@@ -19,11 +19,11 @@ const SUMMARY_S: i64 = 60;
 /// How often one of us signs how far the audit log is, if it has grown.
 const CHECKPOINT_S: i64 = 10;
 /// How often old rows are swept.
-pub const SWEEP_S: i64 = 300;
+const SWEEP_S: i64 = 300;
 /// Sweeps within one second; each deletes up to a thousand rows of a kind.
 const SWEEPS_MAX: usize = 10;
 /// How often the audit log is shortened, where it is not kept for ever.
-pub const SHORTEN_S: i64 = 3_600;
+const SHORTEN_S: i64 = 3_600;
 /// How long dead delegations, revocations and replaced documents are kept: so long can a decision
 /// be judged again. Events are kept longer. Never less than any foreign token is accepted, because
 /// a revocation bars it.
@@ -32,20 +32,44 @@ const KEEP_HISTORY: Seconds = Seconds::new(7 * 86_400);
 /// token is accepted, and its leeway.
 const REMEMBER_REVOCATIONS: Seconds = Seconds::new(2 * 86_400);
 
-/// The stretch of time in which something was done last: it is done once in each, however late.
+/// When everything periodic was done last.
 #[derive(Debug)]
-pub struct Stretch(AtomicI64);
+pub struct Last {
+    summed_up: Stretch,
+    shortened: Stretch,
+    swept: Stretch,
+    signed: Stretch,
+}
+
+impl Last {
+    /// Everything is done at this moment.
+    pub fn at(now: Timestamp) -> Last {
+        Last {
+            summed_up: Stretch::at(now, SUMMARY_S),
+            shortened: Stretch::at(now, SHORTEN_S),
+            swept: Stretch::at(now, SWEEP_S),
+            signed: Stretch::at(now, CHECKPOINT_S),
+        }
+    }
+}
+
+/// A stretch of time of some length, by its number: something is done once in each, however late.
+#[derive(Debug)]
+struct Stretch {
+    length_s: i64,
+    last: AtomicI64,
+}
 
 impl Stretch {
     /// The one that a moment is in.
-    pub fn at(now: Timestamp, length_s: i64) -> Stretch {
-        Stretch(AtomicI64::new(now.epoch_s().div_euclid(length_s)))
+    const fn at(now: Timestamp, length_s: i64) -> Stretch {
+        Stretch { length_s, last: AtomicI64::new(now.epoch_s().div_euclid(length_s)) }
     }
 
     /// Whether it is another one now.
-    fn is_over(&self, now: Timestamp, length_s: i64) -> bool {
-        let new = now.epoch_s().div_euclid(length_s);
-        self.0.swap(new, Ordering::Relaxed) != new
+    fn is_over(&self, now: Timestamp) -> bool {
+        let new = now.epoch_s().div_euclid(self.length_s);
+        self.last.swap(new, Ordering::Relaxed) != new
     }
 }
 
@@ -98,7 +122,7 @@ impl Deputy {
     pub async fn tick(&self, now: Timestamp) -> Result<(), Fault> {
         // Another process may have changed the configuration: nothing waits for this.
         self.catch_up().await?;
-        if now.epoch_s().rem_euclid(SUMMARY_S) == 0 {
+        if self.0.last.summed_up.is_over(now) {
             self.sum_up_refusals();
             self.tell_of_the_clock();
             // What else is due does not wait for this; the next minute tries again.
@@ -106,19 +130,19 @@ impl Deputy {
                 tracing::warn!(%error, "the signing keys were not replaced, and their time is over");
             }
         }
-        if self.0.shortened.is_over(now, SHORTEN_S)
+        if self.0.last.shortened.is_over(now)
             && let Err(error) = self.shorten_log(now).await
         {
             tracing::warn!(%error, "the audit log was not shortened, and will be in an hour");
         }
-        let sweep = self.0.swept.is_over(now, SWEEP_S);
+        let sweep = self.0.last.swept.is_over(now);
         if sweep {
             self.forget_revocations(now.minus(REMEMBER_REVOCATIONS)).await;
         }
         if sweep || self.0.unswept.load(Ordering::Relaxed) {
             self.sweep(now).await?;
         }
-        if now.epoch_s().rem_euclid(CHECKPOINT_S) == 0 {
+        if self.0.last.signed.is_over(now) {
             self.checkpoint().await?;
             self.note_epoch().await;
         }

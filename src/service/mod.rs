@@ -34,7 +34,6 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use self::{
-    beat::Stretch,
     coherence::Coherence,
     memo::TokenMemo,
     remote::{
@@ -129,8 +128,7 @@ struct Inner {
     exports: Arc<Semaphore>,
     /// Whether the last sweep left something.
     unswept: AtomicBool,
-    swept: Stretch,
-    shortened: Stretch,
+    last: beat::Last,
     /// This run, in the audit log.
     writer: WriterId,
 }
@@ -237,8 +235,7 @@ impl Deputy {
             noted: epoch::Noted::default(),
             exports: Arc::new(Semaphore::new(admin::export::AT_ONCE)),
             unswept: AtomicBool::new(false),
-            swept: Stretch::at(now, beat::SWEEP_S),
-            shortened: Stretch::at(now, beat::SHORTEN_S),
+            last: beat::Last::at(now),
             writer,
             catching_up: tokio::sync::Mutex::new(()),
             configuring: tokio::sync::Mutex::new(()),

@@ -51,7 +51,7 @@ use crate::{
         time::{Seconds, Timestamp},
     },
     model::{
-        checkpoint::{Checkpoint, PLACES_MAX, Place},
+        checkpoint::{PLACES_MAX, Place},
         revocation::Revocation,
         subject::Subject,
     },
@@ -387,15 +387,6 @@ impl Store {
     /// Whether the audit log has a link of this chain.
     pub async fn has_links(&self, writer: &str) -> Result<bool, Error> {
         self.pool.has_links(writer).await
-    }
-
-    /// Proves the audit log and names the first thing that is not in order. `opens` gives what a
-    /// checkpoint says if one of our keys signed it.
-    pub async fn verify(
-        &self,
-        opens: &(dyn Fn(&str) -> Option<Checkpoint> + Sync),
-    ) -> Result<ChainReport, Error> {
-        self.walk().await?.proved(opens).await
     }
 
     /// The last checkpoint: its number, and itself as it was signed.

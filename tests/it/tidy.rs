@@ -201,13 +201,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ),
     (
         "postgres/0010_retention.sql",
-        "90a4f0437ddc4cd33b15631abea94999d7ad90a105be79ebb261e024c09cc759",
+        "44e610e72fe561391275a662bc519173df2592478d44837fbd2627363dfd1ff7",
     ),
     ("postgres/0011_floor.sql", "05ac6ccc1ea0b71bd85b5d24e908d7f6011d431c42f17de9ade386a93194439d"),
-    (
-        "postgres/0012_doomed.sql",
-        "d911354ec340805d8522dcb5eb6dac3d742ab2beb79f3d5a89d9a2206b182a10",
-    ),
     ("sqlite/0001_begin.sql", "635ed953933529ff823323c86c0343549b9125e22ba9a3ee2615dc4c5521537a"),
     ("sqlite/0002_effects.sql", "297f4de13556e785afe30685a18f949f1e65823767be11a104cd9322f6de54fc"),
     ("sqlite/0006_history.sql", "4d33ba29f3209306c6451fd6bbc58e0bee3294580488a86703edf505a91026b5"),
@@ -225,10 +221,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ),
     (
         "sqlite/0010_retention.sql",
-        "48b189d1a4dd631b7b7732a9079f097fb1947cd74ae4e4747617abf89710d8bf",
+        "dba617be2ce3172577a489a5880da50be549de40d8efee34aab4fd8365479146",
     ),
     ("sqlite/0011_floor.sql", "02bc387185c21935c471635302f539d44d9ed67a216a1bcf264e755ffadc2a68"),
-    ("sqlite/0012_doomed.sql", "4f40a55df0fa8d8d50bc8d2b5e95c83b8003fd9ce64063e6588af9e29d7de612"),
 ];
 
 #[test]

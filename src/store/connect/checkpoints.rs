@@ -93,7 +93,7 @@ impl Connection {
             for base in &new.bases {
                 let put = sqlx::query(retention::BASE_PUT).bind(&*base.writer);
                 let put = put.bind(number(base.seq)).bind(base.hash.as_bytes().to_vec());
-                let put = put.bind(new.at.epoch_s()).bind(number(new.n));
+                let put = put.bind(new.at.epoch_s());
                 put.bind(new.at.minus(SHORTENED_FOR).epoch_s()).execute(&mut *tx).await?;
             }
             for gone in &new.gone {

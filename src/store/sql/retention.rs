@@ -1,14 +1,14 @@
 //! Retention of the audit log: where chains are shortened, and the deletion of what is before that.
 
-/// The chain $1 begins behind the link $2 with the hash $3 since $4, as the checkpoint $5 says; where
-/// it began before since $6 or longer may be swept from now on.
+/// The chain $1 begins behind the link $2 with the hash $3 since $4; where it began before since $5
+/// or longer may be swept from now on.
 pub const BASE_PUT: &str = "
-    INSERT INTO chain_base (writer, seq, hash, at, attested)
-    VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO chain_base (writer, seq, hash, at)
+    VALUES ($1, $2, $3, $4)
     ON CONFLICT (writer) DO UPDATE
-    SET seq = excluded.seq, hash = excluded.hash, attested = excluded.attested,
+    SET seq = excluded.seq, hash = excluded.hash,
       at = CASE WHEN excluded.seq > chain_base.seq THEN excluded.at ELSE chain_base.at END,
-      doomed = CASE WHEN chain_base.at <= $6 THEN chain_base.seq ELSE chain_base.doomed END
+      doomed = CASE WHEN chain_base.at <= $5 THEN chain_base.seq ELSE chain_base.doomed END
     WHERE excluded.seq >= chain_base.seq";
 
 /// Forgets where the chain $1 began, of which nothing is left.

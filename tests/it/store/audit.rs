@@ -12,7 +12,7 @@ use deputy::{
     store::{BrokenPlace, Cursor, EventFilter, Page, Store, StoredEvent, Why},
 };
 
-use super::{Db, alice, at, event, none, page, read, unsigned};
+use super::{Db, alice, at, event, none, page, proved, read};
 
 super::on_both! {
     events_are_found_by_every_filter
@@ -145,7 +145,7 @@ async fn hundreds_of_reads_share_a_link(db: Db) {
         assert!(store.writer().journal(read(n)));
     }
     store.writer().flush().await.unwrap();
-    let report = store.verify(&unsigned).await.unwrap();
+    let report = proved(&store).await;
     assert_eq!((report.events, report.broken), (600, None));
     // 256 events or 64 KiB each.
     assert!(report.links <= 8, "{}", report.links);
@@ -173,14 +173,14 @@ async fn an_event_is_found_from_its_own_moment_on_whoever_shares_its_link(db: Db
     let since = EventFilter { since: Some(at(30)), ..EventFilter::default() };
     let found = events(store.events(&since, &page(10)).await.unwrap().items);
     assert_eq!(found, [quick[1].clone(), quick[0].clone()]);
-    assert_eq!(store.verify(&unsigned).await.unwrap().broken, None);
+    assert_eq!(proved(&store).await.broken, None);
     store.close().await.unwrap();
 }
 
 async fn a_journalled_event_is_written_unasked(db: Db) {
     let store = db.open(1).await;
     assert!(store.writer().journal(read(1)));
-    while store.verify(&unsigned).await.unwrap().events == 0 {
+    while proved(&store).await.events == 0 {
         tokio::task::yield_now().await;
     }
     store.close().await.unwrap();
@@ -189,11 +189,11 @@ async fn a_journalled_event_is_written_unasked(db: Db) {
 /// What the proof says after somebody did `sql` to a log of three links.
 async fn verdict(db: &Db, sql: &[&'static str]) -> Option<(u64, Why)> {
     let store = filled(db).await;
-    assert_eq!(store.verify(&unsigned).await.unwrap().broken, None);
+    assert_eq!(proved(&store).await.broken, None);
     for sql in sql {
         db.tamper(sql).await;
     }
-    let report = store.verify(&unsigned).await.unwrap();
+    let report = proved(&store).await;
     store.close().await.unwrap();
     report.broken.map(|broken| match broken.place {
         BrokenPlace::Link { seq, .. } => (seq, broken.why),
@@ -251,7 +251,7 @@ async fn a_subject_alone_has_no_private_row(db: Db) {
     assert_eq!(hand.number("SELECT count(*) FROM journal_index").await, 0);
     let found = events(store.events(&EventFilter::default(), &page(10)).await.unwrap().items);
     assert_eq!(found, [allowed_read(), alone]);
-    assert_eq!(store.verify(&unsigned).await.unwrap().broken, None);
+    assert_eq!(proved(&store).await.broken, None);
     store.close().await.unwrap();
 }
 
@@ -264,7 +264,7 @@ async fn an_erased_person_leaves_a_chain_that_verifies(db: Db) {
     )
     .await;
     hand.run("DELETE FROM subject_key WHERE sub = 'alice'").await;
-    let report = store.verify(&unsigned).await.unwrap();
+    let report = proved(&store).await;
     assert_eq!((report.events, report.erased, report.broken), (3, 2, None));
     let found = store.events(&EventFilter::default(), &page(10)).await.unwrap().items;
     let erased: Vec<_> = found.iter().map(|s| (s.erased, s.event.subject.is_some())).collect();

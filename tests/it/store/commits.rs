@@ -26,7 +26,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Db, Hand, agent, alice, at, event, granted, id, none, page, read, root, unsigned};
+use super::{Db, Hand, agent, alice, at, event, granted, id, none, page, proved, read, root};
 
 super::on_both! {
     concurrent_exchanges_share_commits_and_all_are_recorded
@@ -60,7 +60,7 @@ async fn concurrent_exchanges_share_commits_and_all_are_recorded(db: Db) {
         }
     }
     tasks.join_all().await;
-    let report = store.verify(&unsigned).await.unwrap();
+    let report = proved(&store).await;
     assert_eq!((report.events, report.broken), (400, None));
     // What shares a commit shares links: one for decisions, one for exchanges.
     assert!(report.links <= 20, "{} links", report.links);
@@ -94,7 +94,7 @@ async fn what_was_judged_earlier_has_moved(db: Db) {
     decided.unwrap();
     assert!(store.delegation(id(1)).await.unwrap().is_none());
     assert!(store.delegation(id(2)).await.unwrap().is_some());
-    let report = store.verify(&unsigned).await.unwrap();
+    let report = proved(&store).await;
     assert_eq!((report.events, report.broken), (3, None));
     let all = store.events(&EventFilter::default(), &page(10)).await.unwrap().items;
     assert!(all.iter().all(|stored| stored.event.delegation != Some(id(1))));
@@ -121,7 +121,7 @@ async fn one_refused_change_does_not_fail_its_batch(db: Db) {
     assert!(matches!(other.unwrap(), Delegated::Recorded(_)));
     decided.unwrap();
     writer.flush().await.unwrap();
-    let report = store.verify(&unsigned).await.unwrap();
+    let report = proved(&store).await;
     assert_eq!((report.events, report.broken), (4, None));
     store.close().await.unwrap();
 }
@@ -163,7 +163,7 @@ async fn a_configuration_change_is_all_or_none(db: Db) {
     let seen: Vec<_> =
         documents.iter().map(|d| (d.id.as_str(), d.version, d.revision, d.body.as_str())).collect();
     assert_eq!(seen, [("cl_a", 2, 2, r#"{"a":2}"#), ("cl_b", 1, 1, "{}")]);
-    assert_eq!(store.verify(&unsigned).await.unwrap().events, 3);
+    assert_eq!(proved(&store).await.events, 3);
     store.close().await.unwrap();
 }
 
@@ -274,7 +274,7 @@ async fn a_restart_keeps_everything(db: Db) {
     assert_eq!(events.len(), 3);
     assert_eq!(events[2].event, granted(1));
     assert_eq!(events[1].event, read(2));
-    let report = second.verify(&unsigned).await.unwrap();
+    let report = proved(&second).await;
     assert_eq!((report.writers, report.events, report.broken), (2, 3, None));
     second.close().await.unwrap();
 }
@@ -300,7 +300,7 @@ async fn a_full_queue_refuses_at_once(db: Db) {
     two.unwrap();
     assert!(matches!(three, Err(Error::Busy)));
     writer.flush().await.unwrap();
-    let report = store.verify(&unsigned).await.unwrap();
+    let report = proved(&store).await;
     // Eight reads share one link, two decisions another.
     assert_eq!((report.events, report.links, report.broken), (10, 2, None));
     // What is written makes room again.
@@ -351,7 +351,7 @@ async fn a_database_held_up_answers_unavailable_and_recovers(db: Db) {
     writer.delegate(root(2, 0), granted(2), none()).await.unwrap();
     writer.flush().await.unwrap();
     // What was told to be unavailable was not done; what was journalled is there once.
-    let report = store.verify(&unsigned).await.unwrap();
+    let report = proved(&store).await;
     assert_eq!((report.events, report.broken, writer.lost()), (3, None, 0));
     store.close().await.unwrap();
 }
@@ -369,7 +369,7 @@ async fn a_writer_whose_connection_was_cut_connects_again() {
     assert!(matches!(first, Err(Error::Unavailable(_))), "{first:?}");
     let again = writer.delegate(root(2, 0), granted(2), none()).await.unwrap();
     assert!(matches!(again, Delegated::Recorded(_)));
-    let report = store.verify(&unsigned).await.unwrap();
+    let report = proved(&store).await;
     assert_eq!((report.events, report.broken), (2, None));
     store.close().await.unwrap();
 }
@@ -434,7 +434,7 @@ async fn what_was_committed_without_an_answer_is_written_once() {
     let found = near.events(&EventFilter::default(), &page(10)).await.unwrap().items;
     let times: Vec<_> = found.iter().map(|stored| stored.event.at).collect();
     assert_eq!(times, [at(4), at(3), at(2), at(1)]);
-    assert_eq!(near.verify(&unsigned).await.unwrap().broken, None);
+    assert_eq!(proved(&near).await.broken, None);
     near.close().await.unwrap();
     store.close().await.unwrap();
 }

@@ -19,7 +19,7 @@ use deputy::{
 };
 use tokio::task::JoinSet;
 
-use super::{Db, agent, at, event, granted, id, none, root, unsigned};
+use super::{Db, agent, at, event, granted, id, none, proved, root};
 
 super::on_both! {
     an_assertion_is_used_once_by_delegations_and_decisions
@@ -111,7 +111,7 @@ async fn an_assertion_is_used_once_by_delegations_and_decisions(db: Db) {
     assert_eq!(decide(&restarted, assertion("a")).await, REPLAYED);
     assert_eq!(decide(&restarted, assertion("b")).await, REPLAYED);
     // Nothing that was refused left an event, and what was used up without one has none.
-    let report = restarted.verify(&unsigned).await.unwrap();
+    let report = proved(&restarted).await;
     assert_eq!((report.events, report.broken), (3, None));
     restarted.close().await.unwrap();
 }
@@ -139,7 +139,7 @@ async fn of_one_batch_one_has_it_and_the_others_are_not_harmed(db: Db) {
     assert!(recorded(&free.unwrap()) && recorded(&unlike.unwrap()));
     assert!(matches!(plain.unwrap(), Delegated::Recorded(_)));
     writer.flush().await.unwrap();
-    let report = store.verify(&unsigned).await.unwrap();
+    let report = proved(&store).await;
     assert_eq!((report.events, report.broken), (5, None));
     store.close().await.unwrap();
 }
@@ -164,7 +164,7 @@ async fn many_at_once_on_two_instances_use_it_once(db: Db) {
         let won = tasks.join_all().await.into_iter().filter(|won| *won).count();
         assert_eq!(won, 1, "round {round}");
     }
-    let report = stores[0].verify(&unsigned).await.unwrap();
+    let report = proved(&stores[0]).await;
     assert_eq!((report.events, report.broken), (10, None));
     for store in stores {
         store.close().await.unwrap();
@@ -184,7 +184,7 @@ async fn a_delegation_that_moved_used_nothing_up(db: Db) {
     assert!(recorded(&beside.unwrap()));
     let again = writer.delegate(root(1, 1), granted(1), assertion("a")).await.unwrap();
     assert!(matches!(again, Delegated::Recorded(_)));
-    let report = store.verify(&unsigned).await.unwrap();
+    let report = proved(&store).await;
     assert_eq!((report.events, report.broken), (3, None));
     store.close().await.unwrap();
 }
@@ -232,7 +232,7 @@ async fn a_call_that_is_asked_again_is_the_same_decision(db: Db) {
     // Asking again costs nothing even now.
     let again = decide(&stores[1], ask("same", 40)).await;
     assert_eq!(again, Decided::Recorded(Committed::before_by_store(ids[0])));
-    assert_eq!(stores[0].verify(&unsigned).await.unwrap().events, 4);
+    assert_eq!(proved(&stores[0]).await.events, 4);
     for store in stores {
         store.close().await.unwrap();
     }
@@ -249,7 +249,7 @@ async fn a_repeated_call_still_uses_up_the_assertion(db: Db) {
     assert_eq!(decide(&store, ask("b")).await, again);
     assert_eq!(decide(&store, ask("b")).await, REPLAYED);
     assert_eq!(decide(&store, ask("a")).await, REPLAYED);
-    assert_eq!(store.verify(&unsigned).await.unwrap().events, 1);
+    assert_eq!(proved(&store).await.events, 1);
     store.close().await.unwrap();
 }
 
@@ -267,7 +267,7 @@ async fn a_budget_is_spent_exactly_on_two_instances(db: Db) {
     }
     let allowed = tasks.join_all().await.iter().filter(|decided| recorded(decided)).count();
     assert_eq!(allowed, 25);
-    let report = stores[0].verify(&unsigned).await.unwrap();
+    let report = proved(&stores[0]).await;
     assert_eq!((report.events, report.broken), (28, None));
     for store in stores {
         store.close().await.unwrap();

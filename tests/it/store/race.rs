@@ -12,7 +12,7 @@ use deputy::{
 };
 use tokio::task::JoinSet;
 
-use super::{Db, agent, alice, at, event, granted, id, none, root, unsigned};
+use super::{Db, agent, alice, at, event, granted, id, none, proved, root};
 
 super::on_both! {
     a_mint_that_waits_for_a_revocation_has_moved
@@ -44,7 +44,7 @@ async fn a_mint_that_waits_for_a_revocation_has_moved(db: Db) {
     revoker.run("COMMIT").await;
     assert_eq!(mint.await.unwrap().unwrap(), Delegated::Moved { revision: 1 });
     assert!(store.delegation(id(1)).await.unwrap().is_none());
-    assert_eq!(store.verify(&unsigned).await.unwrap().events, 0);
+    assert_eq!(proved(&store).await.events, 0);
     store.close().await.unwrap();
 }
 
@@ -86,7 +86,7 @@ async fn revocations_of_two_instances_have_no_gaps(db: Db) {
     }
     let numbers: BTreeSet<u64> = tasks.join_all().await.into_iter().collect();
     assert_eq!(numbers, (1..=20).collect());
-    let report = stores[0].verify(&unsigned).await.unwrap();
+    let report = proved(&stores[0]).await;
     assert_eq!((report.events, report.broken), (20, None));
     for store in stores {
         store.close().await.unwrap();
