@@ -1,63 +1,31 @@
-"""Tokens that are bound to a key: the gate sends the proof along, and Deputy checks it."""
+"""Tokens that are bound to a key: agents send proofs, the gate passes them on, Deputy checks."""
 
-import base64
-import hashlib
-import secrets
-import time
 from typing import Any
 
+import httpx
 import httpx2
 import pytest
-from issuer import Key, encoded
+from conftest import text
 from servers import TICKET
-from test_requests import call, message, post
-from world import World
+from test_requests import call, message, post, token_for
+from world import BILLING_URI, World
+
+from deputy_mcp import ExchangeRefused, Subject, Want
+from deputy_mcp.dpop import ProofKey
+from deputy_mcp.httpx import TokenExchangeAuth as HttpxAuth
+from deputy_mcp.httpx2 import TokenExchangeAuth
+from deputy_mcp.signing import Signer
 
 pytestmark = pytest.mark.anyio
-EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 
 
-class Holder:
-    """Somebody who holds a key and makes proofs with it (RFC 9449 section 4.2)."""
-
-    def __init__(self) -> None:
-        self._key = Key()
-        self._head = encoded({"typ": "dpop+jwt", "alg": "ES256", "jwk": self._key.jwk()})
-
-    def proof(self, uri: str, **more: str) -> str:
-        said = {
-            "jti": secrets.token_urlsafe(12),
-            "htm": "POST",
-            "htu": uri,
-            "iat": int(time.time()),
-        }
-        return self._key.compact(self._head, said | more)
-
-    def use(self, uri: str, token: str) -> str:
-        digest = hashlib.sha256(token.encode()).digest()
-        return self.proof(uri, ath=base64.urlsafe_b64encode(digest).rstrip(b"=").decode())
-
-
-async def bound(stage: World, holder: Holder) -> str:
-    """A token for tickets, bound to the holder's key."""
+async def bound(stage: World, key: ProofKey) -> str:
+    """A token for tickets, bound to the key."""
     _, alice = stage.user()
-    form = {
-        "grant_type": EXCHANGE,
-        "subject_token": alice.token,
-        "subject_token_type": ACCESS_TOKEN,
-        "resource": stage.urls["tickets"],
-        "scope": "tickets:read",
-    }
-    endpoint = f"{stage.deputy.issuer}/token"
-    nonce = ""
-    async with httpx2.AsyncClient(auth=stage.support, timeout=60) as client:
-        for _ in range(2):
-            proof = holder.proof(endpoint, nonce=nonce)
-            answer = await client.post(endpoint, data=form, headers={"DPoP": proof})
-            nonce = answer.headers["DPoP-Nonce"]
-    assert answer.json()["token_type"] == "DPoP"
-    return str(answer.json()["access_token"])
+    async with stage.agent(dpop=key) as agent:
+        token = await agent.token(alice, Want(stage.urls["tickets"], scope="tickets:read"))
+    assert token.kind == "DPoP"
+    return token.value
 
 
 async def ask(stage: World, token: str, body: Any, proof: str | None) -> httpx2.Response:
@@ -70,19 +38,70 @@ def refused(answer: httpx2.Response) -> bool:
     return answer.status_code == 401 and challenge.startswith("DPoP error=")
 
 
+async def test_an_agent_with_a_key_sends_proofs_to_deputy_and_to_servers(stage, connect, ran):
+    _, alice = stage.user()
+    url = stage.urls["tickets"]
+    async with stage.agent(dpop=ProofKey.generate()) as agent:
+        auth = TokenExchangeAuth(agent, alice, url, scope="tickets:read", step_up="tickets:notes")
+        async with connect(auth, url) as client:
+            assert await text(client, "tickets.get", id=1) == TICKET
+            assert await text(client, "tickets.notes", id=2) == "handle with care"
+            assert "denied" in await text(client, "tickets.close", id=3)
+    assert ran == [("tickets.get", 1), ("tickets.notes", 2)]
+
+
+async def test_the_same_for_httpx_and_a_kept_key(stage, ran):
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    _, alice = stage.user()
+    url = stage.urls["tickets"]
+    key = ProofKey(Signer(Ed25519PrivateKey.generate()))
+    async with stage.agent(dpop=key) as agent:
+        auth = HttpxAuth(agent, alice, url, tools={"tickets.get": {}})
+        headers = {
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": "2026-07-28",
+            "Mcp-Method": "tools/call",
+            "Mcp-Name": "tickets.get",
+        }
+        async with httpx.AsyncClient(auth=auth, timeout=60, headers=headers) as client:
+            answer = await client.post(url, json=call("tickets.get", id=1))
+    assert TICKET in answer.text
+    assert ran == [("tickets.get", 1)]
+
+
+async def test_a_line_that_is_bound_stays_bound(stage, connect, ran):
+    sub, alice = stage.user()
+    url = stage.urls["refunds"]
+    tools = {"refunds.list": {}}
+    async with stage.agent(dpop=ProofKey.generate()) as support:
+        passed = Subject.hand_over(
+            (await support.hand_over(BILLING_URI, alice, {url: tools})).token
+        )
+    async with stage.agent("billing") as billing:
+        with pytest.raises(ExchangeRefused, match="DPoP proof"):
+            await billing.token(passed, Want(url, tools=tools))
+    async with stage.agent("billing", dpop=ProofKey.generate()) as billing:
+        auth = TokenExchangeAuth(billing, passed, url, tools=tools)
+        async with connect(auth, url) as client:
+            said = await text(client, "refunds.list", order_id="A-17")
+    assert said == f"{sub} > cl_support-agent > cl_billing-agent"
+
+
 async def test_a_proof_is_checked_for_the_call_it_came_with(stage, ran):
-    url, holder = stage.urls["tickets"], Holder()
-    token = await bound(stage, holder)
-    proof = holder.use(url, token)
+    url, key = stage.urls["tickets"], ProofKey.generate()
+    token = await bound(stage, key)
+    proof = key.proof("POST", url, token)
     answer = await ask(stage, token, call("tickets.get", id=4711), proof)
     assert TICKET in answer.text
     assert ran == [("tickets.get", 4711)]
     for bad in [
         proof,
-        Holder().use(url, token),
-        holder.use(url, "another token"),
-        holder.use(stage.urls["refunds"], token),
-        holder.proof(url),
+        ProofKey.generate().proof("POST", url, token),
+        key.proof("POST", url, "another token"),
+        key.proof("POST", stage.urls["refunds"], token),
+        key.proof("GET", url, token),
+        key.proof("POST", url),
         "x",
     ]:
         assert refused(await ask(stage, token, call("tickets.get", id=4711), bad))
@@ -90,25 +109,30 @@ async def test_a_proof_is_checked_for_the_call_it_came_with(stage, ran):
 
 
 async def test_a_bound_token_is_no_bearer_token(stage, ran):
-    url, holder = stage.urls["tickets"], Holder()
-    token = await bound(stage, holder)
+    url, key = stage.urls["tickets"], ProofKey.generate()
+    token = await bound(stage, key)
     for body in [call("tickets.get", id=4711), message("tools/list")]:
         assert refused(await post(url, token, body))
         assert (await ask(stage, token, body, None)).status_code == 401
-    listed = await ask(stage, token, message("tools/list"), holder.use(url, token))
+    listed = await ask(stage, token, message("tools/list"), key.proof("POST", url, token))
     assert "tickets.get" in listed.text
     assert ran == []
 
 
 async def test_a_bearer_token_brings_no_proof(stage, ran):
-    holder = Holder()
-    async with stage.agent() as agent:
-        from deputy_mcp import Want
-
-        _, alice = stage.user()
-        want = Want(stage.urls["tickets"], scope="tickets:read")
-        token = (await agent.token(alice, want)).value
-    proof = holder.use(stage.urls["tickets"], token)
+    key, (_, alice) = ProofKey.generate(), stage.user()
+    token = await token_for(stage, alice, scope="tickets:read")
     for body in [call("tickets.get", id=4711), message("tools/list")]:
+        proof = key.proof("POST", stage.urls["tickets"], token)
         assert refused(await ask(stage, token, body, proof))
     assert ran == []
+
+
+async def test_a_key_is_not_printed_and_nonces_are_few(stage):
+    key = ProofKey.generate()
+    assert repr(key) == "ProofKey(…)"
+    for number in range(100):
+        key.observe(f"https://{number}.example/mcp", "n" * number)
+    assert len(vars(key)["_nonces"]) == 64
+    assert "jti" not in vars(key)["_header"]
+    assert set(vars(key)["_header"]["jwk"]) == {"kty", "crv", "x", "y"}

@@ -44,7 +44,8 @@ def pretender(reply: Reply) -> Iterator[tuple[str, list[str]]]:
         def do_POST(self) -> None:
             form = self.rfile.read(int(self.headers["Content-Length"])).decode()
             asked.append(form)
-            told = reply({"path": self.path, "form": form})
+            proof = self.headers["DPoP"] or ""
+            told = reply({"path": self.path, "form": form, "proof": proof})
             self.send_response(told.status)
             for name, value in told.headers.items():
                 self.send_header(name, value)

@@ -1,5 +1,6 @@
 """The cases of `tests/vectors/sdk`, which every SDK passes."""
 
+import base64
 import contextlib
 import json
 import time
@@ -13,6 +14,7 @@ from test_unreliable import Told, pretender
 from world import ROOT, listener, serving
 
 from deputy_mcp import Agent, Deputy, DeputyUnavailable, ExchangeRefused, Subject, Want
+from deputy_mcp.dpop import ProofKey
 from deputy_mcp.gate import DeputyGate
 from deputy_mcp.httpx2 import TokenExchangeAuth
 
@@ -121,9 +123,9 @@ async def test_what_an_agent_is_answered_is_a_token_a_no_or_later(case):
                 assert {m: getattr(caught.value, m) for m in members} == gets["refused"]
 
 
-def issued(expires_in: int) -> Told:
-    answer = {"access_token": "x", "token_type": "Bearer", "scope": "s", "expires_in": expires_in}
-    return Told(200, json.dumps(answer).encode())
+def issued(expires_in: int, kind: str = "Bearer", nonce: str | None = None) -> Told:
+    answer = {"access_token": "x", "token_type": kind, "scope": "s", "expires_in": expires_in}
+    return Told(200, json.dumps(answer).encode(), {"DPoP-Nonce": nonce} if nonce else {})
 
 
 @pytest.mark.parametrize("life", load("exchange.json")["lives"], ids=str)
@@ -173,3 +175,57 @@ async def test_an_agent_steps_up_to_what_was_named_beforehand_once_and_no_furthe
     assert answer.status_code == case["status"]
     assert scopes == case["exchanges"]
     assert len(asked) == 2 * len(scopes)
+
+
+class Nonces:
+    """A token endpoint and a server, one of which answers as a case of `dpop.json` says."""
+
+    def __init__(self, case: dict[str, Any]) -> None:
+        self._at = "/mcp" if case["at"] == "server" else "/oauth2/token"
+        self._answers: list[dict[str, Any]] = case["answers"]
+        self.exchanges: list[str] = []
+        self.proofs: list[dict[str, Any]] = []
+
+    def __call__(self, request: dict[str, str]) -> Told:
+        path, answer = request["path"].partition("?")[0], {"status": 200}
+        if path == self._at:
+            answer = self._answers[min(len(self.proofs), len(self._answers) - 1)]
+            self.proofs.append(claims(request["proof"]))
+        headers = {"DPoP-Nonce": answer["nonce"]} if "nonce" in answer else {}
+        if "challenge" in answer:
+            headers["WWW-Authenticate"] = answer["challenge"]
+        if path == "/mcp" or answer["status"] != 200:
+            text = json.dumps({"error": answer.get("error")})
+            return Told(answer["status"], text.encode(), headers)
+        self.exchanges.append(httpx2.QueryParams(request["form"])["scope"])
+        return issued(120, "DPoP", answer.get("nonce"))
+
+
+def claims(jwt: str) -> Any:
+    part = jwt.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+@cases("dpop.json")
+async def test_an_agent_makes_its_proofs_with_the_nonces_that_it_is_given(case):
+    somebody = Nonces(case)
+    with pretender(somebody) as (issuer, _):
+        url = issuer.replace("/oauth2", "/mcp")
+        async with Agent(issuer, "a", "b", dpop=ProofKey.generate(), timeout_s=30) as agent:
+            subject = Subject.access_token("t")
+            auth = TokenExchangeAuth(agent, subject, url, scope="s", step_up="w")
+            async with httpx2.AsyncClient(auth=auth, timeout=30) as client:
+                for _ in range(case["calls"]):
+                    if case["ends"] == "refused":
+                        with pytest.raises(ExchangeRefused, match="use_dpop_nonce"):
+                            await client.post(url, content="{}")
+                    else:
+                        answer = await client.post(f"{url}?a=1#b", content="{}")
+                        assert answer.status_code == case["ends"]
+    assert [proof.get("nonce") for proof in somebody.proofs] == case["nonces"]
+    assert somebody.exchanges == case["exchanges"]
+    # A proof is for one request, and names it without its query.
+    assert len({proof["jti"] for proof in somebody.proofs}) == len(somebody.proofs)
+    at = url if case["at"] == "server" else f"{issuer}/token"
+    assert {(proof["htm"], proof["htu"]) for proof in somebody.proofs} == {("POST", at)}
+    assert all(("ath" in proof) is (case["at"] == "server") for proof in somebody.proofs)

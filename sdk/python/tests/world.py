@@ -20,6 +20,7 @@ from typing import Any
 import uvicorn
 
 from deputy_mcp import Agent, Deputy, Subject
+from deputy_mcp.dpop import ProofKey
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "benches"))
@@ -195,8 +196,8 @@ class World:
         claims = {"sub": sub, "aud": AUDIENCE, "client_id": "support-desk", "groups": ["support"]}
         return sub, Subject.access_token(self.idp.token(claims))
 
-    def agent(self, who: str = "support") -> Agent:
-        return Agent(self.deputy.issuer, *getattr(self, who), timeout_s=PATIENCE_S)
+    def agent(self, who: str = "support", dpop: ProofKey | None = None) -> Agent:
+        return Agent(self.deputy.issuer, *getattr(self, who), dpop=dpop, timeout_s=PATIENCE_S)
 
     def guard(self, name: str) -> Deputy:
         return Deputy(

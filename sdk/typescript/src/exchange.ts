@@ -1,6 +1,6 @@
 /** The HTTP side of an agent: a token on every request to one server, and nowhere else. */
 
-import type { Agent, Subject, Token, Want } from './agent.js'
+import type { Agent, ProofMaker, Subject, Token, Want } from './agent.js'
 import { DeputyError, WrongServer } from './errors.js'
 
 /** What `fetch` is to an MCP client. */
@@ -25,7 +25,8 @@ const CHALLENGED_SCOPE = /[ ,]scope="([\x21\x23-\x5B\x5D-\x7E ]{1,1024})"/
  * A middleware for the `fetch` of a client: exchanges the subject's token for one that is good at
  * `resource`, and puts it on requests, with a proof if the agent has a key.
  *
- * A request is sent at most once more, with a newer or a wider token. Throws what `Agent.token` throws, and
+ * A request is sent at most once more with a newer or a wider token, and once more with the nonce that its
+ * proof lacked. Throws what `Agent.token` throws, and
  * `WrongServer` for a request to anywhere else.
  */
 export function withExchange(
@@ -94,15 +95,27 @@ class Exchange {
   async #send(url: string | URL, init: RequestInit | undefined, token: Token): Promise<Response> {
     const headers = new Headers(init?.headers)
     headers.set('Authorization', `${token.type} ${token.value}`)
-    const { dpop } = this.agent
-    if (dpop !== undefined) {
-      const method = (init?.method ?? 'GET').toUpperCase()
-      const htu = String(url)
-      headers.set('DPoP', await dpop.buildProof({ htm: method, htu, accessToken: token.value }))
-    }
     // Not followed: whoever it points to is not the server that the token is for.
-    const response = await this.next(url, { ...init, headers, redirect: 'manual' })
-    dpop?.observeNonce(response, String(url))
+    const request: RequestInit = { ...init, headers, redirect: 'manual' }
+    const { dpop } = this.agent
+    if (dpop === undefined) {
+      return this.next(url, request)
+    }
+    const first = await this.#proved(dpop, url, request, token)
+    if (!isNonceWanted(first)) {
+      return first
+    }
+    // RFC 9449 section 9: the proof lacked the nonce that the answer brought.
+    await first.body?.cancel()
+    return this.#proved(dpop, url, request, token)
+  }
+
+  async #proved(dpop: ProofMaker, url: string | URL, init: RequestInit, token: Token): Promise<Response> {
+    const proved = { htm: (init.method ?? 'GET').toUpperCase(), htu: String(url), accessToken: token.value }
+    const headers = new Headers(init.headers)
+    headers.set('DPoP', await dpop.buildProof(proved))
+    const response = await this.next(url, { ...init, headers })
+    dpop.observeNonce(response, String(url))
     return response
   }
 
@@ -133,6 +146,12 @@ class Exchange {
       throw error
     }
   }
+}
+
+function isNonceWanted(response: Response): boolean {
+  const challenge = response.headers.get('WWW-Authenticate') ?? ''
+  const isNo = response.status === UNAUTHORIZED && challenge.includes('error="use_dpop_nonce"')
+  return isNo && response.headers.has('DPoP-Nonce')
 }
 
 /** The scopes of a list with spaces between. */

@@ -9,6 +9,8 @@ export interface Asked {
   readonly path: string
   readonly text: string
   readonly form: URLSearchParams
+  /** What came in the header `DPoP`. */
+  readonly proof: string | undefined
 }
 
 /** What it answers; nothing at all if there is no answer. */
@@ -46,7 +48,13 @@ function answering(reply: Reply, asked: Asked[]): RequestListener {
     let text = ''
     request.setEncoding('utf8').on('data', (piece: string) => (text += piece))
     request.on('end', () => {
-      const one = { path: request.url ?? '', text, form: new URLSearchParams(text) }
+      const proof = request.headers['dpop']
+      const one = {
+        path: request.url ?? '',
+        text,
+        form: new URLSearchParams(text),
+        proof: typeof proof === 'string' ? proof : undefined,
+      }
       asked.push(one)
       void Promise.resolve(reply(one)).then((told) => {
         if (told === undefined) {

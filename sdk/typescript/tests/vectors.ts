@@ -6,6 +6,7 @@ import type { RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { DpopSession } from '@modelcontextprotocol/client'
 import { toNodeHandler } from '@modelcontextprotocol/node'
 import { McpServer as McpServer1 } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
@@ -22,7 +23,7 @@ import {
 } from '../src/index.js'
 import * as v2 from '../src/server.js'
 import * as v1 from '../src/v1.js'
-import { pretending } from './pretender.js'
+import { pretending, type Reply } from './pretender.js'
 import { callOf, message, MODERN, post, resultOf } from './stage.js'
 import { known, Socket } from './world.js'
 
@@ -267,6 +268,74 @@ test('an agent steps up to what was named beforehand, once, and no further', asy
           assert.equal(asked.length, 2 * kind.exchanges.length)
         },
       )
+    })
+  }
+})
+
+interface Nonces {
+  readonly cases: {
+    name: string
+    at: 'server' | 'token'
+    calls: number
+    answers: { status: number; challenge?: string; nonce?: string; error?: string }[]
+    nonces: (string | null)[]
+    exchanges: string[]
+    ends: number | 'refused'
+  }[]
+}
+
+interface Proof {
+  readonly jti: string
+  readonly htu: string
+  readonly nonce?: string
+}
+
+/** A token endpoint and a server, one of which answers as a case of `dpop.json` says. */
+function wanting(kind: Nonces['cases'][number], proofs: Proof[], exchanges: string[]): Reply {
+  const at = kind.at === 'server' ? '/mcp' : '/oauth2/token'
+  return ({ path, form, proof }) => {
+    let answer: Nonces['cases'][number]['answers'][number] = { status: 200 }
+    if (path === at) {
+      answer = kind.answers[Math.min(proofs.length, kind.answers.length - 1)] ?? answer
+      const claims = Buffer.from(proof?.split('.')[1] ?? '', 'base64url').toString()
+      proofs.push(JSON.parse(claims) as Proof)
+    }
+    const { status, challenge, nonce, error } = answer
+    const headers: Record<string, string> = {
+      ...(nonce === undefined ? {} : { 'DPoP-Nonce': nonce }),
+      ...(challenge === undefined ? {} : { 'WWW-Authenticate': challenge }),
+    }
+    if (path === '/mcp' || status !== 200) {
+      return { status, headers, body: { error } }
+    }
+    exchanges.push(form.get('scope') ?? '')
+    return { headers, body: { ...issued(120), token_type: 'DPoP' } }
+  }
+}
+
+test('an agent makes its proofs with the nonces that it is given', async (t) => {
+  for (const kind of (load('dpop.json') as Nonces).cases) {
+    await t.test(kind.name, async () => {
+      const [proofs, exchanges]: [Proof[], string[]] = [[], []]
+      await pretending(wanting(kind, proofs, exchanges), async ({ issuer, base }) => {
+        const agent = new Agent({ ...SOMEBODY, issuer, dpop: await DpopSession.create() })
+        const want = { resource: `${base}/mcp`, scope: 's', stepUp: 'w' }
+        const send = withExchange(agent, Subject.accessToken('t'), want)(fetch)
+        for (let calls = 0; calls < kind.calls; calls += 1) {
+          const answer = send(want.resource, { method: 'POST', body: '{}' })
+          if (kind.ends === 'refused') {
+            await assert.rejects(answer, ExchangeRefused)
+          } else {
+            assert.equal((await answer).status, kind.ends)
+          }
+        }
+      })
+      assert.deepEqual(
+        proofs.map(({ nonce }) => nonce ?? null),
+        kind.nonces,
+      )
+      assert.deepEqual(exchanges, kind.exchanges)
+      assert.equal(new Set(proofs.map(({ jti }) => jti)).size, proofs.length)
     })
   }
 })

@@ -17,12 +17,13 @@ import anyio
 
 from deputy_mcp.authority import Tools, entry
 from deputy_mcp.errors import DeputyUnavailable, ExchangeRefused
-from deputy_mcp.wire import DEFAULT_TIMEOUT_S, OK, Client, Key, Reply, Wire
+from deputy_mcp.wire import DEFAULT_TIMEOUT_S, OK, Client, Key, Proofs, Reply, Wire
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105
 HAND_OVER = "urn:ietf:params:oauth:token-type:jwt"
+BEARER, DPOP = "Bearer", "DPoP"
 # Tokens that are remembered; beyond it the one unused for longest is forgotten.
 MAX_REMEMBERED = 1024
 # A token is not used in its last seconds: it must outlive the request that carries it.
@@ -85,11 +86,15 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token for one server. `usable_until` is on the monotonic clock, margin taken off."""
+    """A token for one server. `usable_until` is on the monotonic clock, margin taken off.
+
+    `kind` goes before it in `Authorization`: `DPoP` if it is bound to the agent's key.
+    """
 
     value: str = field(repr=False)
     scope: str
     usable_until: float
+    kind: str = BEARER
 
     def is_usable(self) -> bool:
         """Whether it may still be put on a request."""
@@ -117,7 +122,8 @@ class Agent:
     """One program that acts for people, as it is registered at Deputy.
 
     Make one and keep it: it holds the connections and the tokens. It belongs to one event loop.
-    It proves itself with its secret, or with a `deputy_mcp.keys.PrivateKey`.
+    It proves itself with its secret, or with a `deputy_mcp.keys.PrivateKey`. With a
+    `deputy_mcp.dpop.ProofKey` its tokens are bound to that key, and useless to whoever steals one.
     """
 
     def __init__(
@@ -126,9 +132,11 @@ class Agent:
         client_id: str,
         secret_or_key: str | Key,
         *,
+        dpop: Proofs | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         http_client: Client | None = None,
     ) -> None:
+        self.dpop = dpop
         self._wire = Wire(
             issuer, client_id, secret_or_key, timeout_s=timeout_s, http_client=http_client
         )
@@ -202,12 +210,14 @@ class Agent:
     async def _issue(self, subject: Subject, want: Want) -> Token:
         begun = time.monotonic()
         body = await self._exchange(subject, want.form())
-        if str(body.get("token_type", "")).lower() != "bearer":
-            raise DeputyUnavailable("Deputy issued a token that is not `Bearer`: name a server")
+        kind = BEARER if self.dpop is None else DPOP
+        if str(body.get("token_type", "")).lower() != kind.lower():
+            raise DeputyUnavailable(f"Deputy issued a token that is not `{kind}`: name a server")
         scope = body.get("scope", "")
         life = _life(body)
         until = begun + life - min(MARGIN_S, life / 2)
-        return Token(_member(body, "access_token"), scope if isinstance(scope, str) else "", until)
+        scope = scope if isinstance(scope, str) else ""
+        return Token(_member(body, "access_token"), scope, until, kind)
 
     async def _exchange(self, subject: Subject, form: Mapping[str, str]) -> Mapping[str, Any]:
         own = {
@@ -215,7 +225,20 @@ class Agent:
             "subject_token": subject.token,
             "subject_token_type": subject.kind,
         }
-        return _granted(await self._wire.post("token", own | dict(form)))
+        form = own | dict(form)
+        if self.dpop is None:
+            return _granted(await self._wire.post("token", form))
+        reply = await self._proved(self.dpop, form)
+        # RFC 9449 section 8: the first proof of a while lacks the nonce that the answer brings.
+        if reply.body.get("error") == "use_dpop_nonce":
+            reply = await self._proved(self.dpop, form)
+        return _granted(reply)
+
+    async def _proved(self, dpop: Proofs, form: Mapping[str, str]) -> Reply:
+        url = self._wire.url("token")
+        reply = await self._wire.post("token", form, dpop.proof("POST", url))
+        dpop.observe(url, reply.nonce)
+        return reply
 
     def _recall(self, key: str) -> Token | None:
         token = self._remembered.get(key)

@@ -48,31 +48,58 @@ class ExchangeAuth:
         self._step_up = frozenset((step_up or "").split())
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        """Sends the request with a token; at most once again, with a newer or a wider one."""
+        """Sends the request with a token; at most once again, with a newer or a wider one.
+
+        A proof that lacked the server's nonce is made again with it (RFC 9449 section 9).
+        """
         if "Authorization" in request.headers:
             yield request
             return
         self._check(str(request.url))
-        token = await self._agent.token(self._subject, self._want)
-        response = yield _with(request, token)
-        want = self._again(response, token)
-        if want is not None and (better := await self._try(want)) is not None:
-            # What was named beforehand and granted once need not be asked for at every call.
-            self._want = want
-            yield _with(request, better)
+        token: Token | None = await self._agent.token(self._subject, self._want)
+        may_better = True
+        while token is not None:
+            response = yield self._with(request, token)
+            if self._is_nonce_wanted(request, response):
+                response = yield self._with(request, token)
+                self._is_nonce_wanted(request, response)
+            token = await self._better(response, token) if may_better else None
+            may_better = False
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Raises: tokens are exchanged by asynchronous clients."""
         raise RuntimeError("`TokenExchangeAuth` needs an `AsyncClient`")
         yield request
 
-    async def _try(self, want: Want) -> Token | None:
+    def _with(self, request: Any, token: Token) -> Any:
+        """The request with the token, and with a new proof if the token is bound to a key."""
+        request.headers["Authorization"] = f"{token.kind} {token.value}"
+        if (dpop := self._agent.dpop) is not None:
+            request.headers["DPoP"] = dpop.proof(request.method, str(request.url), token.value)
+        return request
+
+    def _is_nonce_wanted(self, request: Any, response: Any) -> bool:
+        """Takes note of the nonce that an answer brings; whether it is why the answer is no."""
+        nonce = response.headers.get("DPoP-Nonce")
+        if (dpop := self._agent.dpop) is None or nonce is None:
+            return False
+        dpop.observe(str(request.url), nonce)
+        challenge = response.headers.get("WWW-Authenticate", "")
+        return response.status_code == _UNAUTHORIZED and 'error="use_dpop_nonce"' in challenge
+
+    async def _better(self, response: Any, token: Token) -> Token | None:
         """A token for a second attempt; without one the server's own answer stands."""
+        want = self._again(response, token)
+        if want is None:
+            return None
         try:
-            return await self._agent.token(self._subject, want)
+            better = await self._agent.token(self._subject, want)
         except DeputyError as e:
             _log.warning("deputy_mcp: no token for a second attempt: %s", e)
             return None
+        # What was named beforehand and granted once need not be asked for at every call.
+        self._want = want
+        return better
 
     def _again(self, response: Any, token: Token) -> Want | None:
         """What to try the request with once more, if anything."""
@@ -104,8 +131,3 @@ class ExchangeAuth:
                 f"the token is for `{self._want.resource}` and was not sent to "
                 f"`{theirs.scheme}://{theirs.netloc}`"
             )
-
-
-def _with(request: Any, token: Token) -> Any:
-    request.headers["Authorization"] = f"Bearer {token.value}"
-    return request

@@ -17,11 +17,17 @@ class ExchangeInterceptor:
 
     `servers` maps the name of each connection to its resource and the tools that the application
     means to use there. A tool that was not named is not called, and Deputy is not asked for it.
+    `ValueError` for an agent whose tokens are bound to a key.
     """
 
     def __init__(
         self, agent: Agent, subject: Subject, servers: Mapping[str, tuple[str, Tools]]
     ) -> None:
+        if agent.dpop is not None:
+            raise ValueError(
+                "the adapters send one set of headers with several requests, and a proof is good"
+                " for one: give the connection a `TokenExchangeAuth`, or the agent no `dpop`"
+            )
         self._agent = agent
         self._subject = subject
         self._servers = dict(servers)

@@ -32,6 +32,10 @@ class Response(Protocol):
     def status_code(self) -> int:
         """The status of the answer."""
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers, by names of any case."""
+
     def aiter_bytes(self) -> AsyncIterator[bytes]:
         """The body, piece by piece."""
 
@@ -60,12 +64,23 @@ class Key(Protocol):
         """The parameters of one request that say who asks."""
 
 
+class Proofs(Protocol):
+    """What binds tokens to a key, such as `deputy_mcp.dpop.ProofKey`."""
+
+    def proof(self, method: str, url: str, token: str | None = None) -> str:
+        """The proof for one request."""
+
+    def observe(self, url: str, nonce: str | None) -> None:
+        """Takes note of what an answer from there wants in the next proof."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: its status, and its body if that is one JSON object."""
+    """An answer: its status, its body, one JSON object, and the nonce it brings."""
 
     status: int
     body: Mapping[str, Any]
+    nonce: str | None = None
 
 
 class Wire:
@@ -89,21 +104,24 @@ class Wire:
     def __repr__(self) -> str:
         return f"Wire({self.issuer!r}, {self.client_id!r})"
 
-    async def post(self, endpoint: str, form: Mapping[str, str]) -> Reply:
-        """Posts `form` to an endpoint of the issuer.
+    def url(self, endpoint: str) -> str:
+        """Where an endpoint of the issuer is."""
+        return f"{self.issuer}/{endpoint}"
+
+    async def post(self, endpoint: str, form: Mapping[str, str], proof: str | None = None) -> Reply:
+        """Posts `form`, and a proof of a key, to an endpoint of the issuer.
 
         Raises `DeputyUnavailable` if there is no answer in time, or none that is a JSON object of
         at most `MAX_ANSWER_BYTES`.
         """
-        url = f"{self.issuer}/{endpoint}"
+        url = self.url(endpoint)
         try:
             with anyio.fail_after(self._timeout_s):
-                status, body = await self._send(url, form)
+                return await self._send(url, form, proof)
         except TimeoutError as e:
             raise DeputyUnavailable(
                 f"`{url}` did not answer within {self._timeout_s} s: is Deputy overloaded?"
             ) from e
-        return Reply(status, _object(url, body))
 
     async def aclose(self) -> None:
         """Closes the connections; the next question opens them again."""
@@ -111,8 +129,10 @@ class Wire:
         if client is not None:
             await client.aclose()
 
-    async def _send(self, url: str, form: Mapping[str, str]) -> tuple[int, bytes]:
+    async def _send(self, url: str, form: Mapping[str, str], proof: str | None) -> Reply:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if proof is not None:
+            headers["DPoP"] = proof
         if isinstance(self._secret_or_key, str):
             headers["Authorization"] = _basic(self.client_id, self._secret_or_key)
         else:
@@ -121,7 +141,8 @@ class Wire:
             self._client = _new_client(self._timeout_s)
         try:
             async with self._client.stream("POST", url, data=form, headers=headers) as response:
-                return response.status_code, await _body(url, response)
+                body = _object(url, await _body(url, response))
+                return Reply(response.status_code, body, response.headers.get("DPoP-Nonce"))
         except _transport_errors() as e:
             raise DeputyUnavailable(
                 f"`{url}` cannot be reached ({type(e).__name__}): is Deputy running there?"
