@@ -85,6 +85,11 @@ impl Coherence {
         self.lease.load().as_ref().is_some_and(|lease| lease.holds(clock.moment()))
     }
 
+    /// Which run of which process this is.
+    pub(super) const fn writer(&self) -> WriterId {
+        self.writer
+    }
+
     /// What this instance says of itself next.
     pub(super) fn standing(&self, applied: u64) -> Standing {
         // Never twice the same, whatever becomes of it: others tell by it who still moves.
@@ -162,7 +167,7 @@ impl Deputy {
         if coherence.holds(self.clock()) {
             return Ok(());
         }
-        self.follow(false).await
+        self.follow().await
     }
 
     /// Returns when a change that was committed is in force: no instance says anything to a later

@@ -71,21 +71,28 @@ impl Deputy {
     /// snapshot. When this returns, every answer of this instance to a later request knows them.
     pub async fn catch_up(&self) -> Result<(), Fault> {
         let _one_at_a_time = self.0.catching_up.lock().await;
-        self.follow(false).await
+        self.follow().await
     }
 
-    /// The same where it is heard that there is something to take in: it is taken in before the lease
-    /// is renewed, which then says so, and whoever waits for it is told. Nobody waits for an instance
-    /// to take in its own change.
+    /// The same where there may be something to take in. What is taken in is said to whoever waits for
+    /// it: nobody waits for an instance to take in its own change. No lease is renewed, which would be
+    /// a durable commit each time.
     pub(super) async fn hear(&self) -> Result<(), Fault> {
         let _one_at_a_time = self.0.catching_up.lock().await;
-        let Some(coherence) = &self.0.coherence else { return self.follow(false).await };
+        let Some(coherence) = &self.0.coherence else { return self.follow().await };
         let known = self.snapshot().revision;
-        let applied = self.take_in_what_there_is().await?;
+        let mut follow = self.store().follow().await?;
+        self.take_in(&mut follow, &self.snapshot(), false).await?;
+        let applied = self.snapshot().revision;
         if applied > known {
             coherence.owe(applied);
         }
-        if coherence.owes() { self.follow(true).await } else { Ok(()) }
+        if coherence.owes() {
+            follow.tell(coherence.writer(), applied).await?;
+            coherence.said(applied);
+        }
+        follow.keep();
+        Ok(())
     }
 
     /// The same up to a revision that this instance committed. The lease can wait.
@@ -95,7 +102,7 @@ impl Deputy {
         if known >= revision {
             return Ok(());
         }
-        let Some(coherence) = &self.0.coherence else { return self.follow(false).await };
+        let Some(coherence) = &self.0.coherence else { return self.follow().await };
         let applied = self.take_in_what_there_is().await?;
         if applied != revision || known.saturating_add(1) != revision {
             // Changes of others came along: of these it will be heard, too.
@@ -113,13 +120,13 @@ impl Deputy {
     }
 
     /// Catches up, and renews the lease where there is one; by whoever holds `catching_up`.
-    pub(super) async fn follow(&self, tell: bool) -> Result<(), Fault> {
+    pub(super) async fn follow(&self) -> Result<(), Fault> {
         for _ in 0..TURNS_MAX {
             let known = self.snapshot();
             let mut follow = self.store().follow().await?;
             // Before anything is sent: what the database says then is at least as new.
             let asked = self.clock().moment();
-            let head = self.head(&mut follow, known.revision, tell).await?;
+            let head = self.head(&mut follow, known.revision).await?;
             let retired = self.has_retired_keys(&known);
             let news = head.revision > known.revision;
             if news || retired {
@@ -137,13 +144,13 @@ impl Deputy {
     }
 
     /// How far the database is; on the way it learns how far this instance is.
-    async fn head(&self, follow: &mut Follow<'_>, applied: u64, tell: bool) -> Result<Head, Fault> {
+    async fn head(&self, follow: &mut Follow<'_>, applied: u64) -> Result<Head, Fault> {
         let Some(coherence) = &self.0.coherence else { return Ok(follow.head().await?) };
-        let mut head = follow.renew(&coherence.standing(applied), tell).await?;
+        let mut head = follow.renew(&coherence.standing(applied)).await?;
         if head.is_none() {
             // A lease rests on a row that was there, for all to see, before the revision was read.
             follow.enter(&coherence.standing(applied), self.now()).await?;
-            head = follow.renew(&coherence.standing(applied), tell).await?;
+            head = follow.renew(&coherence.standing(applied)).await?;
         }
         let head = head.ok_or(Fault::Busy)?;
         coherence.said(applied);

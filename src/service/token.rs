@@ -216,7 +216,7 @@ impl Deputy {
             }
             Delegated::Refused(conflict) => Err(Stopped::Refused(Refusal::UsedUp(conflict))),
             Delegated::Moved { .. } => {
-                self.catch_up().await?;
+                self.hear().await?;
                 Ok(None)
             }
         }

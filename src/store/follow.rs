@@ -86,13 +86,18 @@ impl Follow<'_> {
     }
 
     /// Renews the lease of an instance that has taken in everything up to `standing.applied`. How
-    /// far the database was when it looked; `None` if the instance is not registered. Whoever waits
-    /// for it is told, if so wished.
-    pub async fn renew(&mut self, standing: &Standing, tell: bool) -> Result<Option<Head>, Error> {
+    /// far the database was when it looked; `None` if the instance is not registered.
+    pub async fn renew(&mut self, standing: &Standing) -> Result<Option<Head>, Error> {
         let Standing { writer, turn, applied } = standing;
         let (writer, turn, applied) = (writer.to_string(), number(*turn), number(*applied));
-        let row = in_time(RENEW_MAX, self.db.renew(&writer, turn, (applied, tell))).await?;
+        let row = in_time(RENEW_MAX, self.db.renew(&writer, turn, applied)).await?;
         row.map(TryInto::try_into).transpose()
+    }
+
+    /// Says that an instance has taken in everything up to a revision, to whoever waits for that. It
+    /// renews no lease.
+    pub async fn tell(&mut self, writer: WriterId, applied: u64) -> Result<(), Error> {
+        Ok(in_time(RENEW_MAX, self.db.tell(&writer.to_string(), number(applied))).await?)
     }
 
     /// Registers an instance at a turn. Committed when it returns: whoever is not in the table is

@@ -3,7 +3,8 @@
 //!
 //! PostgreSQL takes a batch as *one* autocommit statement, so that no lock outlives a statement. It is
 //! bound as $1 (all rows as JSON), $2 (the revision it was judged at), $3 (the first sequence of the
-//! chain that depends on $2) and $4 (the records of all links, one behind the other). SQLite has no
+//! chain that depends on $2) and $4 (the records of all links, one behind the other). The JSON is read
+//! once, into `sent`: written out at each table it would be read as often. SQLite has no
 //! data-modifying `WITH`; there statements run in order inside `BEGIN IMMEDIATE`, which nobody else
 //! can enter: those of the batch, with a few tables as JSON in $1 and the revision in $2, and then
 //! [`Insert`]s. Their rows are parameters, because reading them from JSON costs SQLite more than
@@ -17,18 +18,18 @@ pub const BEGIN: &str = "BEGIN IMMEDIATE";
 pub const CHANGED: &str = "deputy";
 /// The channel on which instances tell that they have taken that in.
 pub const APPLIED: &str = "deputy_applied";
-/// Renews a lease as `INSTANCE_RENEW` does, and tells so: one commit. Only PostgreSQL has instances.
-pub const RENEW_AND_TELL: &str = "
-    WITH renewed AS (
+/// Says how far an instance is, and tells whoever waits for it. Nobody waits for a disk: if a crash
+/// takes it back, the row says less than is true, and the wait for it is longer. Only PostgreSQL has
+/// instances.
+pub const TELL: &str = "
+    WITH told AS (
       UPDATE instance
-      SET turn = $2, applied = $3
-      WHERE writer = $1 AND turn < $2
-      RETURNING
-        (SELECT revision FROM head WHERE one = 1) AS revision,
-        (SELECT configured FROM head WHERE one = 1) AS configured
+      SET applied = $2
+      WHERE writer = $1 AND applied < $2
+      RETURNING 1
     )
-    SELECT revision, configured
-    FROM renewed, pg_notify('deputy_applied', '')";
+    SELECT count(pg_notify('deputy_applied', '')), set_config('synchronous_commit', 'off', true)
+    FROM told";
 
 /// One meaning in two dialects.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +152,7 @@ macro_rules! postgres_delegations {
       FROM ",
             $if,
             "
-      CROSS JOIN jsonb_to_recordset($1::text::jsonb -> 'delegations')
+      CROSS JOIN sent, jsonb_to_recordset(batch -> 'delegations')
         AS x (id text, parent text, source text, txn text, kind text, subject_issuer text,
           subject_sub text, holder text, audience text, depth bigint, root_revision bigint,
           revision bigint, issued_at bigint, expires_at bigint, record text)
@@ -168,7 +169,7 @@ macro_rules! postgres_batch {
     new_keys AS (
       INSERT INTO subject_key (id, issuer, sub, key, at)
       SELECT x.id, x.issuer, x.sub, decode(x.key, 'hex'), x.at
-      FROM jsonb_to_recordset($1::text::jsonb -> 'keys')
+      FROM sent, jsonb_to_recordset(batch -> 'keys')
         AS x (id text, issuer text, sub text, key text, at bigint)
       WHERE ",
             $keys_if,
@@ -178,7 +179,7 @@ macro_rules! postgres_batch {
       INSERT INTO journal (writer, seq, prev, hash, at, events, record)
       SELECT x.writer, x.seq, decode(x.prev, 'hex'), decode(x.hash, 'hex'), x.at, x.events,
         substr($4::bytea, x.record_at, x.record_bytes)
-      FROM jsonb_to_recordset($1::text::jsonb -> 'links')
+      FROM sent, jsonb_to_recordset(batch -> 'links')
         AS x (writer text, seq bigint, prev text, hash text, at bigint, events bigint,
           record_at integer, record_bytes integer)
       WHERE ",
@@ -188,7 +189,7 @@ macro_rules! postgres_batch {
     new_private AS (
       INSERT INTO journal_private (writer, seq, n, key, body)
       SELECT x.writer, x.seq, x.n, x.key, decode(x.body, 'base64')
-      FROM jsonb_to_recordset($1::text::jsonb -> 'private')
+      FROM sent, jsonb_to_recordset(batch -> 'private')
         AS x (writer text, seq bigint, n bigint, key text, body text)
       WHERE ",
             $links_if,
@@ -199,7 +200,7 @@ macro_rules! postgres_batch {
         at, writer, seq, n, kind, outcome, tool, actors, key, txn, decision, error)
       SELECT x.at, x.writer, x.seq, x.n, x.kind, x.outcome, x.tool, x.actors, x.key, x.txn,
         x.decision, x.error
-      FROM jsonb_to_recordset($1::text::jsonb -> 'index')
+      FROM sent, jsonb_to_recordset(batch -> 'index')
         AS x (at bigint, writer text, seq bigint, n bigint, kind text, outcome text, tool text,
           actors text, key text, txn text, decision text, error text)
       WHERE ",
@@ -221,7 +222,8 @@ pub const APPEND: Twin = Twin {
     postgres: postgres_batch!(
         concat!(
             "
-    WITH judged AS (
+    WITH sent AS MATERIALIZED (SELECT $1::text::jsonb AS batch),
+    judged AS (
       SELECT revision FROM head WHERE revision = $2 FOR SHARE
     ),",
             postgres_delegations!("judged")
@@ -247,17 +249,18 @@ pub const EFFECTS: Twin = Twin {
     postgres: postgres_batch!(
         concat!(
             "
-    WITH judged AS (
+    WITH sent AS MATERIALIZED (SELECT $1::text::jsonb AS batch),
+    judged AS (
       SELECT revision FROM head WHERE revision = $2 FOR SHARE
     ),
     seen AS (
       SELECT o.kind, o.key, o.question, o.decision
-      FROM jsonb_to_recordset($1::text::jsonb -> 'once') AS x (kind text, key text)
+      FROM sent, jsonb_to_recordset(batch -> 'once') AS x (kind text, key text)
       JOIN once o ON o.kind = x.kind AND o.key = x.key
     ),
     spends AS (
       SELECT x.delegation, x.location, x.calls
-      FROM jsonb_to_recordset($1::text::jsonb -> 'spend')
+      FROM sent, jsonb_to_recordset(batch -> 'spend')
         AS x (delegation text, location text, calls bigint)
     ),
     budgets AS (
@@ -280,14 +283,14 @@ pub const EFFECTS: Twin = Twin {
       INSERT INTO budget (delegation, location, calls_left, expires_at)
       SELECT x.delegation, x.location, x.calls_left, x.expires_at
       FROM clear
-      CROSS JOIN jsonb_to_recordset($1::text::jsonb -> 'budgets')
+      CROSS JOIN sent, jsonb_to_recordset(batch -> 'budgets')
         AS x (delegation text, location text, calls_left bigint, expires_at bigint)
     ),
     new_once AS (
       INSERT INTO once (kind, key, question, decision, expires_at)
       SELECT x.kind, x.key, x.question, x.decision, x.expires_at
       FROM clear
-      CROSS JOIN jsonb_to_recordset($1::text::jsonb -> 'once')
+      CROSS JOIN sent, jsonb_to_recordset(batch -> 'once')
         AS x (kind text, key text, question text, decision text, expires_at bigint)
       ORDER BY x.kind, x.key
     ),
@@ -333,10 +336,11 @@ pub const BUMP: Twin = Twin {
     sqlite: &[SQLITE_BUMP, SQLITE_REVOCATIONS, SQLITE_DOCUMENTS, SQLITE_VERSIONS],
     postgres: postgres_batch!(
         "
-    WITH bumped AS (
+    WITH sent AS MATERIALIZED (SELECT $1::text::jsonb AS batch),
+    bumped AS (
       UPDATE head
       SET revision = revision + 1,
-        configured = CASE WHEN jsonb_array_length($1::text::jsonb -> 'documents') > 0
+        configured = CASE WHEN jsonb_array_length((SELECT batch -> 'documents' FROM sent)) > 0
           THEN revision + 1 ELSE configured END
       WHERE revision = $2
       RETURNING revision
@@ -345,7 +349,7 @@ pub const BUMP: Twin = Twin {
       INSERT INTO revocation (revision, kind, within, name, bar_kind, bar_id, bar_actor, at)
       SELECT b.revision, x.kind, x.within, x.name, x.bar_kind, x.bar_id, x.bar_actor, x.at
       FROM bumped b
-      CROSS JOIN jsonb_to_recordset($1::text::jsonb -> 'revocations')
+      CROSS JOIN sent, jsonb_to_recordset(batch -> 'revocations')
         AS x (kind text, within text, name text, bar_kind text, bar_id text, bar_actor text,
           at bigint)
     ),
@@ -353,7 +357,7 @@ pub const BUMP: Twin = Twin {
       INSERT INTO document (kind, id, version, revision, body)
       SELECT x.kind, x.id, x.version, b.revision, x.body
       FROM bumped b
-      CROSS JOIN jsonb_to_recordset($1::text::jsonb -> 'documents')
+      CROSS JOIN sent, jsonb_to_recordset(batch -> 'documents')
         AS x (kind text, id text, version bigint, body text)
       ON CONFLICT (kind, id) DO UPDATE
       SET version = excluded.version, revision = excluded.revision, body = excluded.body
@@ -362,7 +366,7 @@ pub const BUMP: Twin = Twin {
       INSERT INTO document_version (kind, id, version, revision, at, body)
       SELECT x.kind, x.id, x.version, b.revision, x.at, x.body
       FROM bumped b
-      CROSS JOIN jsonb_to_recordset($1::text::jsonb -> 'versions')
+      CROSS JOIN sent, jsonb_to_recordset(batch -> 'versions')
         AS x (kind text, id text, version bigint, at bigint, body text)
     )",
         "EXISTS (SELECT 1 FROM bumped)",

@@ -68,7 +68,7 @@ impl Deref for Alone<'_> {
 impl Deputy {
     /// The snapshot with everything in it that was committed before this call.
     pub(super) async fn newest(&self) -> Result<Arc<Snapshot>, Refused> {
-        self.catch_up().await?;
+        self.hear().await?;
         Ok(self.snapshot())
     }
 

@@ -84,18 +84,20 @@ impl Connection {
         &mut self,
         writer: &str,
         turn: i64,
-        (applied, tell): (i64, bool),
+        applied: i64,
     ) -> Result<Option<HeadRow>, sqlx::Error> {
-        let text =
-            if tell && self.is_postgres() { twin::RENEW_AND_TELL } else { sql::INSTANCE_RENEW };
         on!(Connection, self, db => {
-            let query = sqlx::query_as(text).bind(writer).bind(turn).bind(applied);
+            let query = sqlx::query_as(sql::INSTANCE_RENEW).bind(writer).bind(turn).bind(applied);
             query.fetch_optional(db).await
         })
     }
 
-    const fn is_postgres(&self) -> bool {
-        matches!(self, Connection::Postgres(_))
+    /// Says how far an instance is, to whoever waits for it. On SQLite there is nobody.
+    pub async fn tell(&mut self, writer: &str, applied: i64) -> Result<(), sqlx::Error> {
+        if let Connection::Postgres(db) = self {
+            sqlx::query(twin::TELL).bind(writer).bind(applied).execute(db).await?;
+        }
+        Ok(())
     }
 
     /// Registers an instance.

@@ -69,3 +69,8 @@ fn a_snapshot_taken_before_the_lease_is_looked_at_is_caught() {
 fn renewals_that_a_crash_of_the_database_takes_back_are_caught() {
     caught(Variant::RenewalsNotOnDisk);
 }
+
+#[test]
+fn an_instance_that_says_it_knows_a_change_before_it_does_is_caught() {
+    caught(Variant::TellsFirst);
+}

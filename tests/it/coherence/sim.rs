@@ -4,7 +4,8 @@
 //!
 //! The database is one place where statements happen in an order. A renewal takes two moments, as
 //! on PostgreSQL: it looks at `head` when it begins and changes its row later, if the row still is
-//! there. What it confirmed it keeps, but for one variant.
+//! there. What it confirmed it keeps, but for one variant; only what an instance says of itself beside a
+//! renewal a crash may take back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +39,7 @@ pub enum Variant {
     RegistersWithRenewal,
     SnapshotFirst,
     RenewalsNotOnDisk,
+    TellsFirst,
 }
 
 /// What a run came to.
@@ -107,6 +109,7 @@ enum Event {
     RenewLooks { from: From, standing: Standing, asked: Moment },
     RenewWrites { from: From, standing: Standing, asked: Moment, head: u64, there: bool },
     Enters { from: From, standing: Standing },
+    Tells { from: From, writer: WriterId, applied: u64 },
     Reads { from: From, asked: Moment, head: u64, after: u64 },
     Draws { from: From },
     Commits { from: From, drawn: Option<u64> },
@@ -145,6 +148,19 @@ struct Database {
     changes: BTreeSet<u64>,
     /// Each row, and what it was before its last change, with the moment of that.
     rows: BTreeMap<WriterId, (Standing, Option<(Standing, u64)>)>,
+    /// What was said beside the rows without waiting for the disk, and when.
+    told: BTreeMap<WriterId, (u64, u64)>,
+}
+
+impl Database {
+    fn standings(&self) -> Vec<Standing> {
+        let told = |writer: &WriterId| self.told.get(writer).map_or(0, |(applied, _)| *applied);
+        let row = |(row, _): &(Standing, _)| Standing {
+            applied: row.applied.max(told(&row.writer)),
+            ..*row
+        };
+        self.rows.values().map(row).collect()
+    }
 }
 
 struct Node {
@@ -367,6 +383,7 @@ impl Sim {
         match event {
             Event::RenewLooks { from, .. }
             | Event::Enters { from, .. }
+            | Event::Tells { from, .. }
             | Event::Reads { from, .. }
             | Event::Draws { from }
             | Event::Looks { from, .. } => Some(from.node),
@@ -401,6 +418,12 @@ impl Sim {
                 self.db.rows.entry(standing.writer).or_insert((standing, None));
                 self.send(Event::Entered(from));
             }
+            Event::Tells { writer, applied, .. } => {
+                let before = self.db.told.get(&writer).map_or(0, |(applied, _)| *applied);
+                if self.db.rows.contains_key(&writer) && before < applied {
+                    self.db.told.insert(writer, (applied, self.now));
+                }
+            }
             Event::Reads { from, asked, head, after } => {
                 let changes = self.db.changes.range(after + 1..).copied().collect();
                 self.send(Event::Read { from, asked, head, changes });
@@ -421,7 +444,7 @@ impl Sim {
                 self.send(Event::Committed { from, revision });
             }
             Event::Looks { from, pending } => {
-                let others = Some(self.db.rows.values().map(|(row, _)| *row).collect());
+                let others = Some(self.db.standings());
                 let after = self.chance.between(100, 20 * MS);
                 self.at(after, Event::Looked { from, pending, others });
             }
@@ -429,18 +452,26 @@ impl Sim {
                 if self.db.rows.get(&standing.writer).is_some_and(|(r, _)| r.turn == standing.turn)
                 {
                     self.db.rows.remove(&standing.writer);
+                    self.db.told.remove(&standing.writer);
                     self.ran.struck_off += 1;
                 }
             }
-            Event::DatabaseCrashes => {
-                for (row, before) in self.db.rows.values_mut() {
-                    let lost = before.filter(|(_, at)| self.now - at < UNWRITTEN);
-                    if let Some((older, _)) = lost {
-                        (*row, *before) = (older, None);
-                    }
-                }
-            }
+            Event::DatabaseCrashes => self.crash(),
             _ => unreachable!("it happens at an instance"),
+        }
+    }
+
+    /// The database comes back with what was on its disk.
+    fn crash(&mut self) {
+        self.db.told.retain(|_, (_, at)| self.now - *at >= UNWRITTEN);
+        if self.variant != Variant::RenewalsNotOnDisk {
+            return;
+        }
+        for (row, before) in self.db.rows.values_mut() {
+            let lost = before.filter(|(_, at)| self.now - at < UNWRITTEN);
+            if let Some((older, _)) = lost {
+                (*row, *before) = (older, None);
+            }
         }
     }
 
@@ -485,6 +516,9 @@ impl Sim {
             }
             Some(head) if head > node.known => {
                 let after = node.known;
+                if self.variant == Variant::TellsFirst {
+                    self.tell(from, head);
+                }
                 self.send(Event::Reads { from, asked, head, after });
             }
             Some(_) => self.done(from, asked, false),
@@ -505,9 +539,14 @@ impl Sim {
             self.ask(from.node, sent);
         }
         if news {
-            // Says so.
-            self.follow(from.node);
+            self.tell(from, self.nodes[from.node].known);
         }
+    }
+
+    /// Says how far it is, which renews nothing.
+    fn tell(&mut self, from: From, applied: u64) {
+        let writer = self.nodes[from.node].writer;
+        self.send(Event::Tells { from, writer, applied });
     }
 
     fn timed_out(&mut self, from: From) {
@@ -638,11 +677,10 @@ impl Sim {
             }
             5 => self.nodes[at].cut_until = self.now + long,
             // The database crashes, and one instance is the last to connect again.
-            _ if self.variant == Variant::RenewalsNotOnDisk => {
+            _ => {
                 self.nodes[at].cut_until = self.now + long;
                 self.at(0, Event::DatabaseCrashes);
             }
-            _ => {}
         }
         let again = self.chance.between(200 * MS, 3_000 * MS);
         self.at(again, Event::Trouble);
