@@ -12,6 +12,7 @@ use ring::{
     hmac,
 };
 use sqlx::FromRow;
+use subtle::ConstantTimeEq as _;
 
 use super::error::Error;
 use crate::{
@@ -36,7 +37,8 @@ const COUNT_BYTES: usize = 8;
 /// drawn, and the key may go as well.
 pub(super) const SERVES: Seconds = Seconds::new(86_400);
 
-/// One subject's key in one run of one writer, on one day.
+/// One subject's key in one run of one writer, on one day. What enciphers and what tags is made of it
+/// once: it costs more than a part does.
 pub(super) struct SubjectKey {
     /// Names the key in records, and commits to the subject; without the key it says nothing.
     pub id: Arc<str>,
@@ -44,6 +46,8 @@ pub(super) struct SubjectKey {
     pub key: Secret<[u8; 32]>,
     /// When it was drawn.
     pub at: Timestamp,
+    cipher: LessSafeKey,
+    tags: hmac::Key,
     /// How many parts it has enciphered. It is drawn for one run and never loaded again, so that no
     /// number comes twice under one key.
     count: AtomicU64,
@@ -53,8 +57,10 @@ impl SubjectKey {
     /// A new one.
     pub fn draw(random: &Random, subject: &Subject, at: Timestamp) -> Result<SubjectKey, Error> {
         let key = Secret::new(random.bytes::<32>()?);
-        let id = id_of(key.expose(), &subject.issuer, &subject.sub).into();
-        Ok(SubjectKey { id, key, at, count: AtomicU64::new(0) })
+        let tags = tags(key.expose());
+        let id = id_of(&tags, &subject.issuer, &subject.sub).into();
+        let cipher = cipher(&tags).map_err(NOT_ENCIPHERED)?;
+        Ok(SubjectKey { id, key, at, cipher, tags, count: AtomicU64::new(0) })
     }
 
     /// Whether it serves for what happened at this moment.
@@ -64,14 +70,13 @@ impl SubjectKey {
 
     /// A private part enciphered, and the tag by which a record commits to it.
     pub fn encipher(&self, plain: String) -> Result<(Vec<u8>, String), Error> {
-        let bad = |_| Error::Corrupt { table: "journal_private", what: "it was not enciphered" };
         let count = self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let mut text = plain.into_bytes();
-        cipher(self.key.expose())
-            .and_then(|key| key.seal_in_place_append_tag(nonce(count), Aad::empty(), &mut text))
-            .map_err(bad)?;
+        self.cipher
+            .seal_in_place_append_tag(nonce(count), Aad::empty(), &mut text)
+            .map_err(NOT_ENCIPHERED)?;
         let body = [&[ENCIPHERED], &count[..], &text].concat();
-        let tag = keyed(self.key.expose(), &[DETAILS, &body]);
+        let tag = URL_SAFE_NO_PAD.encode(tag(&self.tags, &[DETAILS, &body]));
         Ok((body, tag))
     }
 }
@@ -88,14 +93,13 @@ pub(super) struct SubjectRow {
 impl SubjectRow {
     /// Whether the key is this subject's: whether its id is what the key makes of the subject.
     pub fn is_itself(&self) -> bool {
-        id_of(&self.key, &self.issuer, &self.sub) == self.id
+        id_of(&tags(&self.key), &self.issuer, &self.sub) == self.id
     }
 
     /// Whether `body` is what a record committed to under this key.
     pub fn committed_to(&self, tag: &str, body: &[u8]) -> bool {
-        let Ok(tag) = URL_SAFE_NO_PAD.decode(tag) else { return false };
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.key);
-        hmac::verify(&key, &framed(&[DETAILS, body]), &tag).is_ok()
+        let Ok(said) = URL_SAFE_NO_PAD.decode(tag) else { return false };
+        self::tag(&tags(&self.key), &[DETAILS, body]).as_ref().ct_eq(&said).into()
     }
 
     /// The subject; `None` for the key of events that have none.
@@ -110,13 +114,20 @@ impl SubjectRow {
         let (count, text) = rest.split_at_checked(COUNT_BYTES)?;
         let mut text = text.to_vec();
         let nonce = nonce(count.try_into().ok()?);
-        let plain = cipher(&self.key).ok()?.open_in_place(nonce, Aad::empty(), &mut text).ok()?;
-        Some(plain.to_vec())
+        let cipher = cipher(&tags(&self.key)).ok()?;
+        Some(cipher.open_in_place(nonce, Aad::empty(), &mut text).ok()?.to_vec())
     }
 }
 
-fn cipher(key: &[u8]) -> Result<LessSafeKey, ring::error::Unspecified> {
-    let key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), CIPHER);
+const NOT_ENCIPHERED: fn(ring::error::Unspecified) -> Error =
+    |_| Error::Corrupt { table: "journal_private", what: "it was not enciphered" };
+
+fn tags(key: &[u8]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, key)
+}
+
+fn cipher(tags: &hmac::Key) -> Result<LessSafeKey, ring::error::Unspecified> {
+    let key = hmac::sign(tags, CIPHER);
     UnboundKey::new(&AES_256_GCM, key.as_ref()).map(LessSafeKey::new)
 }
 
@@ -128,19 +139,18 @@ fn nonce(count: [u8; COUNT_BYTES]) -> Nonce {
     Nonce::assume_unique_for_key(nonce)
 }
 
-fn id_of(key: &[u8], issuer: &str, sub: &str) -> String {
-    keyed(key, &[SUBJECT, issuer.as_bytes(), sub.as_bytes()])
+fn id_of(tags: &hmac::Key, issuer: &str, sub: &str) -> String {
+    URL_SAFE_NO_PAD.encode(tag(tags, &[SUBJECT, issuer.as_bytes(), sub.as_bytes()]))
 }
 
-fn keyed(key: &[u8], parts: &[&[u8]]) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-    URL_SAFE_NO_PAD.encode(hmac::sign(&key, &framed(parts)))
-}
-
-/// The parts, each behind its length, so that no other parts make the same bytes.
-fn framed(parts: &[&[u8]]) -> Vec<u8> {
-    let length = |part: &[u8]| u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes();
-    parts.iter().flat_map(|part| length(part).into_iter().chain(part.iter().copied())).collect()
+/// A tag of the parts, each behind its length, so that no other parts make the same bytes.
+fn tag(tags: &hmac::Key, parts: &[&[u8]]) -> hmac::Tag {
+    let mut tag = hmac::Context::with_key(tags);
+    for part in parts {
+        tag.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        tag.update(part);
+    }
+    tag.sign()
 }
 
 #[cfg(test)]

@@ -378,6 +378,10 @@ fn without_nul(text: &str) -> String {
 }
 
 fn cut(text: &str, max: usize) -> &str {
+    // Nearly every text: it has no more characters than bytes.
+    if text.len() <= max {
+        return text;
+    }
     match text.char_indices().nth(max) {
         Some((at, _)) => text.get(..at).unwrap_or_default(),
         None => text,

@@ -290,7 +290,7 @@ impl Task {
     /// Commits one work, or as much of it as the revision lets.
     async fn attempt(&mut self, work: &Work) -> Result<Attempt, Failure> {
         self.connect().await.map_err(Failure::Down)?;
-        let drafted = work.draft(Draft::new(self.chain.clone(), &mut self.sealer));
+        let drafted = work.draft(Draft::new(self.chain.clone(), &mut self.sealer)).await;
         let (sent, free) = drafted.map_err(|error| {
             self.sealer.settle(false);
             Failure::Refused(error)

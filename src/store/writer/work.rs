@@ -100,8 +100,8 @@ impl Work {
     }
 
     /// The commit, and the chain up to the first link that depends on the revision.
-    pub fn draft<'a>(&self, mut draft: Draft<'_, 'a>) -> Result<(Sent<'a>, Chain), Error> {
-        draft.events(self.journal.iter(), false)?;
+    pub async fn draft<'a>(&self, mut draft: Draft<'_, 'a>) -> Result<(Sent<'a>, Chain), Error> {
+        draft.journal(&self.journal).await?;
         draft.events(self.decided.iter().filter_map(|decided| decided.event.as_ref()), true)?;
         let free = draft.chain().clone();
         draft.events(self.mints.iter().map(|mint| &mint.event), true)?;
