@@ -4,6 +4,7 @@ Everything that knows Deputy's admin API, its names and its parameters is here; 
 measures.
 """
 
+import itertools
 import json
 import pathlib
 
@@ -83,6 +84,13 @@ class Api:
             raise SystemExit(f"bench: reading {path} answered {status}: {body.decode()}")
         return json.loads(body)
 
+    def remove(self, path: str) -> None:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        raw = wire.request(f"127.0.0.1:{self._port}", "DELETE", f"/admin/v1/{path}", headers)
+        status, body = wire.once(self._port, raw)
+        if status != 204:
+            raise SystemExit(f"bench: removing {path} answered {status}: {body.decode()}")
+
     def client(self, document: dict) -> tuple[str, str]:
         """Registers a client; its id and the secret that is shown once."""
         created = self.create("clients", document)
@@ -114,9 +122,13 @@ class Api:
             },
         )
 
-    def policies(self, text: str) -> None:
+    def policies(self, policies: list[str]) -> None:
         """Replaces the active policies."""
-        self.create("policies", {"delegation": [{"name": "bench.cedar", "text": text}]}, "PUT")
+        texts = [
+            {"name": f"bench-{start}.cedar", "text": "\n".join(policies[start : start + 100])}
+            for start in range(0, len(policies), 100)
+        ]
+        self.create("policies", {"delegation": texts}, "PUT")
 
     def issuer(self, issuer: Issuer, agents: list[str]) -> None:
         self.create(
@@ -148,7 +160,7 @@ def integers(names) -> dict:
 class Deputy:
     """A running Deputy that knows one issuer, one agent, one server with one tool."""
 
-    def __init__(self, port: int, directory: pathlib.Path):
+    def __init__(self, port: int, directory: pathlib.Path, others: int = OTHERS):
         self.port = port
         self._host = f"127.0.0.1:{port}"
         self._api = api = Api(port, admin_token(directory))
@@ -159,10 +171,8 @@ class Deputy:
         tools = {TOOL: one, WRITE_TOOL: one, FREE_TOOL: ten, POLICED_TOOL: ten}
         api.resource(self._server[0], "tickets", RESOURCE, tools, {})
         api.resource(self._server[0], "bound", BOUND_RESOURCE, tools, {"dpop": "itself"})
-        for number in range(OTHERS):
-            tools = {f"tool.{n}": integers(["field_0"]) for n in range(OTHER_TOOLS)}
-            uri = f"https://other-{number}.bench.example/mcp"
-            api.resource(self._server[0], f"other-{number}", uri, tools, {})
+        for number in range(others):
+            self.add_tools(f"other-{number}", OTHER_TOOLS)
         agent = {"uri": "urn:agent:planner", "allowance": ALLOWANCE}
         self._agent = api.client({"client_id": "cl_planner", "name": "Planner", "agent": agent})
         self._keyed = Client("cl_keyed")
@@ -172,19 +182,30 @@ class Deputy:
         api.create("clients", keyed | method | {"agent": agent})
         api.issuer(self._issuer, ["cl_planner", "cl_keyed"])
 
-    def add_policies(self) -> None:
-        """A hundred policies that forbid nothing here; five of them concern `POLICED_TOOL`."""
+    def add_tools(self, name: str, count: int) -> None:
+        """A server with so many tools."""
+        tools = {f"tool.{n}": integers(["field_0"]) for n in range(count)}
+        self._api.resource(self._server[0], name, f"https://{name}.bench.example/mcp", tools, {})
+
+    def add_client(self, number: int) -> None:
+        """A client that proves itself by a key, as nobody waits for its secret to be hashed."""
+        keyed = {"client_id": f"cl_more-{number}", "name": "More", "jwks": self._keyed.jwks()}
+        self._api.create("clients", keyed | {"token_endpoint_auth_method": "private_key_jwt"})
+
+    def add_policies(self, count: int = 100) -> None:
+        """So many policies that forbid nothing here; five of them concern `POLICED_TOOL`."""
         policy = """@id("p-{number}")
             forbid (principal, action == Action::"{tool}", resource)
             when {{ context.arguments has field_{field} && context.arguments.field_{field} > 500
                 && context.depth > 2 && !principal.groups.contains("finance") }};"""
         policed = f"tickets/{POLICED_TOOL}"
-        tools = [policed] * 5 + [f"other-0/tool.{n}" for n in range(95)]
+        rest = [f"other-0/tool.{n}" for n in range(OTHER_TOOLS)]
+        tools = [policed] * 5 + list(itertools.islice(itertools.cycle(rest), count - 5))
         texts = [
             policy.format(number=n, tool=tool, field=n if tool == policed else 0)
             for n, tool in enumerate(tools)
         ]
-        self._api.policies("\n".join(texts))
+        self._api.policies(texts)
 
     def validate_policies(self) -> None:
         """Validates a hundred policies, each of which concerns every tool."""
@@ -234,10 +255,19 @@ class Deputy:
 
     def agent_token(self) -> str:
         """The agent's token for itself, good as `actor_token`."""
-        fields = {"grant_type": "client_credentials"}
-        raw = wire.form(self._host, "/oauth2/token", wire.basic(self._agent), fields)
-        [answer] = wire.in_step(self.port, [raw])
+        [answer] = wire.in_step(self.port, [self.agent_token_request()])
         return answer["access_token"]
+
+    def agent_token_request(self, **more: str) -> bytes:
+        fields = {"grant_type": "client_credentials"} | more
+        return wire.form(self._host, "/oauth2/token", wire.basic(self._agent), fields)
+
+    def for_a_peer(self) -> dict:
+        """What another maker's server must know to be asked the same."""
+        subjects = {"issuer": self._issuer.url, "audience": AUDIENCE, "jwks": self._issuer.jwks()}
+        issuer = f"http://{self._host}/oauth2"
+        clients = [self._agent, self._server]
+        return {"issuer": issuer, "clients": clients, "subjects": subjects, "scope": SCOPE}
 
     def audit(self) -> dict:
         """What a proof of the whole audit log finds."""
@@ -286,6 +316,20 @@ class Deputy:
         if context:
             fields |= {"resource": RESOURCE, "tool": TOOL, "arguments": '{"id":4711}'}
         return wire.form(self._host, "/oauth2/introspect", wire.basic(self._server), fields)
+
+    def guess(self, token: str, is_old: bool) -> bytes:
+        """An introspection by a client under a secret that is wrong: one that it had once, or the
+        server's own with another end, where its tag is."""
+        if is_old:
+            name, secret = self._api.client({"client_id": "cl_guessed", "name": "Guessed"})
+            [first] = self._api.read(f"clients/{name}/secrets")["items"]
+            self._api.create(f"clients/{name}/secrets", {})
+            self._api.remove(f"clients/{name}/secrets/{first['credential_id']}")
+        else:
+            name, secret = self._server
+            secret = secret[:-1] + ("A" if secret[-1] != "A" else "B")
+        headers = wire.basic((name, secret))
+        return wire.form(self._host, "/oauth2/introspect", headers, {"token": token})
 
     def issue(self, count: int) -> list[str]:
         """`count` access tokens, each from a subject token of its own."""

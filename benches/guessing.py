@@ -1,0 +1,65 @@
+"""What guessers cost everybody else: the latency of honest requests beside four connections that send
+wrong secrets as fast as they are answered."""
+
+import contextlib
+import pathlib
+import statistics
+import subprocess
+
+import prepare
+from harness import ROOT, replay
+
+CONNECTIONS = 4
+# The most that the 99th percentile may be of what it is without them.
+WRONG_TAG, OLD_SECRET = 1.1, 1.5
+
+
+def table(target: prepare.Deputy, child, options, directory: pathlib.Path) -> bool:
+    """Prints the percentiles, by turns; false if a mark is missed."""
+    [token] = target.issue(1)
+    honest = directory / "requests"
+    write(honest, target.introspection(token))
+    guesses = {
+        "nobody": (None, None),
+        "wrong secrets with a wrong tag": (target.guess(token, is_old=False), WRONG_TAG),
+        "an old secret, well-formed": (target.guess(token, is_old=True), OLD_SECRET),
+    }
+    found = {name: [] for name in guesses}
+    for turn in range(options.rounds + 1):
+        for name, (guess, _) in guesses.items():
+            with guessing(guess, target.port, directory, options.seconds):
+                one = replay(child.pid, target.port, honest, 0, options.seconds)
+            if turn:
+                found[name].append(one.p99_us)
+    alone = statistics.median(found["nobody"])
+    print("\n| beside | p99 of an introspection, µs | times | at most |\n" + "|---" * 4 + "|")
+    kept = True
+    for name, (_, most) in guesses.items():
+        p99 = statistics.median(found[name])
+        mark = "" if most is None else f"{most:g} {'kept' if p99 <= alone * most else 'missed'}"
+        kept &= most is None or p99 <= alone * most
+        print(f"| {name} | {p99:,.0f} | {p99 / alone:.2f} | {mark} |", flush=True)
+    return kept
+
+
+@contextlib.contextmanager
+def guessing(guess: bytes | None, port: int, directory: pathlib.Path, seconds: int):
+    """Sends one guess again and again for so long, and some more to be there at both ends."""
+    if guess is None:
+        yield
+        return
+    path = directory / "guesses"
+    write(path, guess)
+    command = [
+        "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds + 1}s", "-s",
+        str(ROOT / "benches/replay.lua"), f"http://127.0.0.1:{port}", str(path),
+    ]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        child.wait()
+
+
+def write(path: pathlib.Path, raw: bytes) -> None:
+    path.write_bytes(b"%d\n%b" % (len(raw), raw))
