@@ -1,6 +1,7 @@
 """What runs on the server's core: Deputy and the floors; and PostgreSQL, beside the load."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -11,6 +12,17 @@ import time
 import prepare
 import wire
 from harness import START_TIMEOUT_S, free_port, on_server_core, process, run
+
+
+def build(profile: str) -> tuple[str, str]:
+    """The paths of `deputy` and of the floor, built with one profile."""
+    output = run(
+        "cargo", "build", "--locked", "--profile", profile, "--bin", "deputy",
+        "--bench", "floor", "--message-format=json",
+    )
+    messages = [json.loads(line) for line in output.splitlines()]
+    built = {m["target"]["name"]: m["executable"] for m in messages if m.get("executable")}
+    return built["deputy"], built["floor"]
 
 
 @contextlib.contextmanager
