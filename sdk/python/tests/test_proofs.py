@@ -1,5 +1,6 @@
 """Tokens that are bound to a key: agents send proofs, the gate passes them on, Deputy checks."""
 
+import json
 from typing import Any
 
 import httpx
@@ -8,9 +9,11 @@ import pytest
 from conftest import text
 from servers import TICKET
 from test_requests import call, message, post, token_for
+from test_unreliable import Told, pretender
+from test_vectors import issued
 from world import BILLING_URI, World
 
-from deputy_mcp import ExchangeRefused, Subject, Want
+from deputy_mcp import Agent, ExchangeRefused, Subject, Want, WrongServer
 from deputy_mcp.dpop import ProofKey
 from deputy_mcp.httpx import TokenExchangeAuth as HttpxAuth
 from deputy_mcp.httpx2 import TokenExchangeAuth
@@ -134,5 +137,56 @@ async def test_a_key_is_not_printed_and_nonces_are_few(stage):
     for number in range(100):
         key.observe(f"https://{number}.example/mcp", "n" * number)
     assert len(vars(key)["_nonces"]) == 64
-    assert "jti" not in vars(key)["_header"]
+    for bad in ["", "a, b", "a b", "n" * 257, None]:
+        assert not key.observe("https://99.example/mcp", bad)
     assert set(vars(key)["_header"]["jwk"]) == {"kty", "crv", "x", "y"}
+
+
+@pytest.mark.parametrize("there", ["other", "same"])
+async def test_what_is_said_where_a_redirect_leads_is_not_the_servers(there):
+    def reply(request: dict[str, str]) -> Told:
+        if request["path"].endswith("/token"):
+            return issued(120, "DPoP")
+        if request["path"] == "/mcp":
+            return Told(307, headers={"Location": f"{where}/elsewhere"})
+        challenge = 'DPoP error="use_dpop_nonce"'
+        return Told(401, headers={"WWW-Authenticate": challenge, "DPoP-Nonce": "evil"})
+
+    key = ProofKey.generate()
+    with pretender(reply) as (issuer, asked), pretender(reply) as (other, elsewhere):
+        where = (other if there == "other" else issuer).removesuffix("/oauth2")
+        url = issuer.replace("/oauth2", "/mcp")
+        async with Agent(issuer, "a", "b", dpop=key, timeout_s=30) as agent:
+            auth = TokenExchangeAuth(agent, Subject.access_token("t"), url, scope="s")
+            async with httpx2.AsyncClient(auth=auth, follow_redirects=True) as client:
+                assert (await client.post(url, content="{}")).status_code == 401
+                # One exchange, the request, and where it led.
+                assert len(asked) + len(elsewhere) == 3
+                assert not vars(key)["_nonces"]
+            async with httpx2.AsyncClient(auth=auth) as client:
+                onward = (await client.post(url, content="{}")).next_request
+                with pytest.raises(WrongServer):
+                    await client.send(onward)
+
+
+async def test_a_request_that_is_sent_again_is_proved_again(stage, ran):
+    _, alice = stage.user()
+    url = stage.urls["tickets"]
+
+    async def body():
+        yield json.dumps(call("tickets.get", id=1)).encode()
+
+    headers = {
+        "Accept": "application/json, text/event-stream",
+        "Content-Type": "application/json",
+        "MCP-Protocol-Version": "2026-07-28",
+        "Mcp-Method": "tools/call",
+        "Mcp-Name": "tickets.get",
+    }
+    async with stage.agent(dpop=ProofKey.generate()) as agent:
+        auth = TokenExchangeAuth(agent, alice, url, tools={"tickets.get": {}})
+        async with httpx2.AsyncClient(auth=auth, timeout=60) as client:
+            request = client.build_request("POST", url, content=body(), headers=headers)
+            for _ in range(2):
+                assert TICKET in (await client.send(request)).text
+    assert ran == [("tickets.get", 1)] * 2

@@ -181,8 +181,12 @@ export class Agent {
     }
     const first = await this.#proved(this.dpop, whole)
     // RFC 9449 section 8: the first proof of a while lacks the nonce that the answer to it brings.
-    const isNonceWanted = first.body['error'] === 'use_dpop_nonce'
-    return granted(isNonceWanted ? await this.#proved(this.dpop, whole) : first)
+    const isNonceWanted = (reply: Reply) => reply.body['error'] === 'use_dpop_nonce'
+    const reply = isNonceWanted(first) ? await this.#proved(this.dpop, whole) : first
+    if (isNonceWanted(reply)) {
+      throw new DeputyUnavailable('Deputy wants another nonce each time: do its clocks agree?')
+    }
+    return granted(reply)
   }
 
   async #proved(dpop: ProofMaker, form: Readonly<Record<string, string>>): Promise<Reply> {

@@ -19,6 +19,7 @@ export interface ExchangeOptions extends Want {
 
 const UNAUTHORIZED = 401
 const FORBIDDEN = 403
+const PROOF_FAULT = /error="(use_dpop_nonce|invalid_dpop_proof)"/
 const CHALLENGED_SCOPE = /[ ,]scope="([\x21\x23-\x5B\x5D-\x7E ]{1,1024})"/
 
 /**
@@ -81,7 +82,7 @@ class Exchange {
     const want = this.#want
     const token = await this.agent.token(this.subject, want)
     const response = await this.#send(url, init, token)
-    const again = this.#again(response, want, token)
+    const again = canBeSentAgain(init) ? this.#again(response, want, token) : undefined
     const better = again === undefined ? undefined : await this.#try(again)
     if (again === undefined || better === undefined) {
       return response
@@ -102,7 +103,7 @@ class Exchange {
       return this.next(url, request)
     }
     const first = await this.#proved(dpop, url, request, token)
-    if (!isNonceWanted(first)) {
+    if (!isNonceWanted(first) || !canBeSentAgain(init)) {
       return first
     }
     // RFC 9449 section 9: the proof lacked the nonce that the answer brought.
@@ -121,11 +122,15 @@ class Exchange {
 
   /** What to try the request with once more, if anything. */
   #again(response: Response, want: Want, token: Token): Want | undefined {
+    const challenge = response.headers.get('WWW-Authenticate') ?? ''
     if (response.status === UNAUTHORIZED) {
+      if (PROOF_FAULT.test(challenge)) {
+        // The token is not at fault.
+        return undefined
+      }
       this.agent.forget(this.subject, want, token)
       return want
     }
-    const challenge = response.headers.get('WWW-Authenticate') ?? ''
     const challenged = CHALLENGED_SCOPE.exec(challenge)?.[1]
     const isStepUp = response.status === FORBIDDEN && challenge.includes('error="insufficient_scope"')
     if (!isStepUp || challenged === undefined || want.scope === undefined) {
@@ -146,6 +151,11 @@ class Exchange {
       throw error
     }
   }
+}
+
+/** A body that flows is gone once it is sent. */
+function canBeSentAgain(init: RequestInit | undefined): boolean {
+  return !(init?.body instanceof ReadableStream)
 }
 
 function isNonceWanted(response: Response): boolean {

@@ -280,7 +280,7 @@ interface Nonces {
     answers: { status: number; challenge?: string; nonce?: string; error?: string }[]
     nonces: (string | null)[]
     exchanges: string[]
-    ends: number | 'refused'
+    ends: number | 'unavailable'
   }[]
 }
 
@@ -323,8 +323,8 @@ test('an agent makes its proofs with the nonces that it is given', async (t) => 
         const send = withExchange(agent, Subject.accessToken('t'), want)(fetch)
         for (let calls = 0; calls < kind.calls; calls += 1) {
           const answer = send(want.resource, { method: 'POST', body: '{}' })
-          if (kind.ends === 'refused') {
-            await assert.rejects(answer, ExchangeRefused)
+          if (kind.ends === 'unavailable') {
+            await assert.rejects(answer, DeputyUnavailable)
           } else {
             assert.equal((await answer).status, kind.ends)
           }

@@ -123,7 +123,8 @@ class Agent:
 
     Make one and keep it: it holds the connections and the tokens. It belongs to one event loop.
     It proves itself with its secret, or with a `deputy_mcp.keys.PrivateKey`. With a
-    `deputy_mcp.dpop.ProofKey` its tokens are bound to that key, and useless to whoever steals one.
+    `deputy_mcp.dpop.ProofKey` its tokens are bound to that key: whoever steals one cannot call a
+    tool with it.
     """
 
     def __init__(
@@ -136,12 +137,17 @@ class Agent:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         http_client: Client | None = None,
     ) -> None:
-        self.dpop = dpop
+        self._dpop = dpop
         self._wire = Wire(
             issuer, client_id, secret_or_key, timeout_s=timeout_s, http_client=http_client
         )
         self._remembered: OrderedDict[str, Token] = OrderedDict()
         self._flights: dict[str, _Flight] = {}
+
+    @property
+    def dpop(self) -> Proofs | None:
+        """What its tokens are bound to."""
+        return self._dpop
 
     async def __aenter__(self) -> Self:
         return self
@@ -212,7 +218,10 @@ class Agent:
         body = await self._exchange(subject, want.form())
         kind = BEARER if self.dpop is None else DPOP
         if str(body.get("token_type", "")).lower() != kind.lower():
-            raise DeputyUnavailable(f"Deputy issued a token that is not `{kind}`: name a server")
+            hint = (
+                "name a server" if self.dpop is None else "is the header `DPoP` dropped on the way?"
+            )
+            raise DeputyUnavailable(f"Deputy issued a token that is not `{kind}`: {hint}")
         scope = body.get("scope", "")
         life = _life(body)
         until = begun + life - min(MARGIN_S, life / 2)
@@ -232,6 +241,8 @@ class Agent:
         # RFC 9449 section 8: the first proof of a while lacks the nonce that the answer brings.
         if reply.body.get("error") == "use_dpop_nonce":
             reply = await self._proved(self.dpop, form)
+        if reply.body.get("error") == "use_dpop_nonce":
+            raise DeputyUnavailable("Deputy wants another nonce each time: do its clocks agree?")
         return _granted(reply)
 
     async def _proved(self, dpop: Proofs, form: Mapping[str, str]) -> Reply:

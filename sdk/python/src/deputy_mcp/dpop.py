@@ -4,6 +4,7 @@ Needs the package `cryptography`: install `deputy-mcp[keys]`.
 """
 
 import hashlib
+import re
 import secrets
 import time
 from collections import OrderedDict
@@ -16,15 +17,16 @@ from deputy_mcp.signing import Signer, base64url
 _JTI_BYTES = 16
 # Servers whose latest nonce is remembered.
 _MAX_ORIGINS = 64
-# Characters of a nonce; a server that gives a longer one gets proofs without.
-_MAX_NONCE = 256
+# RFC 9449 section 8.1; a server that gives another one, or a longer, gets proofs without.
+_NONCE = re.compile(r"[\x21\x23-\x2B\x2D-\x5B\x5D-\x7E]{1,256}")
 
 
 class ProofKey:
-    """A key that an agent's tokens are bound to: whoever steals a token cannot use it.
+    """A key that an agent's tokens are bound to: whoever steals one cannot call a tool with it.
 
-    Give one to `Agent(…, dpop=…)`. Made anew at every start it needs no keeping: tokens live for
-    minutes. It also remembers what servers want in the next proof (`DPoP-Nonce`).
+    Give one to `Agent(…, dpop=…)`. Made anew at every start it needs no keeping, as tokens live for
+    minutes; but a subject token that is bound itself needs the very key that it is bound to. It
+    also remembers what servers want in the next proof (`DPoP-Nonce`).
     """
 
     def __init__(self, signer: Signer) -> None:
@@ -65,15 +67,19 @@ class ProofKey:
             said["nonce"] = nonce
         return self._signer.jwt(self._header, said)
 
-    def observe(self, url: str, nonce: str | None) -> None:
-        """Takes note of the nonce that an answer brings (RFC 9449 section 8.2)."""
-        if nonce is None or not 0 < len(nonce) <= _MAX_NONCE:
-            return
+    def observe(self, url: str, nonce: str | None) -> bool:
+        """Takes note of the nonce that an answer brings (RFC 9449 section 8.2); whether it can."""
+        if nonce is None:
+            return False
         origin = _origin(url)
+        if _NONCE.fullmatch(nonce) is None:
+            self._nonces.pop(origin, None)
+            return False
         self._nonces[origin] = nonce
         self._nonces.move_to_end(origin)
         while len(self._nonces) > _MAX_ORIGINS:
             self._nonces.popitem(last=False)
+        return True
 
 
 def _origin(url: str) -> str:

@@ -18,6 +18,9 @@ _log = logging.getLogger("deputy_mcp")
 
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
+_NONCE, _BAD_PROOF = "use_dpop_nonce", "invalid_dpop_proof"
+# Marks a request whose headers are ours, also when it is sent again, or on to another place.
+_OURS = "deputy_mcp"
 _SCOPE = re.compile(r'[ ,]scope="([\x21\x23-\x5B\x5D-\x7E ]{1,1024})"')
 
 
@@ -48,22 +51,27 @@ class ExchangeAuth:
         self._step_up = frozenset((step_up or "").split())
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        """Sends the request with a token; at most once again, with a newer or a wider one.
+        """Sends the request with a token; at most once again with a newer or a wider one.
 
         A proof that lacked the server's nonce is made again with it (RFC 9449 section 9).
         """
-        if "Authorization" in request.headers:
+        if "Authorization" in request.headers and _OURS not in request.extensions:
             yield request
             return
         self._check(str(request.url))
-        token: Token | None = await self._agent.token(self._subject, self._want)
-        may_better = True
+        # It may have to be sent again.
+        await request.aread()
+        request.extensions = {**request.extensions, _OURS: True}
+        want, may_better = self._want, True
+        token: Token | None = await self._agent.token(self._subject, want)
         while token is not None:
             response = yield self._with(request, token)
-            if self._is_nonce_wanted(request, response):
+            if self._has_new_nonce(request, response) and _faults(response) == {_NONCE}:
                 response = yield self._with(request, token)
-                self._is_nonce_wanted(request, response)
-            token = await self._better(response, token) if may_better else None
+                self._has_new_nonce(request, response)
+            if not may_better or _is_from_elsewhere(request, response):
+                return
+            want, token = await self._better(want, response, token)
             may_better = False
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
@@ -78,48 +86,47 @@ class ExchangeAuth:
             request.headers["DPoP"] = dpop.proof(request.method, str(request.url), token.value)
         return request
 
-    def _is_nonce_wanted(self, request: Any, response: Any) -> bool:
-        """Takes note of the nonce that an answer brings; whether it is why the answer is no."""
-        nonce = response.headers.get("DPoP-Nonce")
-        if (dpop := self._agent.dpop) is None or nonce is None:
+    def _has_new_nonce(self, request: Any, response: Any) -> bool:
+        """Takes note of the nonce that the server's own answer brings."""
+        nonce, dpop = response.headers.get("DPoP-Nonce"), self._agent.dpop
+        if dpop is None or nonce is None or _is_from_elsewhere(request, response):
             return False
-        dpop.observe(str(request.url), nonce)
-        challenge = response.headers.get("WWW-Authenticate", "")
-        return response.status_code == _UNAUTHORIZED and 'error="use_dpop_nonce"' in challenge
+        return dpop.observe(str(request.url), nonce)
 
-    async def _better(self, response: Any, token: Token) -> Token | None:
+    async def _better(self, want: Want, response: Any, token: Token) -> tuple[Want, Token | None]:
         """A token for a second attempt; without one the server's own answer stands."""
-        want = self._again(response, token)
-        if want is None:
-            return None
+        again = self._again(want, response, token)
+        if again is None:
+            return want, None
         try:
-            better = await self._agent.token(self._subject, want)
+            better = await self._agent.token(self._subject, again)
         except DeputyError as e:
             _log.warning("deputy_mcp: no token for a second attempt: %s", e)
-            return None
-        # What was named beforehand and granted once need not be asked for at every call.
-        self._want = want
-        return better
+            return want, None
+        if again is not want:
+            # What was named beforehand and granted once need not be asked for at every call.
+            self._want = again
+        return again, better
 
-    def _again(self, response: Any, token: Token) -> Want | None:
+    def _again(self, want: Want, response: Any, token: Token) -> Want | None:
         """What to try the request with once more, if anything."""
-        if response.status_code == _UNAUTHORIZED:
-            self._agent.forget(self._subject, self._want, token)
-            return self._want
+        if response.status_code == _UNAUTHORIZED and not _faults(response):
+            self._agent.forget(self._subject, want, token)
+            return want
         if response.status_code == _FORBIDDEN:
-            return self._wider(response.headers.get("WWW-Authenticate", ""))
+            return self._wider(want, response.headers.get("WWW-Authenticate", ""))
         return None
 
-    def _wider(self, challenge: str) -> Want | None:
+    def _wider(self, want: Want, challenge: str) -> Want | None:
         """The wanted scopes and those challenged, if all of these were named beforehand."""
         found = _SCOPE.search(challenge)
         if found is None or 'error="insufficient_scope"' not in challenge:
             return None
-        have = frozenset((self._want.scope or "").split())
+        have = frozenset((want.scope or "").split())
         more = frozenset(found.group(1).split()) - have
         if not more or not more <= self._step_up:
             return None
-        return replace(self._want, scope=" ".join(sorted(have | more)))
+        return replace(want, scope=" ".join(sorted(have | more)))
 
     def _check(self, url: str) -> None:
         """A token goes to its own server only (RFC 8707: origin, and the path or below it)."""
@@ -131,3 +138,16 @@ class ExchangeAuth:
                 f"the token is for `{self._want.resource}` and was not sent to "
                 f"`{theirs.scheme}://{theirs.netloc}`"
             )
+
+
+def _faults(response: Any) -> set[str]:
+    """What is wrong with the proof, if that is why the answer is no: then the token is not."""
+    if response.status_code != _UNAUTHORIZED:
+        return set()
+    challenge = response.headers.get("WWW-Authenticate", "")
+    return {fault for fault in (_NONCE, _BAD_PROOF) if f'error="{fault}"' in challenge}
+
+
+def _is_from_elsewhere(request: Any, response: Any) -> bool:
+    """Whether a redirect was followed: what is said then is not said by the server."""
+    return bool(response.request.url != request.url)

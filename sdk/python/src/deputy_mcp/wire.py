@@ -70,8 +70,8 @@ class Proofs(Protocol):
     def proof(self, method: str, url: str, token: str | None = None) -> str:
         """The proof for one request."""
 
-    def observe(self, url: str, nonce: str | None) -> None:
-        """Takes note of what an answer from there wants in the next proof."""
+    def observe(self, url: str, nonce: str | None) -> bool:
+        """Takes note of what an answer from there wants in the next proof; whether it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,8 @@ class Wire:
         try:
             async with self._client.stream("POST", url, data=form, headers=headers) as response:
                 body = _object(url, await _body(url, response))
-                return Reply(response.status_code, body, response.headers.get("DPoP-Nonce"))
+                nonce = None if proof is None else response.headers.get("DPoP-Nonce")
+                return Reply(response.status_code, body, nonce)
         except _transport_errors() as e:
             raise DeputyUnavailable(
                 f"`{url}` cannot be reached ({type(e).__name__}): is Deputy running there?"
