@@ -81,17 +81,16 @@ impl Deputy {
         let _one_at_a_time = self.0.catching_up.lock().await;
         let Some(coherence) = &self.0.coherence else { return self.follow().await };
         let known = self.snapshot().revision;
-        let mut follow = self.store().follow().await?;
-        self.take_in(&mut follow, &self.snapshot(), false).await?;
-        let applied = self.snapshot().revision;
+        let applied = self.take_in_what_there_is().await?;
         if applied > known {
             coherence.owe(applied);
         }
         if coherence.owes() {
+            let mut follow = self.store().follow().await?;
             follow.tell(coherence.writer(), applied).await?;
+            follow.keep();
             coherence.said(applied);
         }
-        follow.keep();
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use deputy::{
     base::id::WriterId,
     store::{Error, Options, Store, sql, twin},
 };
-use sqlx::{Executor, SqlSafeStr};
+use sqlx::{Executor, SqlSafeStr, query, query_scalar};
 
 use super::{Db, Hand, at, granted, id, names, none, proved, root};
 
@@ -34,6 +34,29 @@ async fn every_statement_is_prepared(db: Db) {
                 }
             }
         }
+    }
+}
+
+/// A renewal must be on disk when it is confirmed, also behind what was said on its connection.
+#[tokio::test]
+async fn what_is_said_without_waiting_for_the_disk_lets_no_later_statement_off() {
+    let db = Db::postgres("told");
+    db.open(1).await.close().await.unwrap();
+    let Hand::Postgres(mut hand) = db.hand().await else { panic!("no PostgreSQL") };
+    hand.execute("SET synchronous_commit = on").await.unwrap();
+    let entered =
+        "INSERT INTO instance (writer, turn, applied, started_at) SELECT id, 1, 0, 0 FROM writer";
+    assert_eq!(hand.execute(entered).await.unwrap().rows_affected(), 1);
+    let writer: String =
+        query_scalar("SELECT writer FROM instance").fetch_one(&mut hand).await.unwrap();
+    for (says, stands) in [(7_i64, 7_i64), (5, 7), (9, 9)] {
+        let told = query(twin::TELL).bind(&writer).bind(says).execute(&mut hand).await;
+        told.unwrap();
+        let applied = query_scalar("SELECT applied FROM instance").fetch_one(&mut hand).await;
+        assert_eq!(applied.ok(), Some(stands));
+        let waits: String =
+            query_scalar("SHOW synchronous_commit").fetch_one(&mut hand).await.unwrap();
+        assert_eq!(waits, "on");
     }
 }
 
