@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from conftest import text
 from servers import TICKET
-from test_requests import call, message, post, token_for
+from test_requests import call, head, message, post, token_for
 from test_unreliable import Told, pretender
 from test_vectors import issued
 from world import BILLING_URI, World
@@ -61,14 +61,9 @@ async def test_the_same_for_httpx_and_a_kept_key(stage, ran):
     key = ProofKey(Signer(Ed25519PrivateKey.generate()))
     async with stage.agent(dpop=key) as agent:
         auth = HttpxAuth(agent, alice, url, tools={"tickets.get": {}})
-        headers = {
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": "2026-07-28",
-            "Mcp-Method": "tools/call",
-            "Mcp-Name": "tickets.get",
-        }
-        async with httpx.AsyncClient(auth=auth, timeout=60, headers=headers) as client:
-            answer = await client.post(url, json=call("tickets.get", id=1))
+        asked = call("tickets.get", id=1)
+        async with httpx.AsyncClient(auth=auth, timeout=60, headers=head(asked)) as client:
+            answer = await client.post(url, json=asked)
     assert TICKET in answer.text
     assert ran == [("tickets.get", 1)]
 
@@ -169,24 +164,35 @@ async def test_what_is_said_where_a_redirect_leads_is_not_the_servers(there):
                     await client.send(onward)
 
 
+async def test_a_token_that_died_is_replaced_also_behind_a_redirect_within_the_server():
+    def reply(request: dict[str, str]) -> Told:
+        if request["path"].endswith("/token"):
+            return issued(120)
+        if request["path"] == "/mcp":
+            return Told(307, headers={"Location": f"{url}/"})
+        return Told(401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+    with pretender(reply) as (issuer, asked):
+        url = issuer.replace("/oauth2", "/mcp")
+        async with Agent(issuer, "a", "b", timeout_s=30) as agent:
+            auth = TokenExchangeAuth(agent, Subject.access_token("t"), url, scope="s")
+            async with httpx2.AsyncClient(auth=auth, follow_redirects=True) as client:
+                assert (await client.post(url, content="{}")).status_code == 401
+    # Two exchanges, and after each the request and where it led.
+    assert len(asked) == 6
+
+
 async def test_a_request_that_is_sent_again_is_proved_again(stage, ran):
     _, alice = stage.user()
-    url = stage.urls["tickets"]
+    url, asked = stage.urls["tickets"], call("tickets.get", id=1)
 
     async def body():
-        yield json.dumps(call("tickets.get", id=1)).encode()
+        yield json.dumps(asked).encode()
 
-    headers = {
-        "Accept": "application/json, text/event-stream",
-        "Content-Type": "application/json",
-        "MCP-Protocol-Version": "2026-07-28",
-        "Mcp-Method": "tools/call",
-        "Mcp-Name": "tickets.get",
-    }
     async with stage.agent(dpop=ProofKey.generate()) as agent:
         auth = TokenExchangeAuth(agent, alice, url, tools={"tickets.get": {}})
         async with httpx2.AsyncClient(auth=auth, timeout=60) as client:
-            request = client.build_request("POST", url, content=body(), headers=headers)
+            request = client.build_request("POST", url, content=body(), headers=head(asked))
             for _ in range(2):
                 assert TICKET in (await client.send(request)).text
     assert ran == [("tickets.get", 1)] * 2

@@ -26,8 +26,8 @@ def call(tool: str, **arguments: Any) -> dict[str, Any]:
     return message("tools/call", name=tool, arguments=arguments)
 
 
-async def post(url: str, token: str | None, body: Any, **headers: str) -> httpx2.Response:
-    """One self-contained request of the 2026-07-28 era."""
+def head(body: Any) -> dict[str, str]:
+    """What a request of the 2026-07-28 era has in its head."""
     sent = {
         "Accept": "application/json, text/event-stream",
         "Content-Type": "application/json",
@@ -37,6 +37,12 @@ async def post(url: str, token: str | None, body: Any, **headers: str) -> httpx2
         sent["Mcp-Method"] = str(body.get("method"))
         if body.get("method") == "tools/call":
             sent["Mcp-Name"] = body["params"]["name"]
+    return sent
+
+
+async def post(url: str, token: str | None, body: Any, **headers: str) -> httpx2.Response:
+    """One self-contained request of the 2026-07-28 era."""
+    sent = head(body)
     if token is not None:
         sent["Authorization"] = f"Bearer {token}"
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}

@@ -3,7 +3,7 @@
 import pytest
 from conftest import text
 from mcp import MCPError
-from test_requests import call, post, token_for
+from test_requests import call, head, post, token_for
 
 from deputy_mcp import WrongServer
 from deputy_mcp.httpx2 import TokenExchangeAuth
@@ -81,14 +81,9 @@ async def test_the_same_for_httpx(stage, ran):
     url = stage.urls["tickets"]
     async with stage.agent() as agent:
         auth = Auth(agent, alice, url, scope="tickets:read", step_up="tickets:notes")
-        headers = {
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": "2026-07-28",
-            "Mcp-Method": "tools/call",
-            "Mcp-Name": "tickets.notes",
-        }
-        async with httpx.AsyncClient(auth=auth, timeout=60, headers=headers) as client:
-            answer = await client.post(url, json=call("tickets.notes", id=1))
+        asked = call("tickets.notes", id=1)
+        async with httpx.AsyncClient(auth=auth, timeout=60, headers=head(asked)) as client:
+            answer = await client.post(url, json=asked)
     assert "handle with care" in answer.text
     assert ran == [("tickets.notes", 1)]
     with pytest.raises(RuntimeError, match="AsyncClient"), httpx.Client(auth=auth) as client:

@@ -82,14 +82,16 @@ class Exchange {
     const want = this.#want
     const token = await this.agent.token(this.subject, want)
     const response = await this.#send(url, init, token)
-    const again = canBeSentAgain(init) ? this.#again(response, want, token) : undefined
-    const better = again === undefined ? undefined : await this.#try(again)
+    const again = this.#again(response, want, token)
+    const better = again === undefined || !canBeSentAgain(init) ? undefined : await this.#try(again)
     if (again === undefined || better === undefined) {
       return response
     }
     await response.body?.cancel()
-    // What was named beforehand and granted once need not be asked for at every call.
-    this.#want = again
+    if (again !== want) {
+      // What was named beforehand and granted once need not be asked for at every call.
+      this.#want = again
+    }
     return this.#send(url, init, better)
   }
 

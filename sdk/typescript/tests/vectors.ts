@@ -272,6 +272,22 @@ test('an agent steps up to what was named beforehand, once, and no further', asy
   }
 })
 
+test('a body that flows is sent once, and the token that was turned away is not used again', async () => {
+  await pretending(
+    ({ path }) => (path === '/mcp' ? { status: 401 } : { body: issued(120) }),
+    async ({ issuer, base, asked }) => {
+      const want = { resource: `${base}/mcp`, scope: 's' }
+      const send = withExchange(new Agent({ ...SOMEBODY, issuer }), Subject.accessToken('t'), want)(fetch)
+      for (const calls of [1, 2]) {
+        const flowing = { method: 'POST', body: new Blob(['{}']).stream(), duplex: 'half' } as RequestInit
+        assert.equal((await send(want.resource, flowing)).status, 401)
+        assert.equal(asked.filter(({ path }) => path === '/mcp').length, calls)
+        assert.equal(asked.length, 2 * calls)
+      }
+    },
+  )
+})
+
 interface Nonces {
   readonly cases: {
     name: string

@@ -18,7 +18,8 @@ _log = logging.getLogger("deputy_mcp")
 
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
-_NONCE, _BAD_PROOF = "use_dpop_nonce", "invalid_dpop_proof"
+_NO_NONCE = "use_dpop_nonce"
+_PROOF_FAULT = re.compile(r'error="(use_dpop_nonce|invalid_dpop_proof)"')
 # Marks a request whose headers are ours, also when it is sent again, or on to another place.
 _OURS = "deputy_mcp"
 _SCOPE = re.compile(r'[ ,]scope="([\x21\x23-\x5B\x5D-\x7E ]{1,1024})"')
@@ -66,12 +67,10 @@ class ExchangeAuth:
         token: Token | None = await self._agent.token(self._subject, want)
         while token is not None:
             response = yield self._with(request, token)
-            if self._has_new_nonce(request, response) and _faults(response) == {_NONCE}:
+            if self._has_new_nonce(response) and _fault(response) == _NO_NONCE:
                 response = yield self._with(request, token)
-                self._has_new_nonce(request, response)
-            if not may_better or _is_from_elsewhere(request, response):
-                return
-            want, token = await self._better(want, response, token)
+                self._has_new_nonce(response)
+            token = await self._better(want, response, token) if may_better else None
             may_better = False
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
@@ -86,31 +85,36 @@ class ExchangeAuth:
             request.headers["DPoP"] = dpop.proof(request.method, str(request.url), token.value)
         return request
 
-    def _has_new_nonce(self, request: Any, response: Any) -> bool:
+    def _has_new_nonce(self, response: Any) -> bool:
         """Takes note of the nonce that the server's own answer brings."""
-        nonce, dpop = response.headers.get("DPoP-Nonce"), self._agent.dpop
-        if dpop is None or nonce is None or _is_from_elsewhere(request, response):
+        url = str(response.request.url)
+        if (dpop := self._agent.dpop) is None or not self._is_here(url):
             return False
-        return dpop.observe(str(request.url), nonce)
+        return dpop.observe(url, response.headers.get("DPoP-Nonce"))
 
-    async def _better(self, want: Want, response: Any, token: Token) -> tuple[Want, Token | None]:
+    async def _better(self, want: Want, response: Any, token: Token) -> Token | None:
         """A token for a second attempt; without one the server's own answer stands."""
         again = self._again(want, response, token)
         if again is None:
-            return want, None
+            return None
         try:
             better = await self._agent.token(self._subject, again)
         except DeputyError as e:
             _log.warning("deputy_mcp: no token for a second attempt: %s", e)
-            return want, None
+            return None
         if again is not want:
             # What was named beforehand and granted once need not be asked for at every call.
             self._want = again
-        return again, better
+        return better
 
     def _again(self, want: Want, response: Any, token: Token) -> Want | None:
-        """What to try the request with once more, if anything."""
-        if response.status_code == _UNAUTHORIZED and not _faults(response):
+        """What to try the request with once more, if anything.
+
+        What is said where a redirect led is not the server's word.
+        """
+        if not self._is_here(str(response.request.url)):
+            return None
+        if response.status_code == _UNAUTHORIZED and _fault(response) is None:
             self._agent.forget(self._subject, want, token)
             return want
         if response.status_code == _FORBIDDEN:
@@ -129,25 +133,24 @@ class ExchangeAuth:
         return replace(want, scope=" ".join(sorted(have | more)))
 
     def _check(self, url: str) -> None:
-        """A token goes to its own server only (RFC 8707: origin, and the path or below it)."""
-        ours, theirs = urlsplit(self._want.resource), urlsplit(url)
-        path = ours.path.rstrip("/")
-        below = theirs.path.rstrip("/") == path or theirs.path.startswith(f"{path}/")
-        if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc) or not below:
+        if not self._is_here(url):
+            theirs = urlsplit(url)
             raise WrongServer(
                 f"the token is for `{self._want.resource}` and was not sent to "
                 f"`{theirs.scheme}://{theirs.netloc}`"
             )
 
+    def _is_here(self, url: str) -> bool:
+        """A token goes to its own server only (RFC 8707: origin, and the path or below it)."""
+        ours, theirs = urlsplit(self._want.resource), urlsplit(url)
+        path = ours.path.rstrip("/")
+        below = theirs.path.rstrip("/") == path or theirs.path.startswith(f"{path}/")
+        return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc) and below
 
-def _faults(response: Any) -> set[str]:
+
+def _fault(response: Any) -> str | None:
     """What is wrong with the proof, if that is why the answer is no: then the token is not."""
     if response.status_code != _UNAUTHORIZED:
-        return set()
-    challenge = response.headers.get("WWW-Authenticate", "")
-    return {fault for fault in (_NONCE, _BAD_PROOF) if f'error="{fault}"' in challenge}
-
-
-def _is_from_elsewhere(request: Any, response: Any) -> bool:
-    """Whether a redirect was followed: what is said then is not said by the server."""
-    return bool(response.request.url != request.url)
+        return None
+    found = _PROOF_FAULT.search(response.headers.get("WWW-Authenticate", ""))
+    return None if found is None else found.group(1)
