@@ -6,7 +6,7 @@ import statistics
 
 import prepare
 import wire
-from harness import Round, replay, summary
+from harness import Round, frame, replay, summary
 from servers import floor
 
 # More exchanges a second than one core can verify and sign: no subject token is replayed twice.
@@ -96,8 +96,7 @@ def measure(case: Case, target, child, options, directory: pathlib.Path, durable
         for turn in range(options.rounds + 1):
             seconds = options.seconds if turn else 1
             count = FRESH_PER_S * seconds if case.fresh else 1
-            with path.open("wb") as file:
-                file.writelines(b"%d\n%b" % (len(raw), raw) for raw in case.make(count))
+            frame(path, case.make(count))
             limit = count if case.fresh else 0
             mine = replay(child.pid, target.port, path, limit, seconds)
             its = replay(base.pid, port, path, 0, seconds)
@@ -143,7 +142,7 @@ def by_turns(
             status, body = wire.once(target.port, raw)
             if status != 200 or expect not in body:
                 raise SystemExit(f"bench: {name} answered {status}: {body.decode()[:500]}")
-            path.write_bytes(b"%d\n%b" % (len(raw), raw))
+            frame(path, [raw])
             one = replay(child.pid, target.port, path, 0, options.seconds if turn else 1)
             if turn:
                 rounds[name].append(one)

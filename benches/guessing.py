@@ -7,7 +7,7 @@ import statistics
 import subprocess
 
 import prepare
-from harness import ROOT, replay
+from harness import ROOT, frame, replay
 
 CONNECTIONS = 4
 # The most that the 99th percentile may be of what it is without them.
@@ -18,7 +18,7 @@ def table(target: prepare.Deputy, child, options, directory: pathlib.Path) -> bo
     """Prints the percentiles, by turns; false if a mark is missed."""
     [token] = target.issue(1)
     honest = directory / "requests"
-    write(honest, target.introspection(token))
+    frame(honest, [target.introspection(token)])
     guesses = {
         "nobody": (None, None),
         "wrong secrets with a wrong tag": (target.guess(token, is_old=False), WRONG_TAG),
@@ -49,7 +49,7 @@ def guessing(guess: bytes | None, port: int, directory: pathlib.Path, seconds: i
         yield
         return
     path = directory / "guesses"
-    write(path, guess)
+    frame(path, [guess])
     command = [
         "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds + 1}s", "-s",
         str(ROOT / "benches/replay.lua"), f"http://127.0.0.1:{port}", str(path),
@@ -59,7 +59,3 @@ def guessing(guess: bytes | None, port: int, directory: pathlib.Path, seconds: i
         yield
     finally:
         child.wait()
-
-
-def write(path: pathlib.Path, raw: bytes) -> None:
-    path.write_bytes(b"%d\n%b" % (len(raw), raw))

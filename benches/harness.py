@@ -6,7 +6,9 @@ loopback, every load is bounded, and only processes started here are ended.
 
 import contextlib
 import dataclasses
+import os
 import pathlib
+import shutil
 import socket
 import statistics
 import subprocess
@@ -16,6 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = 32
 START_TIMEOUT_S = 30
+# Where what is installed for the bench is kept, beside the checkout.
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "deputy"
 
 
 def run(*command: str) -> str:
@@ -23,6 +27,12 @@ def run(*command: str) -> str:
     if done.returncode:
         raise SystemExit(f"bench: {' '.join(command)} failed:\n{done.stderr}")
     return done.stdout
+
+
+def needs(program: str, package: str) -> None:
+    """Installs a program from Debian if it is missing."""
+    if not shutil.which(program):
+        run("apt-get", "install", "--yes", package)
 
 
 def free_port() -> int:
@@ -73,6 +83,12 @@ class Round:
     cpu_us: float
     p50_us: int
     p99_us: int
+
+
+def frame(path: pathlib.Path, requests: list[bytes]) -> None:
+    """Writes whole requests as `benches/replay.lua` reads them."""
+    with path.open("wb") as file:
+        file.writelines(b"%d\n%b" % (len(raw), raw) for raw in requests)
 
 
 def replay(pid: int, port: int, requests: pathlib.Path, count: int, seconds: int) -> Round:

@@ -7,17 +7,15 @@ have its commits and its audit log in them.
 import contextlib
 import hashlib
 import json
-import os
 import pathlib
 import platform
 import shutil
 import statistics
 import subprocess
-import urllib.parse
 
 import prepare
 import wire
-from harness import ROOT, on_server_core, process, replay, run
+from harness import CACHE, ROOT, frame, on_server_core, process, replay, run
 
 FOLDER = ROOT / "benches" / "peer"
 # More exchanges a second than either does on one core: no subject token is replayed.
@@ -28,9 +26,8 @@ EXCHANGES, INTROSPECTIONS = 2.0, 4.0
 
 def installed() -> pathlib.Path:
     """Where the pinned packages are, node among them: once for each lock file, beside the checkout."""
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
     pinned = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()[:16]
-    place = cache / "deputy" / f"peer-{pinned}"
+    place = CACHE / f"peer-{pinned}"
     if not (place / "complete").exists():
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
@@ -61,7 +58,7 @@ def running(target: prepare.Deputy):
 
 def questions(target: prepare.Deputy, port: int):
     """What is compared: its name, Deputy's requests and the peer's (by their count), and the mark."""
-    [opaque] = wire.in_step(port, [without_resource(target.exchange())])
+    [opaque] = wire.in_step(port, [target.exchange(names_resource=False)])
     theirs = target.introspection(opaque["access_token"])
     [token] = target.issue(1)
     ours = target.introspection(token)
@@ -83,16 +80,6 @@ def questions(target: prepare.Deputy, port: int):
     ]
 
 
-def without_resource(raw: bytes) -> bytes:
-    """The same exchange for no server in particular: the peer then gives an opaque token."""
-    head, body = raw.split(b"\r\n\r\n", 1)
-    fields = dict(urllib.parse.parse_qsl(body.decode()))
-    del fields["resource"]
-    body = urllib.parse.urlencode(fields).encode()
-    lines = [line for line in head.split(b"\r\n") if not line.startswith(b"Content-Length:")]
-    return b"\r\n".join([*lines, b"Content-Length: %d" % len(body)]) + b"\r\n\r\n" + body
-
-
 def compare(target: prepare.Deputy, child, options, directory: pathlib.Path) -> bool:
     """Prints the table; false if a mark is missed."""
     print("\n| on one core | Deputy, durable: per s | `oidc-provider`, in memory: per s | times "
@@ -108,7 +95,7 @@ def compare(target: prepare.Deputy, child, options, directory: pathlib.Path) -> 
                     (child.pid, target.port, ours), (peer.pid, port, theirs)
                 ):
                     requests = make(FRESH_PER_S * seconds)
-                    path.write_bytes(b"".join(b"%d\n%b" % (len(raw), raw) for raw in requests))
+                    frame(path, requests)
                     count = len(requests) if len(requests) > 1 else 0
                     one = replay(pid, at, path, count, seconds)
                     if turn:

@@ -63,33 +63,23 @@ class Api:
         self._token = token
 
     def create(self, collection: str, document: dict, method: str = "POST") -> dict:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        raw = wire.request(
-            f"127.0.0.1:{self._port}",
-            method,
-            f"/admin/v1/{collection}",
-            headers,
-            json.dumps(document).encode(),
-        )
-        status, body = wire.once(self._port, raw)
-        if status not in (200, 201):
-            raise SystemExit(f"bench: creating {collection} answered {status}: {body.decode()}")
-        return json.loads(body)
+        return json.loads(self._answer(method, collection, json.dumps(document).encode()))
 
     def read(self, path: str) -> dict:
-        headers = {"Authorization": f"Bearer {self._token}"}
-        raw = wire.request(f"127.0.0.1:{self._port}", "GET", f"/admin/v1/{path}", headers)
-        status, body = wire.once(self._port, raw)
-        if status != 200:
-            raise SystemExit(f"bench: reading {path} answered {status}: {body.decode()}")
-        return json.loads(body)
+        return json.loads(self._answer("GET", path))
 
     def remove(self, path: str) -> None:
+        self._answer("DELETE", path)
+
+    def _answer(self, method: str, path: str, sent: bytes = b"") -> bytes:
         headers = {"Authorization": f"Bearer {self._token}"}
-        raw = wire.request(f"127.0.0.1:{self._port}", "DELETE", f"/admin/v1/{path}", headers)
+        if sent:
+            headers["Content-Type"] = "application/json"
+        raw = wire.request(f"127.0.0.1:{self._port}", method, f"/admin/v1/{path}", headers, sent)
         status, body = wire.once(self._port, raw)
-        if status != 204:
-            raise SystemExit(f"bench: removing {path} answered {status}: {body.decode()}")
+        if status not in (200, 201, 204):
+            raise SystemExit(f"bench: {method} {path} answered {status}: {body.decode()}")
+        return body
 
     def client(self, document: dict) -> tuple[str, str]:
         """Registers a client; its id and the secret that is shown once."""
@@ -279,17 +269,20 @@ class Deputy:
         nonce: str | None = None,
         details: list | None = None,
         actor: str | None = None,
+        names_resource: bool = True,
     ) -> bytes:
         """An exchange of a subject token nobody has seen, for one tool with any arguments: by a
-        client that proves itself by its secret or its key, and with a nonce bound to that key."""
+        client that proves itself by its secret or its key, and with a nonce bound to that key.
+        For no resource a peer gives an opaque token, and Deputy none."""
         subject = {"sub": "alice", "aud": AUDIENCE, "client_id": "bench-app", "scope": "tickets"}
         fields = {
             "grant_type": EXCHANGE,
             "subject_token": self._issuer.token(subject),
             "subject_token_type": ACCESS_TOKEN,
-            "resource": RESOURCE if nonce is None else BOUND_RESOURCE,
             "scope": SCOPE,
         }
+        if names_resource:
+            fields["resource"] = RESOURCE if nonce is None else BOUND_RESOURCE
         if details is not None:
             fields["authorization_details"] = json.dumps(details)
         if actor is not None:
