@@ -14,10 +14,10 @@ use std::{
 };
 
 use axum::{
-    extract::Request,
     http::{
         HeaderMap, HeaderName, HeaderValue, Method,
         header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
+        request::Parts,
     },
     response::Response,
 };
@@ -35,24 +35,45 @@ const SLOW: Duration = Duration::from_millis(500);
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_NAME: HeaderValue = HeaderValue::from_static("none");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// The name of a request, in its answer and in the log: printable ASCII.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
+pub struct RequestId(Name);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Name {
+    Sent(HeaderValue),
+    Fresh([u8; FRESH_CHARS]),
+}
+
+/// 96 bits in base64url: unique among all requests that any log keeps.
+const FRESH_CHARS: usize = 16;
 
 impl RequestId {
     /// The caller's `X-Request-ID` if it is 1 to [`REQUEST_ID_BYTES_MAX`] printable characters,
     /// else a fresh one.
     pub fn of(headers: &HeaderMap, random: &Random) -> RequestId {
         let sent = headers.get(X_REQUEST_ID).filter(|id| is_acceptable(id.as_bytes()));
-        RequestId(sent.cloned().unwrap_or_else(|| fresh(random)))
+        RequestId(sent.map_or_else(|| Name::Fresh(fresh(random)), |id| Name::Sent(id.clone())))
+    }
+
+    fn header(&self) -> HeaderValue {
+        match &self.0 {
+            Name::Sent(id) => id.clone(),
+            Name::Fresh(id) => HeaderValue::from_bytes(id).unwrap_or(NO_NAME),
+        }
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.to_str().unwrap_or_default())
+        let id = match &self.0 {
+            Name::Sent(id) => id.to_str().ok(),
+            Name::Fresh(id) => std::str::from_utf8(id).ok(),
+        };
+        f.write_str(id.unwrap_or_default())
     }
 }
 
@@ -61,28 +82,30 @@ fn is_acceptable(id: &[u8]) -> bool {
     !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.iter().all(printable)
 }
 
-fn fresh(random: &Random) -> HeaderValue {
-    // 96 bits, 16 characters: unique among all requests that any log keeps.
-    let id = random.bytes::<12>().ok().map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
-    let id = id.and_then(|id| HeaderValue::try_from(id).ok());
+fn fresh(random: &Random) -> [u8; FRESH_CHARS] {
+    let mut id = [b'-'; FRESH_CHARS];
     // Without randomness nothing is answered but this request's error.
-    id.unwrap_or(HeaderValue::from_static("none"))
+    if let Ok(bytes) = random.bytes::<12>() {
+        // As long as it must be.
+        _ = URL_SAFE_NO_PAD.encode_slice(bytes, &mut id);
+    }
+    id
 }
 
 /// One request, from its head to its answer's head.
 #[derive(Debug)]
 pub struct Frame<'a> {
     id: RequestId,
-    method: Method,
+    method: &'a Method,
     path: &'a str,
     opened: Instant,
 }
 
 impl Frame<'_> {
     /// Begins. `path` is the route's, with names in place of values.
-    pub fn open<'a>(random: &Random, path: &'a str, request: &Request) -> Frame<'a> {
-        let id = RequestId::of(request.headers(), random);
-        Frame { id, method: request.method().clone(), path, opened: Instant::now() }
+    pub fn open<'a>(random: &Random, path: &'a str, parts: &'a Parts) -> Frame<'a> {
+        let id = RequestId::of(&parts.headers, random);
+        Frame { id, method: &parts.method, path, opened: Instant::now() }
     }
 
     /// The request's name.
@@ -125,7 +148,7 @@ fn finish(headers: &mut HeaderMap, id: &RequestId) {
     // TE-7: an answer with a token in it must not be kept. Public documents say otherwise.
     headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-    headers.insert(X_REQUEST_ID, id.0.clone());
+    headers.insert(X_REQUEST_ID, id.header());
 }
 
 /// What the future gives, or `None` when it panics.

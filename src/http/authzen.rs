@@ -8,13 +8,13 @@ use crate::{oauth::authzen, service::Failure};
 /// Decides one question.
 pub async fn evaluation(asked: JsonAsked<'_>) -> Result<Response, Failure> {
     let request = authzen::evaluation(&asked.body);
-    Ok(reply::json(asked.deputy.evaluate(asked.caller, request).await?))
+    Ok(reply::json(asked.deputy.evaluate(&asked.caller, &request).await?))
 }
 
 /// Decides several questions.
 pub async fn evaluations(asked: JsonAsked<'_>) -> Result<Response, Failure> {
     let request = authzen::evaluations(&asked.body);
-    Ok(reply::json(asked.deputy.evaluate(asked.caller, request).await?))
+    Ok(reply::json(asked.deputy.evaluate(&asked.caller, &request).await?))
 }
 
 /// The discovery document. AZ-4.

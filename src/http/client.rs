@@ -39,12 +39,12 @@ pub struct Asked<'a> {
 
 /// Reads the form, finds the client's credentials and lets `handler` answer.
 pub async fn answer(
-    asked: routes::Asked<'_>,
+    asked: &routes::Asked<'_>,
     body: Body,
     names: &'static Names,
     handler: for<'a> fn(Asked<'a>) -> Later<'a, Result<Response, Failure>>,
 ) -> Response {
-    let read = read(&asked, body).await;
+    let read = read(asked, body).await;
     let read = read.as_deref().map_err(Clone::clone).and_then(|body| {
         Ok((Form::parse(body, names)?, head::authorization(&asked.parts.headers)?))
     });
@@ -73,7 +73,7 @@ pub struct JsonAsked<'a> {
 /// Reads the body, finds the client's credentials and lets `handler` answer. There is no place for
 /// a secret in such a body, so only HTTP Basic can succeed.
 pub async fn answer_json(
-    asked: routes::Asked<'_>,
+    asked: &routes::Asked<'_>,
     body: Body,
     handler: for<'a> fn(JsonAsked<'a>) -> Later<'a, Result<Response, Failure>>,
 ) -> Response {

@@ -21,8 +21,8 @@ pub async fn introspect(asked: Asked<'_>) -> Result<Response, Failure> {
     let Asked { deputy, caller, form, headers } = asked;
     let question = Question::parse(&form);
     if head::prefers(headers, reply::SIGNED_INTROSPECTION, reply::JSON) {
-        let answer = Box::pin(deputy.introspect_signed(caller, question)).await?;
+        let answer = Box::pin(deputy.introspect_signed(&caller, &question)).await?;
         return Ok(reply::signed_introspection(answer));
     }
-    Ok(reply::json(deputy.introspect(caller, question).await?))
+    Ok(reply::json(deputy.introspect(&caller, &question).await?))
 }

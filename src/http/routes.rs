@@ -8,22 +8,20 @@ mod tests;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
-    convert::Infallible,
     future::ready,
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
     time::Duration,
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
-    extract::{FromRequestParts, RawPathParams, Request},
-    http::{Method, request::Parts},
+    extract::{RawPathParams, Request, rejection::RawPathParamsRejection},
+    http::{Method, Uri, request::Parts},
     response::Response,
-    routing::any,
+    routing::{MethodRouter, any},
 };
 use tower::Service;
 use tower_http::cors::{self, CorsLayer};
@@ -34,7 +32,7 @@ use super::{
     authzen, client, error,
     form::Names,
     head, health, introspect, metadata, revoke,
-    serve::Peer,
+    serve::{Answers, Peer},
     token,
 };
 use crate::{
@@ -90,30 +88,31 @@ pub enum Access {
     Operator(Role),
 }
 
-/// A request, as a handler gets it.
-#[derive(Debug)]
+/// A request, as a handler gets it: its body beside it, for those that read one.
+#[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// The service.
     pub deputy: &'a Deputy,
     /// The request's name in the log.
     pub id: &'a RequestId,
     /// Its head.
-    pub parts: Parts,
-    params: Option<RawPathParams>,
+    pub parts: &'a Parts,
+    /// Where it came from. No header is asked: anybody can write one.
+    pub peer: &'a Peer,
+    /// The segments that the path has names for; `None` if one is not UTF-8.
+    pub params: Option<&'a RawPathParams>,
 }
 
 impl Asked<'_> {
     /// A segment of the path, percent-decoded; empty if the route has none of that name.
     pub fn param(&self, name: &str) -> &str {
-        let mut params = self.params.iter().flatten();
+        let mut params = self.params.into_iter().flatten();
         params.find(|(known, _)| *known == name).map_or("", |(_, value)| value)
     }
 
-    /// Where it came from. No header is asked: anybody can write one.
+    /// The address that it came from.
     pub fn source(&self) -> IpAddr {
-        // Without the accept loop everybody is one source.
-        let peer = self.parts.extensions.get::<Peer>();
-        peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip().to_canonical())
+        self.peer.0.ip().to_canonical()
     }
 }
 
@@ -298,23 +297,20 @@ impl Doors {
     }
 }
 
-impl Service<Request> for Doors {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Later<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+impl Doors {
+    fn routed(&self, peer: Peer, mut request: Request) -> Later<'static, Response> {
+        request.extensions_mut().insert(peer);
+        let answered = self.0.router.clone().call(request);
+        Box::pin(async move { answered.await.unwrap_or_else(|never| match never {}) })
     }
+}
 
-    fn call(&mut self, request: Request) -> Self::Future {
+impl Answers for Doors {
+    fn answer(&self, peer: Peer, request: Request) -> impl Future<Output = Response> + Send {
         let often = self.0.asked_often.get(request.uri().path());
         match often.filter(|_| *request.method() == Method::POST) {
-            Some(place) => {
-                let place = Arc::clone(place);
-                Box::pin(async move { Ok(place.serve(request).await) })
-            }
-            None => Box::pin(self.0.router.clone().call(request)),
+            Some(place) => Arc::clone(place).serve(peer, None, request),
+            None => self.routed(peer, request),
         }
     }
 }
@@ -339,10 +335,10 @@ fn places(deputy: &Deputy, side: Side) -> BTreeMap<String, Arc<Place>> {
 }
 
 fn router(deputy: &Deputy, places: BTreeMap<String, Arc<Place>>) -> Router {
-    let mut router = Router::new().fallback(at(Arc::new(Place::new(deputy, NOWHERE))));
+    let mut router = Router::new().fallback_service(at(Arc::new(Place::new(deputy, NOWHERE))));
     for (path, place) in places {
         let cors = place.is_document().then(cors);
-        let answers = any(at(place));
+        let answers = at(place);
         let answers = match cors {
             Some(cors) => answers.layer(cors),
             None => answers,
@@ -368,11 +364,11 @@ const PREFLIGHT_AGE: Duration = Duration::from_hours(1);
 /// What the log says in place of a path that no route has.
 const NOWHERE: &str = "-";
 
-fn at(place: Arc<Place>) -> impl Fn(Request) -> Later<'static, Response> + Clone + Send + Sync {
-    move |request| {
-        let place = Arc::clone(&place);
-        Box::pin(async move { place.serve(request).await })
-    }
+fn at(place: Arc<Place>) -> MethodRouter {
+    type Params = Result<RawPathParams, RawPathParamsRejection>;
+    any(move |Extension(peer): Extension<Peer>, params: Params, request| {
+        Arc::clone(&place).serve(peer, params.ok(), request)
+    })
 }
 
 /// One path and what answers there.
@@ -388,47 +384,40 @@ impl Place {
     }
 
     /// Answers with all that stands around a request.
-    async fn serve(&self, request: Request) -> Response {
-        let frame = Frame::open(self.deputy.random(), &self.path, &request);
-        let answer = pin!(self.answer(request, frame.id()));
-        frame.close(answer).await
+    ///
+    /// Not an async function: such a one holds what it is given twice, as it came and as it is used,
+    /// and so do those that it calls. A request would carry, and copy, kilobytes.
+    fn serve(
+        self: Arc<Self>,
+        peer: Peer,
+        params: Option<RawPathParams>,
+        request: Request,
+    ) -> Later<'static, Response> {
+        let (parts, body) = request.into_parts();
+        Box::pin(async move {
+            let frame = Frame::open(self.deputy.random(), &self.path, &parts);
+            let (deputy, id, params) = (&self.deputy, frame.id(), params.as_ref());
+            let asked = Asked { deputy, id, parts: &parts, peer: &peer, params };
+            let answer = pin!(self.answer(&asked, body));
+            frame.close(answer).await
+        })
     }
 
-    async fn answer(&self, request: Request, id: &RequestId) -> Response {
-        if let Err(problem) = head::check(request.headers()) {
+    async fn answer(&self, asked: &Asked<'_>, body: Body) -> Response {
+        let parts = asked.parts;
+        if let Err(problem) = head::check(&parts.headers) {
             return self.rejected(&problem.into());
         }
-        let Some(route) = self.routes.iter().find(|route| route.answers(request.method())) else {
-            return self.refuse(&request);
+        let Some(route) = self.routes.iter().find(|route| route.answers(&parts.method)) else {
+            return self.refuse(&parts.uri);
         };
         match route.handler {
-            Handler::Public(handler) | Handler::Document(handler) => {
-                handler(self.asked(request, id).await.0).await
-            }
-            Handler::Client(names, handler) => {
-                let (asked, body) = self.asked(request, id).await;
-                client::answer(asked, body, names, handler).await
-            }
-            Handler::Gateway(handler) => {
-                let (asked, body) = self.asked(request, id).await;
-                client::answer_json(asked, body, handler).await
-            }
+            Handler::Public(handler) | Handler::Document(handler) => handler(*asked).await,
+            Handler::Client(names, handler) => client::answer(asked, body, names, handler).await,
+            Handler::Gateway(handler) => client::answer_json(asked, body, handler).await,
             // Seldom, and large: the others' requests would carry the room for it along.
-            Handler::Operator(route) => {
-                Box::pin(admin::answer(self.deputy.clone(), route, request)).await
-            }
+            Handler::Operator(route) => Box::pin(admin::answer(asked, body, route)).await,
         }
-    }
-
-    async fn asked<'a>(&'a self, request: Request, id: &'a RequestId) -> (Asked<'a>, Body) {
-        let (mut parts, body) = request.into_parts();
-        // A segment that is not UTF-8 names nothing.
-        let params = if self.path.contains('{') {
-            RawPathParams::from_request_parts(&mut parts, &()).await.ok()
-        } else {
-            None
-        };
-        (Asked { deputy: &self.deputy, id, parts, params }, body)
     }
 
     fn rejected(&self, problem: &error::Rejected) -> Response {
@@ -449,12 +438,12 @@ impl Place {
         self.routes.iter().any(|route| matches!(route.handler, Handler::Document(_)))
     }
 
-    fn refuse(&self, request: &Request) -> Response {
+    fn refuse(&self, uri: &Uri) -> Response {
         let is_admin = self.path.starts_with(admin::PREFIX);
         match (self.routes.is_empty(), is_admin) {
             (true, false) => error::not_found(),
             (false, false) => error::method_not_allowed(&self.allow()),
-            (true, true) => admin::not_found(request.uri()),
+            (true, true) => admin::not_found(uri),
             (false, true) => admin::method_not_allowed(&self.allow()),
         }
     }

@@ -40,18 +40,18 @@ impl Deputy {
     /// Answers an AuthZEN request with a JSON body.
     pub async fn evaluate(
         &self,
-        caller: Caller,
-        request: Result<Request, AuthzenError>,
+        caller: &Caller,
+        request: &Result<Request, AuthzenError>,
     ) -> Result<String, Failure> {
         let now = self.now();
-        let client = self.authenticate(&caller, now).await?;
+        let client = self.authenticate(caller, now).await?;
         let snapshot = self.snapshot();
         let refused = AtomicBool::new(false);
         let desk =
             Desk { deputy: self, snapshot: &snapshot, client: &client, now, refused: &refused };
-        Ok(match request.map_err(Failure::Unreadable)? {
-            Request::One(asked) => desk.answer(&asked).await?.text,
-            Request::Batch(batch) => desk.batch(&batch).await?,
+        Ok(match request.as_ref().map_err(|error| Failure::Unreadable(error.clone()))? {
+            Request::One(asked) => desk.answer(asked).await?.text,
+            Request::Batch(batch) => desk.batch(batch).await?,
         })
     }
 }

@@ -15,22 +15,22 @@ impl Deputy {
     /// Answers an introspection request with a JSON body.
     pub async fn introspect(
         &self,
-        caller: Caller,
-        question: Result<Question<'_>, ParamError>,
+        caller: &Caller,
+        question: &Result<Question<'_>, ParamError>,
     ) -> Result<String, Failure> {
         let now = self.now();
-        let client = self.authenticate(&caller, now).await?;
+        let client = self.authenticate(caller, now).await?;
         self.answered(&client, question, now).await
     }
 
     /// Answers it with a JWT, which the asker can keep as evidence. RFC 9701.
     pub async fn introspect_signed(
         &self,
-        caller: Caller,
-        question: Result<Question<'_>, ParamError>,
+        caller: &Caller,
+        question: &Result<Question<'_>, ParamError>,
     ) -> Result<String, Failure> {
         let now = self.now();
-        let client = self.authenticate(&caller, now).await?;
+        let client = self.authenticate(caller, now).await?;
         let answer = self.answered(&client, question, now).await?;
         let config = &self.snapshot().config;
         let asker = client.client();
@@ -42,10 +42,10 @@ impl Deputy {
     async fn answered(
         &self,
         client: &Authenticated,
-        question: Result<Question<'_>, ParamError>,
+        question: &Result<Question<'_>, ParamError>,
         now: Timestamp,
     ) -> Result<String, Failure> {
-        let question = question.map_err(Failure::Malformed)?;
+        let question = question.as_ref().map_err(|error| Failure::Malformed(error.clone()))?;
         let snapshot = self.snapshot();
         let several = || snapshot.config.owned_by(&client.client().id).take(2).count() > 1;
         if question.call.is_some() && question.resource.is_none() && several() {

@@ -1,10 +1,8 @@
 //! One request of an operator, read: who asks, the names in the path, the query, the body.
 
 use axum::{
-    RequestPartsExt,
-    body::Bytes,
-    extract::{RawPathParams, Request},
-    http::{HeaderMap, header::IF_MATCH, request::Parts},
+    body::{Body, Bytes},
+    http::{HeaderMap, header::IF_MATCH},
 };
 
 use super::{Access, Problem, Route};
@@ -13,6 +11,7 @@ use crate::{
     http::{
         form::{Form, Names},
         head::{self, Authorization},
+        routes,
         serve::body::{self, BODY_WAIT},
     },
     registry::operator::{Operator, Role},
@@ -42,15 +41,15 @@ impl Asked {
     /// Reads a request. The operator is known before the body is read, so that a stranger costs
     /// nothing.
     pub(super) async fn read(
-        deputy: &Deputy,
+        asked: &routes::Asked<'_>,
+        body: Body,
         route: &'static Route,
-        request: Request,
     ) -> Result<Asked, Problem> {
-        let (mut parts, body) = request.into_parts();
+        let routes::Asked { deputy, parts, .. } = *asked;
         head::check(&parts.headers).map_err(|e| Problem::malformed(e.to_string()))?;
         deputy.coherent().await?;
         let operator = operator(deputy, route, &parts.headers)?;
-        let path = path(&mut parts).await?;
+        let path = path(asked)?;
         let query = query(route, parts.uri.query().unwrap_or_default())?;
         let expected = expected(&parts.headers)?;
         let body = match route.body_max {
@@ -139,9 +138,9 @@ fn operator(deputy: &Deputy, route: &Route, headers: &HeaderMap) -> Result<Opera
     }
 }
 
-async fn path(parts: &mut Parts) -> Result<Vec<(String, String)>, Problem> {
-    let params = parts.extract::<RawPathParams>().await;
-    let params = params.map_err(|_| Problem::malformed("the path is not UTF-8".to_owned()))?;
+fn path(asked: &routes::Asked<'_>) -> Result<Vec<(String, String)>, Problem> {
+    let params = asked.params;
+    let params = params.ok_or_else(|| Problem::malformed("the path is not UTF-8".to_owned()))?;
     Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 

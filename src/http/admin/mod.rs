@@ -19,7 +19,7 @@ mod tools;
 use std::pin::Pin;
 
 use axum::{
-    extract::Request,
+    body::Body,
     http::{HeaderValue, Method, Uri, header::ALLOW},
     response::{IntoResponse, Response},
 };
@@ -77,9 +77,13 @@ pub type Running = Pin<Box<dyn Future<Output = Answered> + Send>>;
 pub type Handler = fn(Deputy, Asked) -> Running;
 
 /// The gate: operator, role, body, handler.
-pub(super) async fn answer(deputy: Deputy, route: &'static Route, request: Request) -> Response {
-    let answered = match Asked::read(&deputy, route, request).await {
-        Ok(asked) => (route.handler)(deputy, asked).await,
+pub(super) async fn answer(
+    asked: &super::routes::Asked<'_>,
+    body: Body,
+    route: &'static Route,
+) -> Response {
+    let answered = match Asked::read(asked, body, route).await {
+        Ok(read) => (route.handler)(asked.deputy.clone(), read).await,
         Err(problem) => Err(problem),
     };
     match answered {

@@ -1,6 +1,6 @@
 use std::pin::pin;
 
-use axum::body::Body;
+use axum::{body::Body, extract::Request};
 
 use super::*;
 
@@ -14,7 +14,8 @@ fn id_of(sent: Option<&str>) -> String {
 
 async fn answered(answer: impl Future<Output = Response>) -> Response {
     let request = Request::builder().header(X_REQUEST_ID, "mine").body(Body::empty()).unwrap();
-    Frame::open(&Random::seeded(1), "/", &request).close(pin!(answer)).await
+    let (parts, _) = request.into_parts();
+    Frame::open(&Random::seeded(1), "/", &parts).close(pin!(answer)).await
 }
 
 #[test]

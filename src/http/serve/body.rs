@@ -1,10 +1,11 @@
 //! Reading a request's body whole, within a size and a time. What the bytes mean is not known here.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::BodyExt;
-use tokio::time::timeout;
+
+use super::patience::within;
 
 /// What every endpoint takes unless it says otherwise. A form with two tokens of 16 KiB fits.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -33,16 +34,16 @@ pub enum BodyError {
 /// Reads at most `limit` bytes within `wait`. A larger `Content-Length` is refused before anything
 /// is read (so that a client that sent `Expect: 100-continue` sends nothing), a larger chunked
 /// body as soon as the limit is passed. Trailers are ignored.
-pub async fn read_body(body: Body, limit: usize, wait: Duration) -> Result<Bytes, BodyError> {
+pub async fn read_body(mut body: Body, limit: usize, wait: Duration) -> Result<Bytes, BodyError> {
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if declared > limit {
         return Err(BodyError::TooLarge { limit });
     }
-    timeout(wait, collect(body, limit, declared)).await.map_err(|_| BodyError::Slow)?
+    within(wait, pin!(collect(&mut body, limit, declared))).await.unwrap_or(Err(BodyError::Slow))
 }
 
-async fn collect(mut body: Body, limit: usize, declared: usize) -> Result<Bytes, BodyError> {
-    let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
+async fn collect(body: &mut Body, limit: usize, declared: usize) -> Result<Bytes, BodyError> {
+    let Some(first) = next(body).await? else { return Ok(Bytes::new()) };
     if first.len() > limit {
         return Err(BodyError::TooLarge { limit });
     }
@@ -50,9 +51,18 @@ async fn collect(mut body: Body, limit: usize, declared: usize) -> Result<Bytes,
     if body.is_end_stream() {
         return Ok(first);
     }
+    Box::pin(rest(body, first, limit, declared)).await
+}
+
+async fn rest(
+    body: &mut Body,
+    first: Bytes,
+    limit: usize,
+    declared: usize,
+) -> Result<Bytes, BodyError> {
     let mut whole = Vec::with_capacity(declared.max(first.len()));
     whole.extend_from_slice(&first);
-    while let Some(part) = next(&mut body).await? {
+    while let Some(part) = next(body).await? {
         if whole.len().saturating_add(part.len()) > limit {
             return Err(BodyError::TooLarge { limit });
         }

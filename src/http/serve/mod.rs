@@ -10,6 +10,7 @@ mod tests;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
+use self::patience::{Patience, Patient, within};
 use axum::{
     body::Body,
     http::{
@@ -24,9 +25,6 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
-use tower::Service;
-
-use self::patience::{Patience, Patient};
 
 /// Without it a full table of file descriptors makes `accept` fail in a hot loop.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(250);
@@ -86,7 +84,7 @@ impl Options {
     }
 }
 
-/// The peer's address, as an extension of every request. Behind a proxy it is the proxy's.
+/// The peer's address. Behind a proxy it is the proxy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
@@ -111,33 +109,23 @@ struct Shared<S> {
 }
 
 /// What answers requests, and cannot fail.
-pub trait Answers: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-where
-    Self: Clone + Send + Sync + 'static,
-    Self::Future: Send,
-{
-}
-
-impl<S> Answers for S
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send,
-{
+pub trait Answers: Send + Sync + 'static {
+    /// Answers a request of `peer`.
+    fn answer(
+        &self,
+        peer: Peer,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send;
 }
 
 /// Serves `service` on `listener` until `stop` resolves; then accepts nothing, lets requests in
 /// flight finish for at most `options.drain`, and cuts what is left.
-pub async fn serve<S>(
+pub async fn serve(
     listener: TcpListener,
-    service: S,
+    service: impl Answers,
     options: Options,
     stop: impl Future<Output = ()> + Send,
-) -> Drained
-where
-    S: Answers,
-    S::Future: Send,
-{
+) -> Drained {
     let shared = Arc::new(Shared { service, options, http: options.http() });
     let bound = usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS);
     let permits = Arc::new(Semaphore::new(bound));
@@ -204,16 +192,13 @@ async fn drain(permits: &Semaphore, stage: &watch::Sender<Stage>, options: &Opti
     Drained { cut }
 }
 
-async fn connection<S>(
+async fn connection(
     stream: TcpStream,
     peer: Peer,
-    shared: Arc<Shared<S>>,
+    shared: Arc<Shared<impl Answers>>,
     mut stage: watch::Receiver<Stage>,
     _permit: OwnedSemaphorePermit,
-) where
-    S: Answers,
-    S::Future: Send,
-{
+) {
     let options = shared.options;
     let patience = Arc::new(Patience::new(options.header_read_timeout, options.idle_timeout));
     let io = TokioIo::new(Patient::new(stream, Arc::clone(&patience)));
@@ -244,16 +229,12 @@ async fn connection<S>(
     }
 }
 
-async fn answer<S>(
-    shared: &Shared<S>,
+async fn answer(
+    shared: &Shared<impl Answers>,
     patience: &Patience,
     peer: Peer,
-    mut request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible>
-where
-    S: Answers,
-    S::Future: Send,
-{
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
     patience.head_read();
     let response = if request.headers().len() > shared.options.max_headers {
         let mut response =
@@ -261,13 +242,8 @@ where
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         response
     } else {
-        request.extensions_mut().insert(peer);
-        let mut service = shared.service.clone();
-        let answered = service.call(request.map(Body::new));
-        match timeout(shared.options.request_timeout, answered).await {
-            Ok(answered) => answered?,
-            Err(_) => overdue(),
-        }
+        let answered = pin!(shared.service.answer(peer, request.map(Body::new)));
+        within(shared.options.request_timeout, answered).await.unwrap_or_else(overdue)
     };
     patience.answered();
     Ok(response)

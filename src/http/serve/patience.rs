@@ -5,6 +5,7 @@
 //! happens looks at the timer. Nothing here knows HTTP beyond those four phases.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     sync::{
@@ -18,7 +19,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::{Instant, Sleep, sleep_until},
+    time::{Instant, Sleep, sleep_until, timeout},
 };
 
 /// Nothing was read yet.
@@ -103,6 +104,18 @@ impl Patience {
             NEVER => None,
             ms => self.start.checked_add(Duration::from_millis(ms)),
         }
+    }
+}
+
+/// What comes within `wait`. Most comes at once, and for that no timer is made.
+pub(super) async fn within<T>(
+    wait: Duration,
+    mut future: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
+    match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+        Poll::Ready(value) => Some(value),
+        // Boxed: every request would carry the timer's room.
+        Poll::Pending => Box::pin(timeout(wait, future)).await.ok(),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::{
     task::JoinHandle,
     time::Instant,
 };
+use tower::Service;
 
 use super::{
     body::{BodyError, read_body},
@@ -22,6 +23,13 @@ struct Server {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Drained>,
+}
+
+impl Answers for Router {
+    async fn answer(&self, peer: Peer, mut request: Request<Body>) -> Response<Body> {
+        request.extensions_mut().insert(peer);
+        self.clone().call(request).await.unwrap()
+    }
 }
 
 async fn start(router: Router, options: Options) -> Server {
