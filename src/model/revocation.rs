@@ -1,9 +1,8 @@
 //! Revocations: numbered records that end delegations and bar their sources.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::{hash::Hash, sync::Arc};
+
+use rpds::HashTrieMapSync;
 
 use crate::base::{
     id::{ClientId, DelegationId, ResourceId, TransactionId},
@@ -89,16 +88,19 @@ impl CutOff {
 
 /// The live revocations, indexed for the read path. Every source of revocation is consulted; none
 /// masks another. What is not a cut-off stands with the moment it was made, and is forgotten by it.
+///
+/// Each revocation makes a snapshot of its own while answers still rest on the last one: a clone
+/// shares what did not change, so that the hundred-thousandth revocation costs what the first does.
 #[derive(Clone, Debug, Default)]
 pub struct Revocations {
-    delegations: HashMap<DelegationId, Timestamp>,
-    transactions: HashMap<TransactionId, Timestamp>,
-    bars: HashMap<Bar, Timestamp>,
-    subjects: HashMap<Subject, CutOff>,
-    agents: HashMap<ClientId, CutOff>,
-    resources: HashMap<ResourceId, CutOff>,
-    tools: HashMap<(ResourceId, ToolName), CutOff>,
-    issuers: HashMap<Arc<str>, CutOff>,
+    delegations: HashTrieMapSync<DelegationId, Timestamp>,
+    transactions: HashTrieMapSync<TransactionId, Timestamp>,
+    bars: HashTrieMapSync<Bar, Timestamp>,
+    subjects: HashTrieMapSync<Subject, CutOff>,
+    agents: HashTrieMapSync<ClientId, CutOff>,
+    resources: HashTrieMapSync<ResourceId, CutOff>,
+    tools: HashTrieMapSync<(ResourceId, ToolName), CutOff>,
+    issuers: HashTrieMapSync<Arc<str>, CutOff>,
     everything: Option<CutOff>,
 }
 
@@ -108,21 +110,17 @@ impl Revocations {
         let at = revocation.at;
         let cut = CutOff { revision: revocation.revision, at };
         match &revocation.target {
-            Target::Delegation(id) => {
-                last(self.delegations.entry(*id), at);
-            }
-            Target::Transaction(txn) => {
-                last(self.transactions.entry(*txn), at);
-            }
-            Target::Subject(subject) => later(self.subjects.entry(subject.clone()), cut),
-            Target::Agent(id) => later(self.agents.entry(id.clone()), cut),
-            Target::Resource(id) => later(self.resources.entry(id.clone()), cut),
-            Target::Tool(id, tool) => later(self.tools.entry((id.clone(), tool.clone())), cut),
-            Target::Issuer(url) => later(self.issuers.entry(Arc::clone(url)), cut),
+            Target::Delegation(id) => last(&mut self.delegations, *id, at),
+            Target::Transaction(txn) => last(&mut self.transactions, *txn, at),
+            Target::Subject(subject) => later(&mut self.subjects, subject.clone(), cut),
+            Target::Agent(id) => later(&mut self.agents, id.clone(), cut),
+            Target::Resource(id) => later(&mut self.resources, id.clone(), cut),
+            Target::Tool(id, tool) => later(&mut self.tools, (id.clone(), tool.clone()), cut),
+            Target::Issuer(url) => later(&mut self.issuers, Arc::clone(url), cut),
             Target::Everything => self.everything = latest(self.everything, Some(cut)),
         }
         if let Some(bar) = &revocation.bar {
-            last(self.bars.entry(bar.clone()), at);
+            last(&mut self.bars, bar.clone(), at);
         }
     }
 
@@ -130,14 +128,14 @@ impl Revocations {
     /// accepted any more. Returns whether there was any.
     pub fn forget(&mut self, until: Timestamp) -> bool {
         let before = self.len();
-        self.delegations.retain(|_, at| until < *at);
-        self.transactions.retain(|_, at| until < *at);
-        self.bars.retain(|_, at| until < *at);
-        self.subjects.retain(|_, cut| until < cut.at);
-        self.agents.retain(|_, cut| until < cut.at);
-        self.resources.retain(|_, cut| until < cut.at);
-        self.tools.retain(|_, cut| until < cut.at);
-        self.issuers.retain(|_, cut| until < cut.at);
+        keep(&mut self.delegations, |at| until < *at);
+        keep(&mut self.transactions, |at| until < *at);
+        keep(&mut self.bars, |at| until < *at);
+        keep(&mut self.subjects, |cut| until < cut.at);
+        keep(&mut self.agents, |cut| until < cut.at);
+        keep(&mut self.resources, |cut| until < cut.at);
+        keep(&mut self.tools, |cut| until < cut.at);
+        keep(&mut self.issuers, |cut| until < cut.at);
         self.everything = self.everything.filter(|cut| until < cut.at);
         self.len() < before
     }
@@ -145,14 +143,14 @@ impl Revocations {
     /// How much there is to remember.
     pub fn len(&self) -> usize {
         [
-            self.delegations.len(),
-            self.transactions.len(),
-            self.bars.len(),
-            self.subjects.len(),
-            self.agents.len(),
-            self.resources.len(),
-            self.tools.len(),
-            self.issuers.len(),
+            self.delegations.size(),
+            self.transactions.size(),
+            self.bars.size(),
+            self.subjects.size(),
+            self.agents.size(),
+            self.resources.size(),
+            self.tools.size(),
+            self.issuers.size(),
             usize::from(self.everything.is_some()),
         ]
         .iter()
@@ -167,14 +165,14 @@ impl Revocations {
     /// Whether a token of ours is ended, by any of its links.
     pub fn ends(&self, claims: &OurClaims, resource: Option<&ResourceId>) -> bool {
         let older = |cut: Option<&CutOff>| cut.is_some_and(|cut| claims.revision < cut.revision);
-        claims.path.iter().any(|id| self.delegations.contains_key(id))
-            || self.transactions.contains_key(&claims.txn)
+        claims.path.iter().any(|id| of(&self.delegations, id).is_some())
+            || of(&self.transactions, &claims.txn).is_some()
             || older(self.everything.as_ref())
-            || older(self.subjects.get(&claims.subject))
-            || older(self.issuers.get(&claims.subject.issuer))
-            || older(self.agents.get(&claims.client))
+            || older(of(&self.subjects, &claims.subject))
+            || older(of(&self.issuers, &claims.subject.issuer))
+            || older(of(&self.agents, &claims.client))
             || self.ends_an_actor(claims)
-            || resource.is_some_and(|id| older(self.resources.get(id)))
+            || resource.is_some_and(|id| older(of(&self.resources, id)))
     }
 
     fn ends_an_actor(&self, claims: &OurClaims) -> bool {
@@ -189,44 +187,61 @@ impl Revocations {
 
     /// Whether this transaction, or its root, was revoked.
     pub fn bars_root(&self, txn: TransactionId) -> bool {
-        self.transactions.contains_key(&txn) || self.bars.contains_key(&Bar::Root(txn))
+        of(&self.transactions, &txn).is_some() || of(&self.bars, &Bar::Root(txn)).is_some()
     }
 
     /// Whether this actor may not exchange this delegation's token again.
     pub fn bars_child(&self, parent: DelegationId, actor: &ClientId) -> bool {
-        self.bars.contains_key(&Bar::Child(parent, actor.clone()))
+        of(&self.bars, &Bar::Child(parent, actor.clone())).is_some()
     }
 
     /// The cut-off of a user or of the user's issuer, both joined.
     pub fn subject_cut(&self, subject: &Subject) -> Option<CutOff> {
-        let of_issuer = self.issuers.get(&subject.issuer).copied();
-        latest(self.subjects.get(subject).copied(), of_issuer)
+        let of_issuer = of(&self.issuers, &subject.issuer).copied();
+        latest(of(&self.subjects, subject).copied(), of_issuer)
     }
 
     /// The cut-off of an agent.
     pub fn agent_cut(&self, id: &ClientId) -> Option<CutOff> {
-        self.agents.get(id).copied()
+        of(&self.agents, id).copied()
     }
 
     /// The cut-off of a resource.
     pub fn resource_cut(&self, id: &ResourceId) -> Option<CutOff> {
-        self.resources.get(id).copied()
+        of(&self.resources, id).copied()
     }
 
     /// The cut-off of a tool.
     pub fn tool_cut(&self, id: &ResourceId, tool: &ToolName) -> Option<CutOff> {
-        self.tools.get(&(id.clone(), tool.clone())).copied()
+        of(&self.tools, &(id.clone(), tool.clone())).copied()
     }
 }
 
-fn last<K>(entry: Entry<'_, K, Timestamp>, at: Timestamp) {
-    let kept = entry.or_insert(at);
-    *kept = at.max(*kept);
+/// What stands at a key. Most often nothing stands at any, and then nothing is hashed.
+fn of<'m, K: Eq + Hash, V>(map: &'m HashTrieMapSync<K, V>, key: &K) -> Option<&'m V> {
+    if map.is_empty() { None } else { map.get(key) }
 }
 
-fn later<K>(entry: Entry<'_, K, CutOff>, cut: CutOff) {
-    let kept = entry.or_insert(cut);
-    *kept = kept.joined(cut);
+fn last<K: Eq + Hash>(map: &mut HashTrieMapSync<K, Timestamp>, key: K, at: Timestamp) {
+    let at = map.get(&key).map_or(at, |known| at.max(*known));
+    map.insert_mut(key, at);
+}
+
+fn later<K: Eq + Hash>(map: &mut HashTrieMapSync<K, CutOff>, key: K, cut: CutOff) {
+    let cut = map.get(&key).map_or(cut, |known| known.joined(cut));
+    map.insert_mut(key, cut);
+}
+
+/// Forgets all but these. Most often nothing goes, and nothing is made anew.
+fn keep<K: Clone + Eq + Hash, V: Copy>(
+    map: &mut HashTrieMapSync<K, V>,
+    stays: impl Fn(&V) -> bool,
+) {
+    let gone: Vec<K> =
+        map.iter().filter(|(_, value)| !stays(value)).map(|(key, _)| key.clone()).collect();
+    for key in &gone {
+        map.remove_mut(key);
+    }
 }
 
 fn latest(a: Option<CutOff>, b: Option<CutOff>) -> Option<CutOff> {

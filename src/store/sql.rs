@@ -84,15 +84,21 @@ pub const REVOCATIONS_AFTER: &str = "
     LIMIT $2";
 
 /// `head`, and the first $2 revocations after a number, in order; one row without any. One look: a
-/// revocation that `head` counts is there, or was swept.
+/// revocation that `head` counts is there, or was swept. They are limited before they are joined, so
+/// that the index ends the search: a join by `>` alone is answered by a walk through all.
 pub const NEWS: &str = "
     SELECT h.revision AS head_revision, h.configured AS head_configured,
       r.revision, r.kind, r.within, r.name, r.bar_kind, r.bar_id, r.bar_actor, r.at
     FROM head h
-    LEFT JOIN revocation r ON r.revision > $1
+    LEFT JOIN (
+      SELECT revision, kind, within, name, bar_kind, bar_id, bar_actor, at
+      FROM revocation
+      WHERE revision > $1
+      ORDER BY revision
+      LIMIT $2
+    ) r ON TRUE
     WHERE h.one = 1
-    ORDER BY r.revision
-    LIMIT $2";
+    ORDER BY r.revision";
 
 macro_rules! delegations {
     ($($rest:literal)*) => {
