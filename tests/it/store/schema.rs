@@ -37,6 +37,31 @@ async fn every_statement_is_prepared(db: Db) {
     }
 }
 
+/// Every instance looks for news with every change: a walk through all that was ever revoked would make
+/// each revocation a little slower than the last.
+#[tokio::test]
+async fn news_are_found_by_their_number_however_many_were_revoked() {
+    let db = Db::postgres("news");
+    db.open(1).await.close().await.unwrap();
+    let Hand::Postgres(mut hand) = db.hand().await else { panic!("no PostgreSQL") };
+    let revoked = "INSERT INTO revocation (revision, kind, name, at)
+        SELECT i, 'subject', 'ann', i FROM generate_series(1, 10000) AS i";
+    hand.execute(revoked).await.unwrap();
+    // The plan that a statement has which was prepared long ago.
+    hand.execute("SET plan_cache_mode = force_generic_plan").await.unwrap();
+    let explains = "CREATE FUNCTION plan(asked text) RETURNS SETOF text LANGUAGE plpgsql AS
+        $$ BEGIN
+          EXECUTE 'PREPARE asked AS ' || asked;
+          RETURN QUERY EXECUTE 'EXPLAIN EXECUTE asked (9999, 1000)';
+        END $$";
+    hand.execute(explains).await.unwrap();
+    let plan = query_scalar("SELECT plan($1)").bind(sql::NEWS).fetch_all(&mut hand).await;
+    let plan: Vec<String> = plan.unwrap();
+    let found = |how: &str| plan.iter().any(|line| line.contains(how));
+    assert!(found("using revocation_pkey on revocation"), "{plan:#?}");
+    assert!(!found("Seq Scan on revocation"), "{plan:#?}");
+}
+
 /// A renewal must be on disk when it is confirmed, also behind what was said on its connection.
 #[tokio::test]
 async fn what_is_said_without_waiting_for_the_disk_lets_no_later_statement_off() {
