@@ -7,7 +7,7 @@ floor in the same rounds, so that a slow minute of the machine is no growth.
 import pathlib
 
 import prepare
-from cases import cases, measure
+from cases import cases, measure, ratio
 from harness import free_port, summary
 from servers import deputy
 
@@ -41,25 +41,26 @@ def table(options, directory: pathlib.Path) -> bool:
                 grow(target, kind, have, size)
                 have = size
                 costs = ask(target, child, options, directory, f"{kind}-{size}")
-                ratios = [mine / its for mine, its in costs]
+                ratios = [1 / share for _, _, share in costs]
                 steps = [now / then for now, then in zip(ratios, before or ratios)]
                 worst, before = max(steps), ratios
                 kept &= worst <= STEP
-                told = " | ".join(f"{mine:.1f} / {its:.1f}" for mine, its in costs)
+                told = " | ".join(f"{mine:.1f} / {its:.1f}" for mine, its, _ in costs)
                 step = f"{worst:.2f} {'kept' if worst <= STEP else 'missed'}"
                 print(f"| {kind} | {size:,} | {told} | {step if have != sizes[0] else ''} |",
                       flush=True)
     return kept
 
 
-def ask(target, child, options, directory: pathlib.Path, name: str) -> list[tuple[float, float]]:
-    """The CPU, in µs, of each question and of its floor."""
+def ask(target, child, options, directory: pathlib.Path, name: str) -> list[tuple[float, float, float]]:
+    """The CPU, in µs, of each question and of its floor, and the ratio."""
     costs = []
     for case in cases(target):
         if case.name in ASKED:
             durable = f"sqlite:{directory}/floor-{name}.db"
             ours, floors = measure(case, target, child, options, directory, durable)
-            costs.append((summary(ours).cpu_us, summary(floors).cpu_us))
+            own, its = summary(ours).cpu_us, summary(floors).cpu_us
+            costs.append((own, its, ratio(ours, floors)))
     return costs
 
 

@@ -91,12 +91,21 @@ def frame(path: pathlib.Path, requests: list[bytes]) -> None:
         file.writelines(b"%d\n%b" % (len(raw), raw) for raw in requests)
 
 
-def replay(pid: int, port: int, requests: pathlib.Path, count: int, seconds: int) -> Round:
-    """Loads the server for `seconds`; `count` is how many requests the file holds, 0 = reused."""
+def replay(
+    pid: int,
+    port: int,
+    requests: pathlib.Path,
+    count: int,
+    seconds: int,
+    connections: int = CONNECTIONS,
+    pause_ms: int = 0,
+) -> Round:
+    """Loads the server for `seconds`; `count` is how many requests the file holds, 0 = reused. Each
+    connection waits for `pause_ms` before its next request."""
     before = cpu_ns(pid)
     output = run(
-        "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(ROOT / "benches/replay.lua"),
-        f"http://127.0.0.1:{port}", str(requests),
+        "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(ROOT / "benches/replay.lua"),
+        f"http://127.0.0.1:{port}", str(requests), str(pause_ms),
     )
     spent = cpu_ns(pid) - before
     line = next(line for line in output.splitlines() if line.startswith("REPLAYED"))

@@ -1,5 +1,6 @@
 -- Replays whole requests, byte for byte, from a file written by scripts/bench.
--- The file is a run of frames: the length in decimal, a newline, that many bytes.
+-- The file is a run of frames: the length in decimal, a newline, that many bytes. A second argument
+-- is how many milliseconds a connection waits before its next request.
 
 local requests, turn = {}, 0
 
@@ -13,6 +14,10 @@ function init(arguments)
   end
   file:close()
   assert(#requests > 0, "the file of requests is empty")
+  local pause = tonumber(arguments[2]) or 0
+  if pause > 0 then
+    function delay() return pause end
+  end
 end
 
 function request()
