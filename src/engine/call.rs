@@ -179,6 +179,8 @@ fn held<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> Option
 fn is_meant_for(config: &Config, asked: &Asked<'_>, resource: &Resource) -> bool {
     let owner = &asked.caller.client().id;
     let named = match asked.resource {
+        // What is written as it is kept needs no reading.
+        Some(named) if named == resource.uri.as_str() => true,
         Some(named) => Uri::parse(named).is_ok_and(|uri| uri == resource.uri),
         // A client that owns several must say which one is about to act.
         None => asked.call.is_none() || config.owned_by(owner).take(2).count() == 1,
