@@ -30,7 +30,7 @@ def form(host: str, path: str, headers: dict, fields: dict) -> bytes:
 
 
 class Connection:
-    """One keep-alive connection; the peer must answer with a Content-Length."""
+    """One keep-alive connection."""
 
     def __init__(self, port: int):
         self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
@@ -49,11 +49,24 @@ class Connection:
         status, *fields = head.split(b"\r\n")
         named = (field.partition(b":") for field in fields)
         self.head = {name.lower(): value.strip() for name, _, value in named}
-        length = int(self.head.get(b"content-length", 0))
+        if self.head.get(b"transfer-encoding") == b"chunked":
+            body = b"".join(iter(self._chunk, b""))
+        else:
+            body = self._take(int(self.head.get(b"content-length", 0)))
+        return int(status.split()[1]), body
+
+    def _chunk(self) -> bytes:
+        """The next one; the last is empty."""
+        while b"\r\n" not in self._buffer:
+            self._more()
+        size, self._buffer = self._buffer.split(b"\r\n", 1)
+        return self._take(int(size, 16) + 2)[:-2]
+
+    def _take(self, length: int) -> bytes:
         while len(self._buffer) < length:
             self._more()
-        body, self._buffer = self._buffer[:length], self._buffer[length:]
-        return int(status.split()[1]), body
+        taken, self._buffer = self._buffer[:length], self._buffer[length:]
+        return taken
 
     def close(self) -> None:
         self._socket.close()

@@ -18,7 +18,7 @@ use crate::{
 /// An import of hundreds of tools takes seconds on a slow disk; nothing takes longer.
 const WAIT: Duration = Duration::from_mins(1);
 /// A file may be as long as years of an audit log.
-const WAIT_FOR_FILE: Duration = Duration::from_hours(24);
+const WAIT_LONG: Duration = Duration::from_hours(24);
 /// The largest answer: 500 delegations with claims of 16 KiB.
 const LIMITS: Limits = Limits { max_bytes: 16 * 1024 * 1024, max_depth: 64, max_members: 1_024 };
 /// Where a server in the same directory leaves the first admin token.
@@ -124,6 +124,7 @@ pub struct Request<'a> {
     query: Vec<(&'static str, String)>,
     body: Option<Object>,
     version: Option<i64>,
+    wait: Duration,
 }
 
 impl<'a> Request<'a> {
@@ -135,7 +136,13 @@ impl<'a> Request<'a> {
             query: Vec::new(),
             body: None,
             version: None,
+            wait: WAIT,
         }
+    }
+
+    /// Reads what may take long to be made.
+    pub fn get_late(path: &[&'a str]) -> Request<'a> {
+        Request { wait: WAIT_LONG, ..Request::get(path) }
     }
 
     /// Creates, or asks for something to be done.
@@ -175,7 +182,7 @@ impl Api {
         }
         // An error only says that another part of this program was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder().timeout(WAIT).redirect(redirect::Policy::none());
+        let http = Client::builder().redirect(redirect::Policy::none());
         let http = if is_loopback(&connection.url) { http.no_proxy() } else { http };
         let http = http.build().map_err(|e| unreachable(&base, &e))?;
         Ok(Api { base, token: token(connection, env)?, http })
@@ -190,7 +197,7 @@ impl Api {
     pub async fn ask(&self, request: Request<'_>) -> Result<Value, Trouble> {
         let url = self.url(&request)?;
         let bearer = Secret::new(format!("Bearer {}", self.token.expose()));
-        let mut sent = self.http.request(request.method, url.clone());
+        let mut sent = self.http.request(request.method, url.clone()).timeout(request.wait);
         sent = sent.header(header::AUTHORIZATION, bearer.expose().as_str());
         if let Some(version) = request.version {
             sent = sent.header(header::IF_MATCH, format!("\"{version}\""));
@@ -212,7 +219,7 @@ impl Api {
     ) -> Result<(), Trouble> {
         let url = self.url(&request)?;
         let bearer = Secret::new(format!("Bearer {}", self.token.expose()));
-        let sent = self.http.request(request.method, url.clone()).timeout(WAIT_FOR_FILE);
+        let sent = self.http.request(request.method, url.clone()).timeout(WAIT_LONG);
         let sent = sent.header(header::AUTHORIZATION, bearer.expose().as_str()).send().await;
         let mut answer = sent.map_err(|e| unreachable(&url, &e))?;
         let status = answer.status();

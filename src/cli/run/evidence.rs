@@ -46,7 +46,7 @@ impl Session<'_> {
                 }
             }
             AuditVerb::Verify(_) => {
-                let answer = self.ask(Request::get(&["audit", "verify"])).await?;
+                let answer = self.ask(Request::get_late(&["audit", "verify"])).await?;
                 let report = object(&answer)?;
                 if !self.shown_as_json(&answer) {
                     show::verified(report, self.out);

@@ -108,11 +108,15 @@ pub async fn events(deputy: Deputy, asked: Asked) -> Answered {
 
 /// Whether the audit log is whole.
 pub async fn verify(deputy: Deputy, _asked: Asked) -> Answered {
-    let report = deputy.verify_audit().await?;
-    let problem = report.broken.as_ref().map(Broken::to_json);
-    // Of this process since it started: journalled events for which there was no room.
-    let lost = deputy.store().writer().lost();
-    Ok(Reply::ok(report.write(problem.as_deref()).count("lost", lost).finish()))
+    // Ten million events take a minute or two.
+    Reply::late(async move {
+        let report = deputy.verify_audit().await?;
+        let problem = report.broken.as_ref().map(Broken::to_json);
+        // Of this process since it started: journalled events for which there was no room.
+        let lost = deputy.store().writer().lost();
+        Ok(report.write(problem.as_deref()).count("lost", lost).finish())
+    })
+    .await
 }
 
 /// What leads to a person is destroyed.

@@ -1,9 +1,13 @@
 //! Answers of the admin API: documents with their version, and problems (RFC 9457). No answer may
 //! be stored by a cache, because some of them hold a secret.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{
@@ -17,6 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hyper::body::Frame;
+use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     base::{compose::ObjectWriter, json::Object},
@@ -38,9 +43,18 @@ pub struct Reply {
     status: StatusCode,
     body: Option<String>,
     headers: Vec<(HeaderName, String)>,
-    /// What is sent instead of a body while it is made.
-    pieces: Option<Pieces>,
+    /// What is sent instead of a body while it is made, and what it is.
+    pieces: Option<(&'static str, Pieces)>,
 }
+
+const JSON: &str = "application/json";
+const JSON_LINES: &str = "application/x-ndjson";
+
+/// How long an answer that may take long is waited for before it is begun: less than a request may
+/// take.
+const AT_ONCE: Duration = Duration::from_secs(2);
+/// How often one that is begun gives a sign of life: proxies wait for a minute, many of them.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
 /// A body that is sent while it is made; the connection breaks off if that fails.
 struct Lines(Pieces);
@@ -66,7 +80,39 @@ impl Reply {
 
     /// 200 with JSON lines that are still being read.
     pub fn lines(pieces: Pieces) -> Reply {
-        Reply { pieces: Some(pieces), ..Reply::ok(String::new()) }
+        Reply { pieces: Some((JSON_LINES, pieces)), ..Reply::ok(String::new()) }
+    }
+
+    /// 200 with a JSON text that may take minutes to make. Then it is preceded by a blank every few
+    /// seconds, and breaks off where it cannot be made after all.
+    pub async fn late<M>(making: M) -> Result<Reply, Problem>
+    where
+        M: Future<Output = Result<String, Problem>> + Send + 'static,
+    {
+        Reply::late_by(making, AT_ONCE, SIGN_OF_LIFE).await
+    }
+
+    async fn late_by<M>(making: M, at_once: Duration, every: Duration) -> Result<Reply, Problem>
+    where
+        M: Future<Output = Result<String, Problem>> + Send + 'static,
+    {
+        let mut making = Box::pin(making);
+        if let Ok(made) = timeout(at_once, &mut making).await {
+            return made.map(Reply::ok);
+        }
+        let (sender, pieces) = mpsc::channel(1);
+        tokio::spawn(async move {
+            loop {
+                let made = timeout(every, &mut making).await;
+                let is_last = made.is_ok();
+                let piece = made.unwrap_or_else(|_not_yet| Ok(" ".to_owned()));
+                // Nothing goes on being made for somebody who has gone.
+                if sender.send(piece.map_err(|_untold| BreaksOff)).await.is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        Ok(Reply { pieces: Some((JSON, pieces)), ..Reply::ok(String::new()) })
     }
 
     /// 204.
@@ -118,10 +164,9 @@ pub fn with_version(stored: &Stored) -> Object {
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
-        let content = self.body.as_ref().map(|_| "application/json");
-        if let Some(pieces) = self.pieces {
-            let mut response =
-                respond(self.status, Some("application/x-ndjson"), String::new(), self.headers);
+        let content = self.body.as_ref().map(|_| JSON);
+        if let Some((content, pieces)) = self.pieces {
+            let mut response = respond(self.status, Some(content), String::new(), self.headers);
             *response.body_mut() = Body::new(Lines(pieces));
             return response;
         }

@@ -41,7 +41,8 @@ pub struct Options {
     pub header_read_timeout: Duration,
     /// From the end of a head to the handler's answer, the reading of the body included.
     pub request_timeout: Duration,
-    /// From an answer to the next request's first byte, the writing of that answer included.
+    /// From an answer to the next request's first byte; of a long answer, from its last piece that was
+    /// taken.
     pub idle_timeout: Duration,
     /// Bytes of a request's head; more is answered 431. At least 8 KiB, hyper's own minimum.
     pub max_head_bytes: usize,

@@ -24,12 +24,14 @@ use tokio::{
 
 /// Nothing was read yet.
 const FRESH: u8 = 0;
-/// An answer was given (and may still be being written); the next request has not begun.
-const IDLE: u8 = 1;
+/// An answer was given, and nothing of it is written; the next request has not begun.
+const ANSWERED: u8 = 1;
+/// Something of it is written, perhaps all.
+const IDLE: u8 = 2;
 /// Part of a head was read.
-const HEAD: u8 = 2;
+const HEAD: u8 = 3;
 /// A handler is at work; its own time limit holds.
-const HANDLING: u8 = 3;
+const HANDLING: u8 = 4;
 
 const NEVER: u64 = u64::MAX;
 
@@ -75,8 +77,18 @@ impl Patience {
 
     /// The handler is done; the answer may be written and the next request awaited.
     pub(super) fn answered(&self) {
-        self.phase.store(IDLE, Relaxed);
+        self.phase.store(ANSWERED, Relaxed);
         self.allow(self.idle);
+    }
+
+    /// The peer has taken something of an answer. One that goes on, such as an export, may take as
+    /// long as it is read; of nearly all there is only this one piece, and no clock is read for it.
+    fn written(&self) {
+        match self.phase.load(Relaxed) {
+            ANSWERED => self.phase.store(IDLE, Relaxed),
+            IDLE => self.allow(self.idle),
+            _ => {}
+        }
     }
 
     /// No new request is wanted: a connection on which nothing was ever sent ends now.
@@ -197,7 +209,14 @@ impl AsyncWrite for Patient {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if polled.is_pending() { self.poll_overdue(cx) } else { polled }
+        match polled {
+            Poll::Pending => self.poll_overdue(cx),
+            Poll::Ready(Ok(_)) => {
+                self.patience.written();
+                polled
+            }
+            Poll::Ready(Err(_)) => polled,
+        }
     }
 
     // Not vectored: answers are small, and copying one costs less than gathering it in the kernel.

@@ -1,8 +1,15 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use axum::{
     Router,
+    body::{Bytes, HttpBody},
     extract::Extension,
     routing::{get, post},
 };
+use hyper::body::Frame;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::{mpsc, oneshot},
@@ -177,6 +184,39 @@ async fn a_second_head_that_drips_is_cut_too() {
     read_answer(&mut stream, "hello").await;
     stream.write_all(b"GET /").await.unwrap();
     assert_eq!(read_to_end(&mut stream).await, "");
+}
+
+#[tokio::test]
+async fn an_answer_may_take_longer_than_a_connection_may_be_idle() {
+    /// Ten pieces, each after a pause: together three times as long as the idle time.
+    async fn long() -> Body {
+        let (pieces, made) = mpsc::channel(1);
+        tokio::spawn(async move {
+            for _ in 0..10 {
+                _ = timeout(Duration::from_millis(200), std::future::pending::<()>()).await;
+                pieces.send("piece ").await.unwrap();
+            }
+        });
+        Body::new(Pieces(made))
+    }
+    let options = Options { idle_timeout: Duration::from_millis(650), ..unhurried() };
+    let server = start(router().route("/long", get(long)), options).await;
+    let answer = exchange(server.address, "GET /long HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(answer.matches("piece ").count(), 10, "{answer}");
+}
+
+struct Pieces(mpsc::Receiver<&'static str>);
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|piece| piece.map(|text| Ok(Frame::data(text.into()))))
+    }
 }
 
 #[tokio::test]
