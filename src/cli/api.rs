@@ -17,7 +17,7 @@ use crate::{
 
 /// An import of hundreds of tools takes seconds on a slow disk; nothing takes longer.
 const WAIT: Duration = Duration::from_mins(1);
-/// A file may be as long as years of an audit log.
+/// A file may be as long as years of an audit log; silence is not waited out.
 const WAIT_LONG: Duration = Duration::from_hours(24);
 /// The largest answer: 500 delegations with claims of 16 KiB.
 const LIMITS: Limits = Limits { max_bytes: 16 * 1024 * 1024, max_depth: 64, max_members: 1_024 };
@@ -182,7 +182,7 @@ impl Api {
         }
         // An error only says that another part of this program was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder().redirect(redirect::Policy::none());
+        let http = Client::builder().read_timeout(WAIT).redirect(redirect::Policy::none());
         let http = if is_loopback(&connection.url) { http.no_proxy() } else { http };
         let http = http.build().map_err(|e| unreachable(&base, &e))?;
         Ok(Api { base, token: token(connection, env)?, http })

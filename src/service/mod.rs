@@ -125,7 +125,7 @@ struct Inner {
     past: history::Past,
     policies: policies::Compiled,
     noted: epoch::Noted,
-    exports: Arc<Semaphore>,
+    walks: Arc<Semaphore>,
     /// Whether the last sweep left something.
     unswept: AtomicBool,
     last: beat::Last,
@@ -233,7 +233,7 @@ impl Deputy {
             past: history::Past::default(),
             policies,
             noted: epoch::Noted::default(),
-            exports: Arc::new(Semaphore::new(admin::export::AT_ONCE)),
+            walks: Arc::new(Semaphore::new(admin::export::AT_ONCE)),
             unswept: AtomicBool::new(false),
             last: beat::Last::at(now),
             writer,

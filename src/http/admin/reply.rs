@@ -21,7 +21,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hyper::body::Frame;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+    time::{interval, timeout},
+};
 
 use crate::{
     base::{compose::ObjectWriter, json::Object},
@@ -50,11 +54,10 @@ pub struct Reply {
 const JSON: &str = "application/json";
 const JSON_LINES: &str = "application/x-ndjson";
 
-/// How long an answer that may take long is waited for before it is begun: less than a request may
-/// take.
-const AT_ONCE: Duration = Duration::from_secs(2);
-/// How often one that is begun gives a sign of life: proxies wait for a minute, many of them.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+/// How long an answer that may take long is waited for before it is begun, and how often one that is
+/// begun gives a sign of life. Half of the least that a request or an idle connection may be given.
+const AT_ONCE: Duration = Duration::from_millis(500);
+const SIGN_OF_LIFE: Duration = Duration::from_millis(500);
 
 /// A body that is sent while it is made; the connection breaks off if that fails.
 struct Lines(Pieces);
@@ -83,8 +86,8 @@ impl Reply {
         Reply { pieces: Some((JSON_LINES, pieces)), ..Reply::ok(String::new()) }
     }
 
-    /// 200 with a JSON text that may take minutes to make. Then it is preceded by a blank every few
-    /// seconds, and breaks off where it cannot be made after all.
+    /// 200 with a JSON text that may take minutes to make. Then it is preceded by blanks, and breaks
+    /// off where it cannot be made after all.
     pub async fn late<M>(making: M) -> Result<Reply, Problem>
     where
         M: Future<Output = Result<String, Problem>> + Send + 'static,
@@ -96,21 +99,26 @@ impl Reply {
     where
         M: Future<Output = Result<String, Problem>> + Send + 'static,
     {
-        let mut making = Box::pin(making);
-        if let Ok(made) = timeout(at_once, &mut making).await {
-            return made.map(Reply::ok);
+        // A task of its own, so that it never stands still in the middle of something; aborted with
+        // the set.
+        let mut makers = JoinSet::new();
+        makers.spawn(making);
+        if let Ok(made) = timeout(at_once, makers.join_next()).await {
+            return made_of(made).map(Reply::ok);
         }
         let (sender, pieces) = mpsc::channel(1);
         tokio::spawn(async move {
-            loop {
-                let made = timeout(every, &mut making).await;
-                let is_last = made.is_ok();
-                let piece = made.unwrap_or_else(|_not_yet| Ok(" ".to_owned()));
-                // Nothing goes on being made for somebody who has gone.
-                if sender.send(piece.map_err(|_untold| BreaksOff)).await.is_err() || is_last {
-                    return;
+            let mut signs = interval(every);
+            let made = loop {
+                tokio::select! {
+                    made = makers.join_next() => break made_of(made),
+                    // Nothing goes on being made for somebody who has gone.
+                    () = sender.closed() => return,
+                    // Whoever has not taken the last one needs no other.
+                    _ = signs.tick() => { _ = sender.try_send(Ok(" ".to_owned())); }
                 }
-            }
+            };
+            _ = sender.send(made.map_err(|_untold| BreaksOff)).await;
         });
         Ok(Reply { pieces: Some((JSON, pieces)), ..Reply::ok(String::new()) })
     }
@@ -152,6 +160,16 @@ impl Reply {
     fn with(mut self, name: HeaderName, value: String) -> Reply {
         self.headers.push((name, value));
         self
+    }
+}
+
+/// What was made; a maker that panicked has made nothing.
+fn made_of(made: Option<Result<Result<String, Problem>, JoinError>>) -> Result<String, Problem> {
+    let internal = |cause| Problem::from(service::Fault::Internal("an answer", cause));
+    match made {
+        Some(Ok(made)) => made,
+        Some(Err(panicked)) => Err(internal(Some(Box::new(panicked)))),
+        None => Err(internal(None)),
     }
 }
 

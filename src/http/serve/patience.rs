@@ -86,7 +86,8 @@ impl Patience {
     fn written(&self) {
         match self.phase.load(Relaxed) {
             ANSWERED => self.phase.store(IDLE, Relaxed),
-            IDLE => self.allow(self.idle),
+            // The head of a next request may have begun meanwhile.
+            IDLE | HEAD => self.allow(self.idle),
             _ => {}
         }
     }

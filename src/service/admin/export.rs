@@ -1,9 +1,9 @@
 //! The audit log as a file of JSON lines that proves itself: everything that a proof looks at, in the
 //! order in which it was written.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::Refused;
 use crate::{
@@ -19,8 +19,11 @@ pub const VERSION: u64 = 1;
 /// Pieces that wait for a slow reader. A piece is some lines, 64 KiB or one line.
 const PIECES: usize = 4;
 const PIECE_BYTES: usize = 64 * 1024;
-/// Exports at one time; each may hold a page of the log, 16 MiB.
+/// Exports and proofs at one time; each may hold a page of the log, 16 MiB.
 pub const AT_ONCE: usize = 2;
+/// The longest that one is waited for: a reader who takes a little now and then must not keep others
+/// from theirs for ever.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// The file breaks off: something of ours failed.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -43,14 +46,14 @@ impl Deputy {
     /// Begins to export the log as it is now, covered by a checkpoint of this moment; without what
     /// leads to a person if `persons` is not set. Goes on while somebody reads.
     pub async fn export_audit(&self, persons: bool) -> Result<Pieces, Refused> {
-        let turn = Arc::clone(&self.0.exports).try_acquire_owned().map_err(|_| Fault::Busy)?;
+        let turn = Arc::clone(&self.0.walks).try_acquire_owned().map_err(|_| Fault::Busy)?;
         self.store().writer().flush().await?;
         self.checkpoint().await?;
         let (pieces, receiver) = mpsc::channel(PIECES);
         let deputy = self.clone();
         tokio::spawn(async move {
             let sender = Sender { pieces, piece: String::new(), lines: 0 };
-            deputy.send_log(sender, persons).await;
+            _ = timeout(LONGEST, deputy.send_log(sender, persons)).await;
             drop(turn);
         });
         Ok(receiver)

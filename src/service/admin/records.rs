@@ -14,7 +14,7 @@ use crate::{
     },
     oauth::claims,
     registry::operator::Operator,
-    service::{Deputy, checkpoint},
+    service::{Deputy, Fault, checkpoint},
     store::{
         Broken, BrokenPlace, ChainReport, DelegationFilter, EventFilter, Listing, Page,
         StoredDelegation, StoredEvent, Why,
@@ -70,6 +70,7 @@ impl Deputy {
 
     /// Proves the whole audit log.
     pub async fn verify_audit(&self) -> Result<ChainReport, Refused> {
+        let _turn = self.0.walks.try_acquire().map_err(|_| Fault::Busy)?;
         self.store().writer().flush().await?;
         // Before the keys: what is signed later may be signed with another one.
         let walk = self.store().walk().await?;

@@ -41,6 +41,17 @@ async fn what_cannot_be_made_after_all_breaks_off() {
 }
 
 #[tokio::test]
+async fn a_maker_that_panics_breaks_off_or_is_an_error_of_ours() {
+    let panics = |after| async move {
+        made(after, Ok(String::new())).await.map(|_| panic!("a maker's bug"))
+    };
+    let reply = Reply::late_by(panics(10), SHORT, SHORT).await.unwrap();
+    assert!(body(reply).await.is_err());
+    let refused = Reply::late_by(panics(1), LONG, SHORT).await;
+    assert_eq!(refused.unwrap_err().status, StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
 async fn nothing_is_made_for_somebody_who_has_gone() {
     let (making, mut gone) = mpsc::channel::<()>(1);
     let endless = async move {
