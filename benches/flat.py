@@ -52,7 +52,9 @@ def table(options, directory: pathlib.Path) -> bool:
     return kept
 
 
-def ask(target, child, options, directory: pathlib.Path, name: str) -> list[tuple[float, float, float]]:
+def ask(
+    target, child, options, directory: pathlib.Path, name: str
+) -> list[tuple[float, float, float]]:
     """The CPU, in µs, of each question and of its floor, and the ratio."""
     costs = []
     for case in cases(target):

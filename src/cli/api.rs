@@ -219,7 +219,7 @@ impl Api {
     ) -> Result<(), Trouble> {
         let url = self.url(&request)?;
         let bearer = Secret::new(format!("Bearer {}", self.token.expose()));
-        let sent = self.http.request(request.method, url.clone()).timeout(WAIT_LONG);
+        let sent = self.http.request(request.method, url.clone()).timeout(request.wait);
         let sent = sent.header(header::AUTHORIZATION, bearer.expose().as_str()).send().await;
         let mut answer = sent.map_err(|e| unreachable(&url, &e))?;
         let status = answer.status();

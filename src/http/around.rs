@@ -44,7 +44,7 @@ pub struct RequestId(Name);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Name {
-    Sent(HeaderValue),
+    Given(HeaderValue),
     Fresh([u8; FRESH_CHARS]),
 }
 
@@ -56,12 +56,12 @@ impl RequestId {
     /// else a fresh one.
     pub fn of(headers: &HeaderMap, random: &Random) -> RequestId {
         let sent = headers.get(X_REQUEST_ID).filter(|id| is_acceptable(id.as_bytes()));
-        RequestId(sent.map_or_else(|| Name::Fresh(fresh(random)), |id| Name::Sent(id.clone())))
+        RequestId(sent.map_or_else(|| fresh(random), |id| Name::Given(id.clone())))
     }
 
     fn header(&self) -> HeaderValue {
         match &self.0 {
-            Name::Sent(id) => id.clone(),
+            Name::Given(id) => id.clone(),
             Name::Fresh(id) => HeaderValue::from_bytes(id).unwrap_or(NO_NAME),
         }
     }
@@ -70,7 +70,7 @@ impl RequestId {
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = match &self.0 {
-            Name::Sent(id) => id.to_str().ok(),
+            Name::Given(id) => id.to_str().ok(),
             Name::Fresh(id) => std::str::from_utf8(id).ok(),
         };
         f.write_str(id.unwrap_or_default())
@@ -82,14 +82,12 @@ fn is_acceptable(id: &[u8]) -> bool {
     !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.iter().all(printable)
 }
 
-fn fresh(random: &Random) -> [u8; FRESH_CHARS] {
-    let mut id = [b'-'; FRESH_CHARS];
+fn fresh(random: &Random) -> Name {
+    let mut id = [0; FRESH_CHARS];
+    let encoded = random.bytes::<12>().ok();
+    let encoded = encoded.and_then(|bytes| URL_SAFE_NO_PAD.encode_slice(bytes, &mut id).ok());
     // Without randomness nothing is answered but this request's error.
-    if let Ok(bytes) = random.bytes::<12>() {
-        // As long as it must be.
-        _ = URL_SAFE_NO_PAD.encode_slice(bytes, &mut id);
-    }
-    id
+    encoded.map_or(Name::Given(NO_NAME), |_all_of_it| Name::Fresh(id))
 }
 
 /// One request, from its head to its answer's head.

@@ -295,9 +295,7 @@ impl Doors {
         let asked_often = often.map(|(path, place)| (path.clone(), Arc::clone(place))).collect();
         Doors(Arc::new(Inside { asked_often, router: router(deputy, places) }))
     }
-}
 
-impl Doors {
     fn routed(&self, peer: Peer, mut request: Request) -> Later<'static, Response> {
         request.extensions_mut().insert(peer);
         let answered = self.0.router.clone().call(request);

@@ -125,6 +125,7 @@ struct Inner {
     past: history::Past,
     policies: policies::Compiled,
     noted: epoch::Noted,
+    /// Turns for walks through the whole audit log.
     walks: Arc<Semaphore>,
     /// Whether the last sweep left something.
     unswept: AtomicBool,

@@ -81,7 +81,7 @@ impl Session<'_> {
     }
 
     async fn export(&mut self, output: Option<&Path>, persons: bool) -> Result<(), Trouble> {
-        let request = Request::get(&["audit", "export"]).with("persons", Some(persons));
+        let request = Request::get_late(&["audit", "export"]).with("persons", Some(persons));
         let Some(path) = output else {
             let out = &mut *self.out;
             return self.api.download(request, |piece| out.bytes(piece)).await;

@@ -29,7 +29,7 @@ use tokio::{
 
 use crate::{
     base::{compose::ObjectWriter, json::Object},
-    http::serve::body::BodyError,
+    http::{reply::JSON, serve::body::BodyError},
     model::policy::Fault,
     registry,
     service::{
@@ -51,7 +51,6 @@ pub struct Reply {
     pieces: Option<(&'static str, Pieces)>,
 }
 
-const JSON: &str = "application/json";
 const JSON_LINES: &str = "application/x-ndjson";
 
 /// How long an answer that may take long is waited for before it is begun, and how often one that is
