@@ -7,6 +7,7 @@
 use std::{borrow::Borrow, fmt, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::time::Timestamp;
 
@@ -91,7 +92,11 @@ macro_rules! drawn_ids { ($($(#[$doc:meta])* $name:ident;)*) => { $(
 
     impl fmt::Display for $name {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+            let mut text = [0_u8; 22];
+                // 16 bytes are 22 characters, all of them ASCII.
+                let written = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).unwrap_or_default();
+                let text = text.get(..written).unwrap_or_default();
+                f.write_str(std::str::from_utf8(text).unwrap_or_default())
         }
     }
 
@@ -100,7 +105,34 @@ macro_rules! drawn_ids { ($($(#[$doc:meta])* $name:ident;)*) => { $(
             fmt::Display::fmt(self, f)
         }
     }
+
+    impl Serialize for $name {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            to.collect_str(self)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for $name {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<$name, D::Error> {
+            from.deserialize_str(Written($name::parse))
+        }
+    }
 )* } }
+
+/// Reads an id where it is written as JSON.
+struct Written<T>(fn(&str) -> Result<T, NotAnId>);
+
+impl<T> de::Visitor<'_> for Written<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.0)(text).map_err(E::custom)
+    }
+}
 
 named_ids! {
     /// A client: whatever authenticates to Deputy.

@@ -40,7 +40,7 @@ pub struct Asked<'a> {
     /// Whom the caller takes the token to be for, where it says so.
     pub subject: Option<&'a str>,
     /// The call that is about to be made; `None`: is the token live at all?
-    pub call: Option<&'a Call>,
+    pub call: Option<&'a Call<'a>>,
     /// A fresh id for the decision.
     pub id: DecisionId,
 }
@@ -158,7 +158,7 @@ pub fn judge<'a>(snapshot: &'a Snapshot, asked: &Asked<'a>, now: Timestamp) -> J
 }
 
 /// Who made the request to the server, by the proof that it sent along.
-fn holder(call: &Call, now: Timestamp) -> Result<Option<Holder>, ProofFault> {
+fn holder(call: &Call<'_>, now: Timestamp) -> Result<Option<Holder>, ProofFault> {
     let proof = call.proof.as_ref().map(|shown| {
         let request = Shown { method: &shown.method, uri: &shown.uri, token: Some(&shown.token) };
         dpop::verify(&shown.jwt, request, now)
@@ -206,7 +206,10 @@ fn event(
         subject: Some(claims.subject.clone()),
         chain: claims.hops(),
         resource: Some(resource.id.clone()),
-        tool: asked.call.map(|c| c.tool.chars().take(128).collect::<String>().into()),
+        tool: asked.call.map(|call| match &decision.tool {
+            Some(registered) => registered.clone().into(),
+            None => call.tool.chars().take(128).collect::<String>().into(),
+        }),
         effect: decision.effect,
         txn: Some(claims.txn),
         delegation: claims.id(),

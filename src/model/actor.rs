@@ -22,6 +22,11 @@ impl Provenance {
             Provenance::Asserted => "asserted",
         }
     }
+
+    /// How an actor is known that proved itself to us by a method, or by none.
+    pub const fn by(proof: Option<AuthMethod>) -> Provenance {
+        if proof.is_some() { Provenance::Verified } else { Provenance::Asserted }
+    }
 }
 
 /// One actor: the pair (`iss`, `sub`); a bare `sub` names nobody.
@@ -125,18 +130,14 @@ impl ActorChain {
         &self.hops
     }
 
-    /// All actors with how we know of each: the first ones proved themselves to us by `via`, and the
-    /// rest stood in a token of `asserter`.
+    /// All actors, current one first: the first ones proved themselves to us by `via`, and the rest
+    /// stood in a token of somebody else.
     pub fn known<'a>(
         &'a self,
         via: &'a [AuthMethod],
-        asserter: &'a str,
-    ) -> impl Iterator<Item = (&'a Actor, Provenance, &'a str)> {
-        let proofs = via.iter().map(Some).chain(std::iter::repeat(None));
-        self.hops.iter().zip(proofs).map(move |(actor, proof)| match proof {
-            Some(method) => (actor, Provenance::Verified, method.as_str()),
-            None => (actor, Provenance::Asserted, asserter),
-        })
+    ) -> impl ExactSizeIterator<Item = (&'a Actor, Option<AuthMethod>)> {
+        let hops = self.hops.iter().enumerate();
+        hops.map(|(n, actor)| (actor, via.get(n).copied()))
     }
 
     /// The exact JSON text of `act`; `None` when nobody acts.

@@ -29,6 +29,12 @@ impl ToolName {
     }
 }
 
+impl From<ToolName> for Arc<str> {
+    fn from(name: ToolName) -> Arc<str> {
+        name.0
+    }
+}
+
 impl Borrow<str> for ToolName {
     /// For look-ups by text that need no copy; order and hash are the text's.
     fn borrow(&self) -> &str {

@@ -1,6 +1,6 @@
 //! The question about one call, and the closed set of answers.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::base::{id::DecisionId, secret::Fingerprint};
 
@@ -8,13 +8,13 @@ use super::{authority::ToolName, resource::Effect};
 
 /// What a server is about to do, in its own words: nothing is parsed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct Call<'a> {
     /// The tool, exactly as named in the call.
-    pub tool: String,
+    pub tool: Cow<'a, str>,
     /// The arguments that the tool will receive: a JSON object as text. Absent means none.
-    pub arguments: Option<String>,
+    pub arguments: Option<Cow<'a, str>>,
     /// Made by the server for this execution, so that a question may be asked twice.
-    pub call_id: Option<String>,
+    pub call_id: Option<Cow<'a, str>>,
     /// The DPoP proof that came with the request.
     pub proof: Option<ShownProof>,
 }
@@ -32,7 +32,7 @@ pub struct ShownProof {
     pub token: Fingerprint,
 }
 
-impl Call {
+impl Call<'_> {
     /// The longest `call_id`, in bytes: room for any UUID with a prefix.
     pub const MAX_CALL_ID_BYTES: usize = 128;
 }

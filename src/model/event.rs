@@ -1,6 +1,6 @@
 //! Audit events: who, for whom, through which chain, what, and how it came out.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::base::{
     id::{ClientId, DecisionId, DelegationId, ErrorId, ResourceId, TransactionId},
@@ -24,7 +24,7 @@ pub struct Event {
     /// How it came out.
     pub outcome: Outcome,
     /// The precise reason: a machine code, for operators only.
-    pub reason: Arc<str>,
+    pub reason: Cow<'static, str>,
     /// The client that asked, where one was authenticated (or claimed, for failures).
     pub client: Option<ClientId>,
     /// For whom. Personal.
@@ -85,7 +85,12 @@ impl Event {
     pub const DETAIL_MAX: usize = 4_096;
 
     /// An event that came out well, with nothing else filled in.
-    pub fn new(kind: Kind, reason: &str, at: Timestamp, revision: u64) -> Event {
+    pub fn new(
+        kind: Kind,
+        reason: impl Into<Cow<'static, str>>,
+        at: Timestamp,
+        revision: u64,
+    ) -> Event {
         Event {
             at,
             kind,
@@ -119,18 +124,21 @@ pub struct Hop {
     /// Whether we saw it authenticate.
     pub provenance: Provenance,
     /// What proved it: the authentication method; for an asserted actor, the issuer that says so.
-    pub via: Option<Arc<str>>,
+    pub via: Option<Cow<'static, str>>,
 }
 
 impl Hop {
     /// A chain, current actor first: the first ones proved themselves to us by `via`, and the rest
     /// stood in a token of `asserter`.
     pub fn all(chain: &ActorChain, via: &[AuthMethod], asserter: &str) -> Vec<Hop> {
-        let hops = chain.known(via, asserter).map(|(actor, provenance, via)| Hop {
+        let hops = chain.known(via).map(|(actor, proof)| Hop {
             issuer: Arc::clone(&actor.issuer),
             sub: Arc::clone(&actor.sub),
-            provenance,
-            via: Some(via.into()),
+            provenance: Provenance::by(proof),
+            via: Some(match proof {
+                Some(method) => method.as_str().into(),
+                None => asserter.to_owned().into(),
+            }),
         });
         hops.collect()
     }

@@ -88,7 +88,7 @@ pub struct Evaluation {
     /// On what, as the gateway says.
     pub resource: Entity,
     /// What: the action's name is the tool, `context.arguments` and `context.call_id` the rest.
-    pub call: Call,
+    pub call: Call<'static>,
     /// `action.properties`.
     pub action: Object,
     /// The whole context, for access policies.
@@ -265,17 +265,18 @@ fn entity(members: &Object, at: &str) -> Read<Entity> {
     })
 }
 
-fn call(tool: String, context: &Object, at: &str) -> Read<Call> {
+fn call(tool: String, context: &Object, at: &str) -> Read<Call<'static>> {
     let call_id = match context.get("call_id") {
         None => None,
         Some(value) => {
             let fits = |id: &&str| !id.is_empty() && id.len() <= Call::MAX_CALL_ID_BYTES;
             let id = value.as_str().filter(fits);
             let wanted = "a string of 1 to 128 bytes";
-            Some(id.ok_or_else(|| wrong(&pointer(at, "call_id"), wanted))?.to_owned())
+            Some(id.ok_or_else(|| wrong(&pointer(at, "call_id"), wanted))?.to_owned().into())
         }
     };
-    Ok(Call { tool, arguments: context.get("arguments").map(Value::to_json), call_id, proof: None })
+    let arguments = context.get("arguments").map(|value| value.to_json().into());
+    Ok(Call { tool: tool.into(), arguments, call_id, proof: None })
 }
 
 fn name(members: &Object, at: &str, name: &'static str) -> Read<String> {

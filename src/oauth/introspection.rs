@@ -27,9 +27,9 @@ pub struct Question<'a> {
     /// The token it was shown.
     pub token: Lent<'a>,
     /// The resource it asks for, as sent; needed from a client that owns several.
-    pub resource: Option<String>,
+    pub resource: Option<&'a str>,
     /// The call it is about to make.
-    pub call: Option<Call>,
+    pub call: Option<Call<'a>>,
 }
 
 impl<'a> Question<'a> {
@@ -47,7 +47,7 @@ impl<'a> Question<'a> {
             }
         }
         let mut resources = params.all("resource").into_iter();
-        let resource = resources.next().map(str::to_owned);
+        let resource = resources.next();
         if resources.next().is_some() {
             return Err(ParamError::Unacceptable {
                 name: "resource",
@@ -59,7 +59,7 @@ impl<'a> Question<'a> {
     }
 }
 
-fn call(params: &impl Params, token: Lent<'_>) -> Result<Option<Call>, ParamError> {
+fn call<'a>(params: &'a impl Params, token: Lent<'_>) -> Result<Option<Call<'a>>, ParamError> {
     let Some(tool) = params.one("tool") else {
         for name in ["arguments", "call_id", "dpop_proof", "htm", "htu"] {
             if params.one(name).is_some() {
@@ -68,17 +68,17 @@ fn call(params: &impl Params, token: Lent<'_>) -> Result<Option<Call>, ParamErro
         }
         return Ok(None);
     };
-    let call_id = params.one("call_id").map(str::to_owned);
-    if call_id.as_ref().is_some_and(|id| id.len() > Call::MAX_CALL_ID_BYTES) {
+    let call_id = params.one("call_id");
+    if call_id.is_some_and(|id| id.len() > Call::MAX_CALL_ID_BYTES) {
         return Err(ParamError::Unacceptable {
             name: "call_id",
             problem: "must be at most 128 characters",
         });
     }
     Ok(Some(Call {
-        tool: tool.to_owned(),
-        arguments: params.one("arguments").map(str::to_owned),
-        call_id,
+        tool: tool.into(),
+        arguments: params.one("arguments").map(Into::into),
+        call_id: call_id.map(Into::into),
         proof: proof(params, token)?,
     }))
 }
@@ -158,10 +158,11 @@ pub fn allowed(active: &str, claims: &OurClaims, decision: &Decision) -> String 
 
 /// The actors with how we know of each: it authenticated here, or its issuer says so.
 fn chain(claims: &OurClaims) -> Option<String> {
-    let known = claims.chain.known(&claims.via, &claims.subject.issuer);
-    let hops: Vec<String> = known
-        .map(|(actor, provenance, via)| hop(&actor.sub, &actor.issuer, provenance, Some(via)))
-        .collect();
+    let known = claims.chain.known(&claims.via).map(|(actor, proof)| {
+        let via = proof.map_or(&*claims.subject.issuer, |method| method.as_str());
+        hop(&actor.sub, &actor.issuer, Provenance::by(proof), Some(via))
+    });
+    let hops: Vec<String> = known.collect();
     (!hops.is_empty()).then(|| format!("[{}]", hops.join(",")))
 }
 

@@ -63,7 +63,7 @@ impl Deputy {
         let asked = Asked {
             caller: client,
             token: Some(&known.token),
-            resource: question.resource.as_deref(),
+            resource: question.resource,
             subject: None,
             call: question.call.as_ref(),
             id: self.decision_id(now)?,

@@ -109,7 +109,7 @@ impl Chain {
         let begin = records.len();
         for (n, event) in events.iter().enumerate() {
             records.push(if n == 0 { b'[' } else { b',' });
-            records.extend_from_slice(event.json.as_bytes());
+            records.extend_from_slice(&event.json);
         }
         records.push(b']');
         let record = records.get(begin..).unwrap_or_default();

@@ -41,6 +41,8 @@ use super::{
 /// The longest tool name, reason or actor that is kept, in characters: twice a legal tool name, so
 /// that a caller's nonsense is recognised and does not fill the disk.
 const TEXT_MAX: usize = 256;
+/// Room for an event as it stands in a record: that of a decision has about 500 bytes.
+const USUAL_BYTES: usize = 640;
 /// Subjects whose key the writer remembers; a subject met again later gets one key more.
 const KEYS_MAX: usize = 4_096;
 /// What parts actors in an index row; no id and no printable `sub` has it.
@@ -49,7 +51,7 @@ const BETWEEN_ACTORS: &str = "\n";
 /// One event, ready to be chained.
 pub(super) struct Sealed {
     /// Its part of a record: one JSON object.
-    pub json: String,
+    pub json: Vec<u8>,
     /// When it happened, epoch seconds.
     pub at: i64,
     /// Its private part, where it has one.
@@ -96,15 +98,15 @@ pub(super) struct EventRecord<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     effect: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    txn: Option<String>,
+    txn: Option<TransactionId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    delegation: Option<String>,
+    delegation: Option<DelegationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    parent: Option<String>,
+    parent: Option<DelegationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    decision: Option<String>,
+    decision: Option<DecisionId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    error: Option<ErrorId>,
     revision: i64,
     /// The id of the subject's key: who knows the key can tell whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -159,7 +161,8 @@ impl Sealer {
             private = Some(Private { key: Arc::clone(&key.id), body });
         }
         let who = key.map(|key| Arc::clone(&key.id));
-        let json = serde_json::to_string(&record(event, who.as_deref(), tag))
+        let mut json = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut json, &record(event, who.as_deref(), tag))
             .map_err(|_| Error::Corrupt { table: "journal", what: "an event is no JSON" })?;
         let index = (committed || is_indexed(event)).then(|| index(event, who));
         Ok(Sealed { json, at: event.at.epoch_s(), private, index })
@@ -228,9 +231,6 @@ impl EventRecord<'_> {
 
     /// Whether everything but the subject is as the filter wants it.
     pub fn matches(&self, filter: &EventFilter) -> bool {
-        let is = |field: &Option<String>, wanted: Option<String>| {
-            wanted.is_none_or(|wanted| field.as_ref() == Some(&wanted))
-        };
         let acts = |actor: &str| {
             self.client.as_deref() == Some(actor) || self.chain.iter().any(|hop| hop.sub == actor)
         };
@@ -238,9 +238,9 @@ impl EventRecord<'_> {
             && filter.outcome.is_none_or(|outcome| self.outcome == outcome.as_str())
             && filter.tool.as_ref().is_none_or(|tool| self.tool.as_deref() == Some(&**tool))
             && filter.actor.as_ref().is_none_or(|actor| acts(actor))
-            && is(&self.txn, filter.txn.map(|id| id.to_string()))
-            && is(&self.decision, filter.decision.map(|id| id.to_string()))
-            && is(&self.error, filter.error.map(|id| id.to_string()))
+            && filter.txn.is_none_or(|id| self.txn == Some(id))
+            && filter.decision.is_none_or(|id| self.decision == Some(id))
+            && filter.error.is_none_or(|id| self.error == Some(id))
             && filter.since.is_none_or(|since| since.epoch_s() <= self.at)
     }
 
@@ -267,7 +267,7 @@ impl EventRecord<'_> {
             at: Timestamp::from_epoch_s(self.at)?,
             kind: Kind::ALL.into_iter().find(|kind| kind.as_str() == self.kind)?,
             outcome: Outcome::ALL.into_iter().find(|o| o.as_str() == self.outcome)?,
-            reason: self.reason.into(),
+            reason: self.reason.into_owned().into(),
             client: parsed(self.client.as_deref(), ClientId::parse).ok()?,
             subject,
             chain: self.chain.into_iter().map(HopRecord::hop).collect(),
@@ -277,11 +277,11 @@ impl EventRecord<'_> {
                 Some(word) => Some(Effect::ALL.into_iter().find(|e| e.as_str() == word)?),
                 None => None,
             },
-            txn: parsed(self.txn.as_deref(), TransactionId::parse).ok()?,
-            delegation: parsed(self.delegation.as_deref(), DelegationId::parse).ok()?,
-            parent: parsed(self.parent.as_deref(), DelegationId::parse).ok()?,
-            decision: parsed(self.decision.as_deref(), DecisionId::parse).ok()?,
-            error: parsed(self.error.as_deref(), ErrorId::parse).ok()?,
+            txn: self.txn,
+            delegation: self.delegation,
+            parent: self.parent,
+            decision: self.decision,
+            error: self.error,
             revision: count(self.revision)?,
             arguments: match self.arguments {
                 Some(word) => Some(Kept::ALL.into_iter().find(|kept| kept.as_str() == word)?),
@@ -295,7 +295,7 @@ impl EventRecord<'_> {
 impl HopRecord<'_> {
     fn hop(self) -> Hop {
         let provenance = if self.verified { Provenance::Verified } else { Provenance::Asserted };
-        let via = self.via.map(Into::into);
+        let via = self.via.map(|via| via.into_owned().into());
         Hop { issuer: self.iss.into(), sub: self.sub.into(), provenance, via }
     }
 }
@@ -323,11 +323,11 @@ fn record<'a>(event: &'a Event, who: Option<&'a str>, private: Option<String>) -
         resource: event.resource.as_ref().map(|id| id.as_str().into()),
         tool: event.tool.as_ref().map(|tool| cut(tool, TEXT_MAX).into()),
         effect: event.effect.map(|effect| effect.as_str().into()),
-        txn: event.txn.map(|id| id.to_string()),
-        delegation: event.delegation.map(|id| id.to_string()),
-        parent: event.parent.map(|id| id.to_string()),
-        decision: event.decision.map(|id| id.to_string()),
-        error: event.error.map(|id| id.to_string()),
+        txn: event.txn,
+        delegation: event.delegation,
+        parent: event.parent,
+        decision: event.decision,
+        error: event.error,
         revision: number(event.revision),
         who: who.map(Into::into),
         arguments: event.arguments.map(|kept| kept.as_str().into()),

@@ -265,7 +265,12 @@ fn problem(at: &str, message: impl Into<String>) -> Problem {
 }
 
 /// The event of a configuration change, with nothing filled in but who, when and what.
-pub fn event(snapshot: &Snapshot, operator: &Operator, reason: &str, now: Timestamp) -> Event {
+pub fn event(
+    snapshot: &Snapshot,
+    operator: &Operator,
+    reason: &'static str,
+    now: Timestamp,
+) -> Event {
     let detail = vec![("operator".into(), operator.name.to_string())];
     Event { detail, ..Event::new(Kind::Configuration, reason, now, snapshot.revision) }
 }

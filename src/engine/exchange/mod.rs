@@ -209,7 +209,7 @@ pub fn refused(
         outcome: Outcome::Refused,
         client: Some(client.client().id.clone()),
         detail: kept::named(kept::POLICY, refusal.policies()).into_iter().collect(),
-        ..Event::new(Kind::Exchange, &refusal.reason(), now, snapshot.revision)
+        ..Event::new(Kind::Exchange, refusal.reason(), now, snapshot.revision)
     };
     match subject {
         None => event,

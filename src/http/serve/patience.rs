@@ -34,6 +34,8 @@ const HEAD: u8 = 3;
 const HANDLING: u8 = 4;
 
 const NEVER: u64 = u64::MAX;
+/// A head has begun: the clock is read only if its end has to be waited for.
+const FROM_NOW: u64 = u64::MAX - 1;
 
 /// After the last answer we read on for this long, so that a peer that is still sending (a body
 /// that was refused) can read our answer: closing with unread input would reset the connection.
@@ -103,7 +105,7 @@ impl Patience {
     fn received(&self) {
         if self.phase.load(Relaxed) < HEAD {
             self.phase.store(HEAD, Relaxed);
-            self.allow(self.head);
+            self.deadline_ms.store(FROM_NOW, Relaxed);
         }
     }
 
@@ -113,6 +115,9 @@ impl Patience {
     }
 
     fn deadline(&self) -> Option<Instant> {
+        if self.deadline_ms.load(Relaxed) == FROM_NOW {
+            self.allow(self.head);
+        }
         match self.deadline_ms.load(Relaxed) {
             NEVER => None,
             ms => self.start.checked_add(Duration::from_millis(ms)),

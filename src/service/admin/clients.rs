@@ -154,7 +154,13 @@ impl Deputy {
         Ok((NewSecret { id, secret }, registry::credential::write(client, &credential)))
     }
 
-    fn client_event(&self, at: &Snapshot, by: &Operator, reason: &str, id: &ClientId) -> Event {
+    fn client_event(
+        &self,
+        at: &Snapshot,
+        by: &Operator,
+        reason: &'static str,
+        id: &ClientId,
+    ) -> Event {
         Event { client: Some(id.clone()), ..admin::event(at, by, reason, self.now()) }
     }
 }

@@ -347,7 +347,13 @@ impl Checked {
     }
 
     /// The event of writing it: `client.created`, `edge.replaced` …
-    fn event(&self, snapshot: &Snapshot, by: &Operator, what: &str, now: Timestamp) -> Event {
+    fn event(
+        &self,
+        snapshot: &Snapshot,
+        by: &Operator,
+        what: &'static str,
+        now: Timestamp,
+    ) -> Event {
         let mut event = admin::event(snapshot, by, what, now);
         event.client.clone_from(&self.client);
         event.resource.clone_from(&self.resource);

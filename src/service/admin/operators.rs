@@ -85,7 +85,7 @@ impl Deputy {
         &self,
         snapshot: &Snapshot,
         by: &Operator,
-        what: &str,
+        what: &'static str,
         operator: &Operator,
     ) -> Result<(), Refused> {
         let name = operator.name.as_str();
@@ -95,7 +95,13 @@ impl Deputy {
         self.configure(vec![put], event).await
     }
 
-    fn operator_event(&self, at: &Snapshot, by: &Operator, what: &str, of: &Operator) -> Event {
+    fn operator_event(
+        &self,
+        at: &Snapshot,
+        by: &Operator,
+        what: &'static str,
+        of: &Operator,
+    ) -> Event {
         let mut event = admin::event(at, by, what, self.now());
         event.detail.push(("about".into(), of.name.to_string()));
         event.detail.push(("role".into(), of.role.as_str().to_owned()));

@@ -156,7 +156,7 @@ impl Deputy {
         &self,
         operator: &Operator,
         expected: Expected,
-        what: &str,
+        what: &'static str,
         set: impl FnOnce(&PolicySet) -> Result<PolicySet, Refused>,
     ) -> Result<ActivePolicies, Refused> {
         let snapshot = self.newest_alone().await?;

@@ -2,6 +2,7 @@
 //! of then and the policies of the draft. Nothing is changed.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
@@ -81,7 +82,7 @@ pub struct Example {
     /// When it was made.
     pub at: Timestamp,
     /// Why it was made as it was.
-    pub before: Arc<str>,
+    pub before: Cow<'static, str>,
     /// Why it would have been made otherwise.
     pub after: &'static str,
     /// The policies of the draft that say no.
@@ -296,7 +297,7 @@ impl Group {
             self.examples.push(Example {
                 decision,
                 at: found.event.at,
-                before: Arc::clone(&found.event.reason),
+                before: found.event.reason.clone(),
                 after: after.as_str(),
                 policies: replayed.policies.clone(),
             });

@@ -160,7 +160,13 @@ impl Deputy {
         self.document(Kind::Tool, &tool_id(id, name)).await
     }
 
-    fn tool_event(&self, at: &Snapshot, by: &Operator, reason: &str, id: &ResourceId) -> Event {
+    fn tool_event(
+        &self,
+        at: &Snapshot,
+        by: &Operator,
+        reason: &'static str,
+        id: &ResourceId,
+    ) -> Event {
         Event { resource: Some(id.clone()), ..admin::event(at, by, reason, self.now()) }
     }
 }
