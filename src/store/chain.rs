@@ -11,6 +11,7 @@ use sqlx::FromRow;
 use crate::base::{id::WriterId, secret::Fingerprint};
 
 use super::{
+    pack::{self, Record},
     proof::Why,
     record::{self, EventRecord, Sealed},
     rows::number,
@@ -58,7 +59,8 @@ pub(super) struct LinkRow {
     pub hash: Vec<u8>,
     pub at: i64,
     pub events: i64,
-    pub record: Vec<u8>,
+    #[sqlx(try_from = "Vec<u8>")]
+    pub record: Record,
 }
 
 /// One row of `journal_private`.
@@ -106,16 +108,12 @@ impl Chain {
 
     /// Adds a link with these events; its record goes behind the other `records` of the commit.
     pub fn link(&mut self, events: &[Sealed], records: &mut Vec<u8>) -> NewLink {
-        let begin = records.len();
-        for (n, event) in events.iter().enumerate() {
-            records.push(if n == 0 { b'[' } else { b',' });
-            records.extend_from_slice(&event.json);
-        }
-        records.push(b']');
-        let record = records.get(begin..).unwrap_or_default();
+        let record = record(events);
         let prev = self.hash;
         self.seq = self.seq.saturating_add(1);
-        self.hash = hash(&self.hash, self.seq, record);
+        self.hash = hash(&self.hash, self.seq, &record);
+        let begin = records.len();
+        pack::pack(&record, records);
         NewLink {
             writer: Arc::clone(&self.writer),
             seq: self.seq,
@@ -124,7 +122,7 @@ impl Chain {
             at: events.last().map_or(0, |event| event.at),
             events: number(events.len()),
             record_at: begin.saturating_add(1),
-            record_bytes: record.len(),
+            record_bytes: records.len().saturating_sub(begin),
         }
     }
 
@@ -137,8 +135,8 @@ impl Chain {
         if row.prev != self.hash {
             return Err(Why::Displaced);
         }
-        let expected = hash(&self.hash, next, &row.record);
-        let events = record::decode(&row.record).map_err(|_| Why::Altered)?;
+        let expected = hash(&self.hash, next, row.record.bytes());
+        let events = record::decode(row.record.bytes()).map_err(|_| Why::Altered)?;
         let last = events.last().map(EventRecord::at);
         let columns = last == Some(row.at) && number(events.len()) == row.events;
         if row.hash != expected || !columns {
@@ -148,6 +146,18 @@ impl Chain {
         self.hash = expected;
         Ok(events)
     }
+}
+
+/// The events as one JSON array.
+fn record(events: &[Sealed]) -> Vec<u8> {
+    let bytes = events.iter().map(|event| event.json.len().saturating_add(1)).sum::<usize>();
+    let mut record = Vec::with_capacity(bytes.saturating_add(1));
+    for (n, event) in events.iter().enumerate() {
+        record.push(if n == 0 { b'[' } else { b',' });
+        record.extend_from_slice(&event.json);
+    }
+    record.push(b']');
+    record
 }
 
 /// SHA-256 over prev ‖ seq ‖ record.

@@ -197,7 +197,7 @@ impl Search<'_> {
         let missing = Error::Corrupt { table: "journal_index", what: "it names no event" };
         let mut decoded: HashMap<(String, i64), Vec<Option<EventRecord<'_>>>> = HashMap::new();
         for link in links {
-            let events = record::decode(&link.record)?.into_iter().map(Some).collect();
+            let events = record::decode(link.record.bytes())?.into_iter().map(Some).collect();
             decoded.insert((link.writer.clone(), link.seq), events);
         }
         let mut found = Vec::with_capacity(hits.len());
@@ -274,7 +274,7 @@ impl Search<'_> {
         let mut looked_at = 0_usize;
         let mut last = None;
         for link in links {
-            let events = record::decode(&link.record)?;
+            let events = record::decode(link.record.bytes())?;
             looked_at = looked_at.saturating_add(events.len());
             let same = link.at == from.at && link.writer == from.id && link.seq == from.seq;
             for (n, record) in events.into_iter().enumerate().rev() {

@@ -11,6 +11,7 @@ mod effects;
 mod error;
 mod events;
 mod follow;
+mod pack;
 mod persons;
 mod proof;
 mod record;

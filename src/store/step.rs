@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     chain::{LinkRow, PrivateRow},
+    pack::Record,
     persons::SubjectRow,
 };
 use crate::base::secret::Fingerprint;
@@ -166,7 +167,7 @@ impl Link {
             events: row.events,
             prev: STANDARD.encode(&row.prev),
             hash: STANDARD.encode(&row.hash),
-            record: serde_json::from_slice(&row.record).ok(),
+            record: serde_json::from_slice(row.record.bytes()).ok(),
             subjects: self.subjects.iter().map(subject).collect(),
             private: self.private.iter().map(private).collect(),
         }
@@ -191,10 +192,7 @@ impl Link {
                 hash: bytes(&line.hash)?,
                 at: line.at,
                 events: line.events,
-                record: line
-                    .record
-                    .map(|record| record.get().as_bytes().to_vec())
-                    .unwrap_or_default(),
+                record: Record::plain(line.record.map_or(&[], |record| record.get().as_bytes())),
             },
             subjects: line.subjects.into_iter().map(subject).collect::<Option<_>>()?,
             private: line.private.into_iter().map(private).collect::<Option<_>>()?,

@@ -170,8 +170,10 @@ impl<'s> Walk<'s> {
         private: Vec<PrivateRow>,
     ) -> Result<Vec<Step>, Error> {
         // A record that cannot be read names nobody; the proof will say what is wrong with it.
-        let decoded: Vec<_> =
-            links.iter().map(|link| record::decode(&link.record).unwrap_or_default()).collect();
+        let decoded: Vec<_> = links
+            .iter()
+            .map(|link| record::decode(link.record.bytes()).unwrap_or_default())
+            .collect();
         let all = decoded.iter().flat_map(|events| keys(events)).collect();
         let subjects = events::subjects(self.pool, all).await?;
         let mut parts: HashMap<i64, Vec<PrivateRow>> = HashMap::new();

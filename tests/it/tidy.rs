@@ -204,6 +204,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "44e610e72fe561391275a662bc519173df2592478d44837fbd2627363dfd1ff7",
     ),
     ("postgres/0011_floor.sql", "05ac6ccc1ea0b71bd85b5d24e908d7f6011d431c42f17de9ade386a93194439d"),
+    (
+        "postgres/0012_packed.sql",
+        "e8b0e1ede0812343442e14de669f13e6d4da145a4bca2ee4358f8f81cbdcb346",
+    ),
     ("sqlite/0001_begin.sql", "635ed953933529ff823323c86c0343549b9125e22ba9a3ee2615dc4c5521537a"),
     ("sqlite/0002_effects.sql", "297f4de13556e785afe30685a18f949f1e65823767be11a104cd9322f6de54fc"),
     ("sqlite/0006_history.sql", "4d33ba29f3209306c6451fd6bbc58e0bee3294580488a86703edf505a91026b5"),
@@ -224,6 +228,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "dba617be2ce3172577a489a5880da50be549de40d8efee34aab4fd8365479146",
     ),
     ("sqlite/0011_floor.sql", "02bc387185c21935c471635302f539d44d9ed67a216a1bcf264e755ffadc2a68"),
+    ("sqlite/0012_packed.sql", "e2cba41e20f38b71a4fab760bd47d0b3a997e11fa234d3e46a167b170a61e864"),
 ];
 
 #[test]

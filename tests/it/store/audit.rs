@@ -18,6 +18,7 @@ super::on_both! {
     events_are_found_by_every_filter
     pages_of_events_neither_lose_nor_repeat
     hundreds_of_reads_share_a_link
+    a_long_record_is_packed_and_a_change_in_it_found
     an_event_is_found_from_its_own_moment_on_whoever_shares_its_link
     a_journalled_event_is_written_unasked
     a_changed_record_is_found
@@ -183,6 +184,42 @@ async fn a_journalled_event_is_written_unasked(db: Db) {
     while proved(&store).await.events == 0 {
         tokio::task::yield_now().await;
     }
+    store.close().await.unwrap();
+}
+
+async fn a_long_record_is_packed_and_a_change_in_it_found(db: Db) {
+    let store = db.open(1).await;
+    let reads: Vec<Event> = (0..256).map(read).collect();
+    for read in &reads {
+        assert!(store.writer().journal(read.clone()));
+    }
+    store.writer().flush().await.unwrap();
+    let mut hand = db.hand().await;
+    let stored = hand.number("SELECT sum(length(record)) FROM journal").await;
+    assert!((1..8 * 1_024).contains(&stored), "256 events are stored in {stored} bytes");
+    let mut found = Vec::new();
+    let mut next = page(100);
+    loop {
+        let listing = store.events(&EventFilter::default(), &next).await.unwrap();
+        found.extend(events(listing.items));
+        let Some(after) = listing.next else { break };
+        next.after = Some(after);
+    }
+    found.reverse();
+    assert_eq!(found, reads);
+    assert_eq!(proved(&store).await.broken, None);
+    store.close().await.unwrap();
+
+    let change = match db.dir {
+        Some(_) => {
+            "UPDATE journal SET record =
+            CAST(substr(record, 1, 100) || x'00' || substr(record, 102) AS BLOB)"
+        }
+        None => "UPDATE journal SET record = set_byte(record, 100, 0)",
+    };
+    db.tamper(change).await;
+    let store = db.open(2).await;
+    assert_eq!(proved(&store).await.broken.map(|broken| broken.why), Some(Why::Altered));
     store.close().await.unwrap();
 }
 

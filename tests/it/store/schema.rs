@@ -189,9 +189,14 @@ fn migrations_are_twins() {
     assert_eq!(sqlite.len(), postgres.len());
     for (sqlite, postgres) in sqlite.iter().zip(&postgres) {
         assert_eq!(sqlite.file_name(), postgres.file_name());
-        let texts = [sqlite, postgres].map(|file| names(&fs::read_to_string(file).unwrap()));
-        assert!(!texts[0].is_empty());
-        assert_eq!(texts[0], texts[1]);
+        let texts = [sqlite, postgres].map(|file| fs::read_to_string(file).unwrap());
+        let named = texts.each_ref().map(|text| names(text));
+        assert_eq!(named[0], named[1]);
+        // What makes nothing says the same in the same words.
+        let said = texts
+            .each_ref()
+            .map(|text| text.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>());
+        assert!(!named[0].is_empty() || (said[0] == said[1] && !said[0].is_empty()));
     }
 }
 
