@@ -82,16 +82,35 @@ impl Deputy {
     /// and reason, and never fill the audit log.
     ///
     /// Every answer to a client begins here, so here it is made sure that this instance may answer
-    /// at all; whatever is judged takes its snapshot afterwards.
+    /// at all, and that there is room to write down what it will; whatever is judged takes its
+    /// snapshot afterwards.
     pub(super) async fn prove(&self, caller: &Caller, now: Timestamp) -> Result<Proved, Failure> {
         self.coherent().await?;
-        match self.proved(caller, now).await? {
+        let proved = match self.proved(caller, now).await? {
+            Ok(proved) if self.store().writer().is_crowded_for(&proved.client.client().id) => {
+                Box::pin(self.waited(proved, now)).await?
+            }
+            proved => proved,
+        };
+        match proved {
             Ok(proved) => Ok(proved),
             Err(refusal) => {
                 self.count_refused(caller.source, refusal);
                 Err(Failure::client(refusal, self.error_id()?))
             }
         }
+    }
+
+    /// The client after it has waited until what it asks can be written down. What was true before
+    /// is asked again.
+    async fn waited(
+        &self,
+        proved: Proved,
+        now: Timestamp,
+    ) -> Result<Result<Proved, ClientRefusal>, Failure> {
+        self.store().writer().room(&proved.client.client().id).await;
+        self.coherent().await?;
+        Ok(proved.again(&self.snapshot(), now))
     }
 
     /// Uses up what proved the client. A second time, it proves nothing.

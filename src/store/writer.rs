@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     base::{
-        id::{DecisionId, WriterId},
+        id::{ClientId, DecisionId, WriterId},
         time::Timestamp,
     },
     model::{
@@ -324,6 +324,16 @@ impl Writer {
     /// 50 ms. Never waits; whether there was room. What finds none is lost, and counted.
     pub fn journal(&self, event: Event) -> bool {
         self.journal.push(event)
+    }
+
+    /// Whether this client asks faster than can be written down, and should wait for [`Self::room`].
+    pub fn is_crowded_for(&self, client: &ClientId) -> bool {
+        self.journal.is_crowded_for(client)
+    }
+
+    /// Returns when there is room for the next journalled events of a client, or half a second later.
+    pub async fn room(&self, client: &ClientId) {
+        self.journal.room(client).await;
     }
 
     /// Journalled events that were lost since the start.

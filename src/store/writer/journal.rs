@@ -2,18 +2,20 @@
 //! twice for a commit at most: when its first event comes, so that its age is counted from there,
 //! and when it is worth a commit. A wake-up for each event would cost more than the event.
 //!
-//! Nobody has more than half of the room, so that a client that floods it loses its own events and
-//! no other client's.
+//! Nobody has more than half of the room. A client that asks faster than can be written down waits
+//! before it is judged ([`Journal::room`]), as long as something is written at all; only what finds
+//! no room even so is lost, and counted: its own events and no other client's.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::{base::id::ClientId, model::event::Event, store::commit::SEGMENT_EVENTS};
 
@@ -22,10 +24,20 @@ use crate::{base::id::ClientId, model::event::Event, store::commit::SEGMENT_EVEN
 /// those that come while it is made.
 pub(super) const FULL: usize = 4 * SEGMENT_EVENTS;
 
+/// How long a client waits for room. A full journal is written in a tenth of that; beyond it the disk
+/// is in trouble, and what need not be on record is answered all the same.
+const ROOM_WAIT: Duration = Duration::from_millis(500);
+
 /// Events that are not written yet, oldest first.
 pub(super) struct Journal {
     waiting: Mutex<Waiting>,
+    /// How many wait, and how many are so few that nobody need look closer.
+    crowd: AtomicUsize,
+    few: usize,
     woken: Notify,
+    taken: Notify,
+    /// Whether the last attempt to write went well.
+    moving: AtomicBool,
     lost: AtomicU64,
 }
 
@@ -40,13 +52,28 @@ struct Waiting {
 impl Waiting {
     /// Takes an event, if there is room for one more of its client's; how many wait now.
     fn push(&mut self, event: Event) -> Option<usize> {
-        let share = self.shares.get(&event.client).copied().unwrap_or(0);
-        if self.events.len() >= self.most || share >= self.most.div_ceil(2) {
+        if self.events.len() >= self.most {
             return None;
         }
-        self.shares.insert(event.client.clone(), share.saturating_add(1));
+        let share_max = self.share_max();
+        match self.shares.get_mut(&event.client) {
+            Some(share) if *share >= share_max => return None,
+            Some(share) => *share = share.saturating_add(1),
+            None => drop(self.shares.insert(event.client.clone(), 1)),
+        }
         self.events.push_back(event);
         Some(self.events.len())
+    }
+
+    /// The most of one client's.
+    const fn share_max(&self) -> usize {
+        self.most.div_ceil(2)
+    }
+
+    /// Whether this client's next events may find no room.
+    fn is_crowded_for(&self, client: &ClientId) -> bool {
+        let share = self.shares.get(&Some(client.clone())).copied().unwrap_or(0);
+        self.events.len() >= nearly(self.most) || share >= nearly(self.share_max())
     }
 
     fn pop(&mut self) -> Option<Event> {
@@ -59,18 +86,34 @@ impl Waiting {
     }
 }
 
+/// What is left behind it is for those who were judged meanwhile.
+const fn nearly(most: usize) -> usize {
+    most.saturating_sub(most / 4)
+}
+
 impl Journal {
     pub fn new(most: usize) -> Journal {
         let waiting = Waiting { events: VecDeque::new(), shares: HashMap::new(), most };
-        Journal { waiting: Mutex::new(waiting), woken: Notify::new(), lost: AtomicU64::new(0) }
+        let few = nearly(waiting.share_max());
+        Journal {
+            waiting: Mutex::new(waiting),
+            crowd: AtomicUsize::new(0),
+            few,
+            woken: Notify::new(),
+            taken: Notify::new(),
+            moving: AtomicBool::new(true),
+            lost: AtomicU64::new(0),
+        }
     }
 
     /// Takes an event, if there is room; what finds none is counted as lost.
     pub fn push(&self, event: Event) -> bool {
-        let Some(waits) = self.waiting().push(event) else {
+        let pushed = self.waiting().push(event);
+        let Some(waits) = pushed else {
             self.lose(1);
             return false;
         };
+        self.crowd.store(waits, Ordering::Relaxed);
         if waits == 1 || waits == FULL {
             self.woken.notify_one();
         }
@@ -86,6 +129,39 @@ impl Journal {
     pub fn take(&self, most: usize, to: &mut VecDeque<Event>) {
         let mut waiting = self.waiting();
         to.extend(std::iter::from_fn(|| waiting.pop()).take(most));
+        self.crowd.store(waiting.events.len(), Ordering::Relaxed);
+        drop(waiting);
+        self.taken.notify_waiters();
+    }
+
+    /// Whether this client has to wait for room. Nobody has while nothing can be written: what may
+    /// be answered without the database is, and its events are lost when there is no room.
+    pub fn is_crowded_for(&self, client: &ClientId) -> bool {
+        let few = self.crowd.load(Ordering::Relaxed) < self.few;
+        !few && self.moving.load(Ordering::Relaxed) && self.waiting().is_crowded_for(client)
+    }
+
+    /// Returns when there is room for this client's next events, or when it has waited long enough.
+    pub async fn room(&self, client: &ClientId) {
+        let waited = async {
+            loop {
+                let taken = self.taken.notified();
+                if !self.is_crowded_for(client) {
+                    return;
+                }
+                taken.await;
+            }
+        };
+        // Too late: the next events are lost if there is no room, and counted.
+        _ = timeout(ROOM_WAIT, waited).await;
+    }
+
+    /// Whether what was just written came to the database.
+    pub fn moves(&self, moving: bool) {
+        self.moving.store(moving, Ordering::Relaxed);
+        if !moving {
+            self.taken.notify_waiters();
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -109,5 +185,70 @@ impl Journal {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         // Every state of the queue is whole.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::poll_fn,
+        pin::{Pin, pin},
+        task::Poll,
+    };
+
+    use super::*;
+    use crate::{base::time::Timestamp, model::event::Kind};
+
+    const MOST: usize = 64;
+
+    fn client(name: &str) -> ClientId {
+        ClientId::parse(name).unwrap()
+    }
+
+    fn event(of: &str) -> Event {
+        Event { client: Some(client(of)), ..Event::new(Kind::Decision, "x", Timestamp::EPOCH, 0) }
+    }
+
+    fn filled(of: &str) -> Journal {
+        let journal = Journal::new(MOST);
+        while !journal.is_crowded_for(&client(of)) {
+            assert!(journal.push(event(of)), "who waits when it is asked to loses nothing");
+        }
+        journal
+    }
+
+    /// Whether it is there at once.
+    async fn is_there(mut waits: Pin<&mut impl Future<Output = ()>>) -> bool {
+        poll_fn(|context| Poll::Ready(waits.as_mut().poll(context).is_ready())).await
+    }
+
+    #[tokio::test]
+    async fn who_asks_too_fast_waits_until_something_is_taken() {
+        let (journal, fast) = (filled("cl_fast"), client("cl_fast"));
+        let mut waits = pin!(journal.room(&fast));
+        assert!(!is_there(waits.as_mut()).await);
+        assert!(!is_there(waits.as_mut()).await);
+        journal.take(MOST, &mut VecDeque::new());
+        assert!(is_there(waits).await);
+        assert_eq!(journal.lost(), 0);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_another_clients_flood_nor_for_ever() {
+        let (journal, fast) = (filled("cl_fast"), client("cl_fast"));
+        assert!(is_there(pin!(journal.room(&client("cl_slow")))).await);
+        journal.room(&fast).await;
+        assert!(journal.is_crowded_for(&fast));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_database_that_is_gone() {
+        let (journal, fast) = (filled("cl_fast"), client("cl_fast"));
+        let mut waits = pin!(journal.room(&fast));
+        assert!(!is_there(waits.as_mut()).await);
+        journal.moves(false);
+        assert!(is_there(waits).await);
+        while journal.push(event("cl_fast")) {}
+        assert_eq!((journal.len(), journal.lost()), (MOST / 2, 1));
     }
 }

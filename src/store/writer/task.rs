@@ -244,6 +244,7 @@ impl Task {
             answer(reply, self.flush().await);
         }
         closing.extend(sorted.closing);
+        self.inbox.journal.moves(self.db.is_some());
         let again = if self.db.is_some() { SEGMENT_AGE } else { RETRY_AFTER };
         self.due = Instant::now().checked_add(again).filter(|_| self.unwritten() > 0);
     }
