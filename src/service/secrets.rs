@@ -1,13 +1,20 @@
 //! Client secrets: argon2id on a bounded pool, and a short memory of successes.
 //!
 //! A wrong secret usually dies at its keyed tag, in microseconds, before this. What gets here has a
-//! good tag; argon2id takes about 20 ms and 19 MiB, so only [`AT_ONCE`] run at a time, and a source
-//! whose secrets fail is held to [`WRONG_PER_WINDOW`]. Nothing is remembered on failure.
+//! good tag; argon2id takes about 20 ms and 19 MiB, so only [`AT_ONCE`] run at a time, one of a
+//! source, and a source whose secrets fail is held to [`WRONG_PER_WINDOW`]. Nothing is remembered on
+//! failure.
 
-use std::{io, net::IpAddr, thread};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    io,
+    net::IpAddr,
+    sync::Arc,
+    thread,
+};
 
 use quick_cache::sync::Cache;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Mutex, Semaphore, oneshot};
 
 use super::{Deputy, Fault, throttle::Throttle};
 use crate::{
@@ -31,16 +38,46 @@ const STEP_BACK: i32 = 10;
 const REMEMBERED: Seconds = Seconds::new(600);
 /// The most successes remembered.
 const CAPACITY: usize = 16_384;
-/// Wrong secrets of one source in one window (1 s), beyond which it is refused unchecked.
-const WRONG_PER_WINDOW: u8 = 2;
+/// Wrong secrets of one source in one window (1 s), after which it is refused unchecked.
+const WRONG_PER_WINDOW: u8 = 1;
+/// Sources have one check at a time, so that none has all places; those of one of these share it.
+const SOURCES: usize = 64;
+
 /// The pool, the memory and the throttle.
 #[derive(Debug)]
 pub struct VerifiedSecrets {
     key: MacKey,
-    remembered: Cache<[u8; 32], (CredentialId, Timestamp)>,
-    at_once: Semaphore,
+    checked: Arc<Checked>,
+    sources: [Arc<Mutex<()>>; SOURCES],
+    numbers: RandomState,
+    at_once: Arc<Semaphore>,
     waiting: Semaphore,
+}
+
+/// What came of checks. A check goes on when nobody waits for it any more, and counts all the same.
+#[derive(Debug)]
+struct Checked {
+    remembered: Cache<[u8; 32], (CredentialId, Timestamp)>,
     wrong: Throttle,
+}
+
+impl Checked {
+    /// The credential that this secret was found to match, not long ago.
+    fn recalled(&self, name: &[u8; 32], now: Timestamp) -> Option<CredentialId> {
+        self.remembered.get(name).filter(|(_, until)| now < *until).map(|(id, _)| id)
+    }
+
+    fn note(
+        &self,
+        name: [u8; 32],
+        matched: Option<CredentialId>,
+        (source, now): (IpAddr, Timestamp),
+    ) {
+        match matched {
+            Some(credential) => self.remembered.insert(name, (credential, now.plus(REMEMBERED))),
+            None => self.wrong.note(source, now),
+        }
+    }
 }
 
 impl VerifiedSecrets {
@@ -49,10 +86,14 @@ impl VerifiedSecrets {
         let master = Secret::new(random.bytes()?);
         Ok(VerifiedSecrets {
             key: MacKey::derive(&master, "verified client secret"),
-            remembered: Cache::new(CAPACITY),
-            at_once: Semaphore::new(AT_ONCE),
+            checked: Arc::new(Checked {
+                remembered: Cache::new(CAPACITY),
+                wrong: Throttle::new(WRONG_PER_WINDOW),
+            }),
+            sources: std::array::from_fn(|_| Arc::default()),
+            numbers: RandomState::new(),
+            at_once: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Semaphore::new(WAITING),
-            wrong: Throttle::new(WRONG_PER_WINDOW),
         })
     }
 
@@ -60,9 +101,10 @@ impl VerifiedSecrets {
         self.key.tag(&[presented.id.as_bytes(), presented.secret.expose().as_bytes()])
     }
 
-    /// The credential that this secret was found to match, not long ago.
-    fn recalled(&self, name: &[u8; 32], now: Timestamp) -> Option<CredentialId> {
-        self.remembered.get(name).filter(|(_, until)| now < *until).map(|(id, _)| id)
+    fn of(&self, source: IpAddr) -> Arc<Mutex<()>> {
+        let number = self.numbers.hash_one(source);
+        let place = number.checked_rem(SOURCES as u64).and_then(|n| usize::try_from(n).ok());
+        place.and_then(|n| self.sources.get(n)).map(Arc::clone).unwrap_or_default()
     }
 
     /// Which of the stored hashes the secret matches, at the price of one argon2id each.
@@ -73,32 +115,35 @@ impl VerifiedSecrets {
         source: IpAddr,
         now: Timestamp,
     ) -> Result<Result<CredentialId, ClientRefusal>, Fault> {
-        if self.wrong.is_throttled(source, now) {
+        if self.checked.wrong.is_throttled(source, now) {
             return Ok(Err(ClientRefusal::Throttled));
         }
         let _place = self.waiting.try_acquire().map_err(|_| Fault::Busy)?;
-        let _turn = self.at_once.acquire().await.map_err(|_| Fault::Busy)?;
+        let of_source = self.of(source).lock_owned().await;
+        let turn = Arc::clone(&self.at_once).acquire_owned().await.map_err(|_| Fault::Busy)?;
         // Many requests of one client may have waited for the first of them, and many guesses.
         let name = self.name(presented);
-        if let Some(credential) = self.recalled(&name, now) {
+        if let Some(credential) = self.checked.recalled(&name, now) {
             return Ok(Ok(credential));
         }
-        if self.wrong.is_throttled(source, now) {
+        if self.checked.wrong.is_throttled(source, now) {
             return Ok(Err(ClientRefusal::Throttled));
         }
-        let secret = presented.secret.clone();
+        let (secret, noted) = (presented.secret.clone(), Arc::clone(&self.checked));
         let check = move || {
-            needs.hashes.iter().find(|(_, hash)| password::verify(&secret, hash)).map(|(id, _)| *id)
+            let mut hashes = needs.hashes.iter();
+            let matched = hashes.find(|(_, hash)| password::verify(&secret, hash));
+            let matched = matched.map(|(id, _)| *id);
+            noted.note(name, matched, (source, now));
+            // Its own until here, whether or not somebody still waits: or who hangs up and comes
+            // again would have as many at work as they like.
+            drop((turn, of_source));
+            matched
         };
         let failed = |error| Fault::Internal("secret check failed", Some(error));
         let checked = stepping_back(check).map_err(|error| failed(error.into()))?;
         let matched = checked.await.map_err(|error| failed(error.into()))?;
-        let Some(credential) = matched else {
-            self.wrong.note(source, now);
-            return Ok(Err(ClientRefusal::Wrong));
-        };
-        self.remembered.insert(name, (credential, now.plus(REMEMBERED)));
-        Ok(Ok(credential))
+        Ok(matched.ok_or(ClientRefusal::Wrong))
     }
 }
 
@@ -130,7 +175,7 @@ impl Deputy {
         let snapshot = self.snapshot();
         let secrets = &self.0.secrets;
         let name = secrets.name(presented);
-        if let Some(credential) = secrets.recalled(&name, now) {
+        if let Some(credential) = secrets.checked.recalled(&name, now) {
             // Remembered, and still only as good as the credential is in *this* snapshot.
             return Ok(authenticate::judge(&snapshot, presented, credential, now));
         }
@@ -139,7 +184,41 @@ impl Deputy {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let matched = Box::pin(secrets.matched(presented, needs, source, now)).await?;
+        // It took its time: what holds now is asked of what is known now.
+        self.coherent().await?;
+        let snapshot = self.snapshot();
         Ok(matched
             .and_then(|credential| authenticate::judge(&snapshot, presented, credential, now)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, net::Ipv4Addr, pin::pin, task::Poll};
+
+    use super::*;
+    use crate::{base::id::ClientId, model::client::AuthMethod};
+
+    #[tokio::test]
+    async fn a_check_that_nobody_waits_for_keeps_its_turn_and_counts() {
+        let random = Random::system();
+        let secrets = VerifiedSecrets::new(&random).unwrap();
+        let (source, now) = (IpAddr::from(Ipv4Addr::LOCALHOST), Timestamp::EPOCH);
+        let presented = PresentedSecret {
+            id: "cl_guessed".to_owned(),
+            secret: Secret::new("wrong".to_owned()),
+            method: AuthMethod::ClientSecretBasic,
+        };
+        let hash = password::hash(&Secret::new("right".to_owned()), &random).unwrap();
+        for _ in 0..WRONG_PER_WINDOW {
+            let client = ClientId::parse("cl_guessed").unwrap();
+            let hashes = vec![(CredentialId::from_bytes([1; 16]), hash.clone())];
+            let mut check =
+                pin!(secrets.matched(&presented, Needs { client, hashes }, source, now));
+            let begun = poll_fn(|context| Poll::Ready(check.as_mut().poll(context).is_pending()));
+            assert!(begun.await, "it hangs up before there is an answer");
+        }
+        let _all_are_done = secrets.at_once.acquire_many(AT_ONCE.try_into().unwrap()).await;
+        assert!(secrets.checked.wrong.is_throttled(source, now));
     }
 }
