@@ -7,8 +7,10 @@ mod tests;
 use std::{
     fmt,
     future::poll_fn,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::{Mutex, PoisonError},
     task::Poll,
     time::Duration,
 };
@@ -120,7 +122,7 @@ impl Frame<'_> {
         response
     }
 
-    /// One line: for everybody where somebody may have to act on it, else for who asked for more.
+    /// One line, up to [`LINES_MAX`] a second: for everybody where somebody may have to act on it, else for who asked for more.
     /// Thousands of good answers a second would cost more than the decisions in them, and hide the
     /// one that is not good; what was decided is in the audit log.
     fn log(&self, response: &Response, taken: Duration) {
@@ -138,7 +140,55 @@ impl Frame<'_> {
                 )
             };
         }
-        if status.is_success() && taken < SLOW { line!(debug) } else { line!(info) }
+        let lines = match (status.is_server_error() || taken >= SLOW, status.is_success()) {
+            (true, _) => &FAILED,
+            (false, false) => &REFUSED,
+            (false, true) => return line!(debug),
+        };
+        let Some(withheld) = lines.room(self.opened) else { return };
+        if withheld > 0 {
+            tracing::info!(withheld, "more requests like the next one than are told one by one");
+        }
+        line!(info);
+    }
+}
+
+/// Lines about requests that were refused: anybody can make any number of them.
+static REFUSED: Lines = Lines::new();
+/// About those that failed or were slow.
+static FAILED: Lines = Lines::new();
+
+/// The most lines of one sort in a second: more than anybody reads, and less than fills a disk.
+const LINES_MAX: u32 = 100;
+
+/// How many lines of one sort were written lately.
+struct Lines(Mutex<Window>);
+
+struct Window {
+    since: Option<Instant>,
+    written: u32,
+    withheld: u64,
+}
+
+impl Lines {
+    const fn new() -> Lines {
+        Lines(Mutex::new(Window { since: None, written: 0, withheld: 0 }))
+    }
+
+    /// Whether there is room for one more; how many there was none for before it.
+    fn room(&self, now: Instant) -> Option<u64> {
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = window.since.map(|since| now.saturating_duration_since(since));
+        if age.is_none_or(|age| age >= Duration::from_secs(1)) {
+            window.since = Some(now);
+            window.written = 0;
+        }
+        if window.written == LINES_MAX {
+            window.withheld = window.withheld.saturating_add(1);
+            return None;
+        }
+        window.written = window.written.saturating_add(1);
+        Some(mem::take(&mut window.withheld))
     }
 }
 
