@@ -46,6 +46,11 @@ impl Proved {
         &self.client
     }
 
+    /// The same, to be put in the place of itself as it stands later.
+    pub(super) const fn client_mut(&mut self) -> &mut Authenticated {
+        &mut self.client
+    }
+
     /// What is used up besides `effects`, in the same commit.
     pub fn effects(&self, mut effects: Effects) -> Effects {
         effects.once.extend(self.once.iter().cloned());
@@ -74,25 +79,21 @@ impl Deputy {
         now: Timestamp,
     ) -> Result<Authenticated, Failure> {
         let proved = self.prove(caller, now).await?;
+        if proved.once.is_empty() {
+            return Ok(proved.client);
+        }
         self.use_up(&proved, now).await?;
-        Ok(proved.client)
+        Box::pin(self.still(&proved.client, now)).await
     }
 
     /// Proves the client. Failures before this point belong to nobody: they are counted by source
     /// and reason, and never fill the audit log.
     ///
     /// Every answer to a client begins here, so here it is made sure that this instance may answer
-    /// at all, and that there is room to write down what it will; whatever is judged takes its
-    /// snapshot afterwards.
+    /// at all; whatever is judged takes its snapshot afterwards.
     pub(super) async fn prove(&self, caller: &Caller, now: Timestamp) -> Result<Proved, Failure> {
         self.coherent().await?;
-        let proved = match self.proved(caller, now).await? {
-            Ok(proved) if self.store().writer().is_crowded_for(&proved.client.client().id) => {
-                Box::pin(self.waited(proved, now)).await?
-            }
-            proved => proved,
-        };
-        match proved {
+        match self.proved(caller, now).await? {
             Ok(proved) => Ok(proved),
             Err(refusal) => {
                 self.count_refused(caller.source, refusal);
@@ -101,16 +102,33 @@ impl Deputy {
         }
     }
 
-    /// The client after it has waited until what it asks can be written down. What was true before
-    /// is asked again.
-    async fn waited(
+    /// Waits until there is room to write down what the client asks. For every door whose answers
+    /// are journalled, before it takes its snapshot.
+    pub(super) async fn room_for(
         &self,
-        proved: Proved,
+        client: &mut Authenticated,
         now: Timestamp,
-    ) -> Result<Result<Proved, ClientRefusal>, Failure> {
-        self.store().writer().room(&proved.client.client().id).await;
+    ) -> Result<(), Failure> {
+        let writer = self.store().writer();
+        if writer.is_crowded_for(&client.client().id) {
+            Box::pin(writer.room(&client.client().id)).await;
+            *client = Box::pin(self.still(client, now)).await?;
+        }
+        Ok(())
+    }
+
+    /// The client after something was waited for: meanwhile it may have been disabled, and this
+    /// instance have lost its lease.
+    async fn still(
+        &self,
+        client: &Authenticated,
+        now: Timestamp,
+    ) -> Result<Authenticated, Failure> {
         self.coherent().await?;
-        Ok(proved.again(&self.snapshot(), now))
+        match client.again(&self.snapshot(), now) {
+            Ok(client) => Ok(client),
+            Err(refusal) => Err(Failure::client(refusal, self.error_id()?)),
+        }
     }
 
     /// Uses up what proved the client. A second time, it proves nothing.
@@ -160,11 +178,18 @@ impl Deputy {
             return Ok(Err(ClientRefusal::Throttled));
         }
         let keys = self.client_keys(&claimed, now).await?;
+        let fetched = !matches!(claimed.rules().keys, KeySource::Inline(_));
         let judged = claimed.judge(config, &keys, now);
         if judged.as_ref().is_err_and(|refusal| *refusal == ClientRefusal::Wrong) {
             self.0.wrong_assertions.note(caller.source, now);
         }
-        Ok(judged.map(|(client, once)| Proved { client, once: vec![once] }))
+        let proved = judged.map(|(client, once)| Proved { client, once: vec![once] });
+        if !fetched {
+            return Ok(proved);
+        }
+        // Its keys may have been waited for: what holds now is asked of what is known now.
+        self.coherent().await?;
+        Ok(proved.and_then(|proved| proved.again(&self.snapshot(), now)))
     }
 
     /// The keys that a client registered: its own words, or fetched from where it publishes them.

@@ -44,7 +44,8 @@ impl Deputy {
         request: &Result<Request, AuthzenError>,
     ) -> Result<String, Failure> {
         let now = self.now();
-        let client = self.authenticate(caller, now).await?;
+        let mut client = self.authenticate(caller, now).await?;
+        self.room_for(&mut client, now).await?;
         let snapshot = self.snapshot();
         let refused = AtomicBool::new(false);
         let desk =

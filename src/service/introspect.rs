@@ -19,8 +19,8 @@ impl Deputy {
         question: &Result<Question<'_>, ParamError>,
     ) -> Result<String, Failure> {
         let now = self.now();
-        let client = self.authenticate(caller, now).await?;
-        self.answered(&client, question, now).await
+        let mut client = self.authenticate(caller, now).await?;
+        self.answered(&mut client, question, now).await
     }
 
     /// Answers it with a JWT, which the asker can keep as evidence. RFC 9701.
@@ -30,8 +30,8 @@ impl Deputy {
         question: &Result<Question<'_>, ParamError>,
     ) -> Result<String, Failure> {
         let now = self.now();
-        let client = self.authenticate(caller, now).await?;
-        let answer = self.answered(&client, question, now).await?;
+        let mut client = self.authenticate(caller, now).await?;
+        let answer = self.answered(&mut client, question, now).await?;
         let config = &self.snapshot().config;
         let asker = client.client();
         let payload = introspection::signed(&config.issuer, &asker.id, &answer, now);
@@ -41,11 +41,14 @@ impl Deputy {
 
     async fn answered(
         &self,
-        client: &Authenticated,
+        client: &mut Authenticated,
         question: &Result<Question<'_>, ParamError>,
         now: Timestamp,
     ) -> Result<String, Failure> {
         let question = question.as_ref().map_err(|error| Failure::Malformed(error.clone()))?;
+        if question.call.is_some() {
+            self.room_for(client, now).await?;
+        }
         let snapshot = self.snapshot();
         let several = || snapshot.config.owned_by(&client.client().id).take(2).count() > 1;
         if question.call.is_some() && question.resource.is_none() && several() {

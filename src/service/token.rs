@@ -62,6 +62,7 @@ impl Deputy {
     ) -> Result<Minted, Failure> {
         let now = self.now();
         let mut proved = self.prove(&caller, now).await?;
+        self.room_for(proved.client_mut(), now).await?;
         let holder = match self.holder(proof, now) {
             Ok(holder) => holder,
             Err(fault) => {

@@ -11,8 +11,8 @@ const LENGTH_BYTES: usize = 4;
 /// The shortest record that is packed: one event gains little.
 const WORTH_IT: usize = 1_024;
 /// The longest that is packed or unpacked, so that no forged length takes memory. A record has 64 KiB,
-/// or one event.
-const RECORD_MAX: usize = 1024 * 1024;
+/// or one event; one that is longer still is stored as it is.
+const RECORD_MAX: usize = 128 * 1024;
 
 /// A record, whichever way it was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

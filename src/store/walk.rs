@@ -23,7 +23,7 @@ use crate::{
     oauth::checkpoint,
 };
 
-/// Links read at a time: at most 16 MiB.
+/// Links read at a time: 16 MiB, and twice that if somebody forged their lengths.
 const PAGE: i64 = 256;
 /// Checkpoints read at a time.
 const CHECKPOINTS: i64 = 64;

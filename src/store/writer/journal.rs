@@ -24,8 +24,8 @@ use crate::{base::id::ClientId, model::event::Event, store::commit::SEGMENT_EVEN
 /// those that come while it is made.
 pub(super) const FULL: usize = 4 * SEGMENT_EVENTS;
 
-/// How long a client waits for room. A full journal is written in a tenth of that; beyond it the disk
-/// is in trouble, and what need not be on record is answered all the same.
+/// How long a client waits for room. A client's part of the journal is written in a fraction of that;
+/// beyond it the disk is in trouble, and what need not be on record is answered all the same.
 const ROOM_WAIT: Duration = Duration::from_millis(500);
 
 /// Events that are not written yet, oldest first.
@@ -36,6 +36,8 @@ pub(super) struct Journal {
     few: usize,
     woken: Notify,
     taken: Notify,
+    /// Those who wait go on one by one, each when what the one before asked has its place.
+    turn: tokio::sync::Mutex<()>,
     /// Whether the last attempt to write went well.
     moving: AtomicBool,
     lost: AtomicU64,
@@ -73,7 +75,9 @@ impl Waiting {
     /// Whether this client's next events may find no room.
     fn is_crowded_for(&self, client: &ClientId) -> bool {
         let share = self.shares.get(&Some(client.clone())).copied().unwrap_or(0);
-        self.events.len() >= nearly(self.most) || share >= nearly(self.share_max())
+        // Who has next to nothing in it does not wait for those who fill it.
+        let all = self.events.len() >= nearly(self.most) && share >= self.most / 64;
+        all || share >= nearly(self.share_max())
     }
 
     fn pop(&mut self) -> Option<Event> {
@@ -101,6 +105,7 @@ impl Journal {
             few,
             woken: Notify::new(),
             taken: Notify::new(),
+            turn: tokio::sync::Mutex::new(()),
             moving: AtomicBool::new(true),
             lost: AtomicU64::new(0),
         }
@@ -108,12 +113,14 @@ impl Journal {
 
     /// Takes an event, if there is room; what finds none is counted as lost.
     pub fn push(&self, event: Event) -> bool {
-        let pushed = self.waiting().push(event);
-        let Some(waits) = pushed else {
+        let mut waiting = self.waiting();
+        let Some(waits) = waiting.push(event) else {
+            drop(waiting);
             self.lose(1);
             return false;
         };
         self.crowd.store(waits, Ordering::Relaxed);
+        drop(waiting);
         if waits == 1 || waits == FULL {
             self.woken.notify_one();
         }
@@ -144,6 +151,7 @@ impl Journal {
     /// Returns when there is room for this client's next events, or when it has waited long enough.
     pub async fn room(&self, client: &ClientId) {
         let waited = async {
+            let _turn = self.turn.lock().await;
             loop {
                 let taken = self.taken.notified();
                 if !self.is_crowded_for(client) {
@@ -171,6 +179,7 @@ impl Journal {
     /// From now on takes nothing.
     pub fn close(&self) {
         self.waiting().most = 0;
+        self.moves(false);
     }
 
     pub fn lose(&self, events: usize) {

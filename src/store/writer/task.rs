@@ -245,7 +245,12 @@ impl Task {
         }
         closing.extend(sorted.closing);
         self.inbox.journal.moves(self.db.is_some());
-        let again = if self.db.is_some() { SEGMENT_AGE } else { RETRY_AFTER };
+        let again = match self.db {
+            None => RETRY_AFTER,
+            // Who waits for room does not wake us again.
+            Some(_) if self.unwritten() >= journal::FULL => Duration::ZERO,
+            Some(_) => SEGMENT_AGE,
+        };
         self.due = Instant::now().checked_add(again).filter(|_| self.unwritten() > 0);
     }
 
