@@ -19,6 +19,9 @@ use crate::base::secret::Secret;
 /// Bytes of one `Authorization` or `Content-Type` field: common proxies refuse longer lines.
 pub const FIELD_BYTES_MAX: usize = 8 * 1024;
 
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+
 /// A DPoP proof (RFC 9449 section 4.3: not more than one such field).
 pub const DPOP: HeaderName = HeaderName::from_static("dpop");
 
@@ -69,18 +72,22 @@ impl ContentType<'_> {
 
     /// `application/x-www-form-urlencoded`.
     pub fn is_form(&self) -> bool {
-        self.is("application/x-www-form-urlencoded")
+        self.is(FORM)
     }
 
     /// `application/json`.
     pub fn is_json(&self) -> bool {
-        self.is("application/json")
+        self.is(JSON)
     }
 }
 
 /// Reads `Content-Type`; `None` when there is none. Other parameters than `charset` are ignored.
 pub fn content_type(headers: &HeaderMap) -> Result<Option<ContentType<'_>>, HeadError> {
     let Some(text) = field(headers, &CONTENT_TYPE)? else { return Ok(None) };
+    if text == FORM || text == JSON {
+        // As nearly everybody writes it: nothing to take apart.
+        return Ok(Some(ContentType { essence: text, utf8: true }));
+    }
     let malformed = || HeadError::Malformed(CONTENT_TYPE);
     let mut parts = text.split(';').map(str::trim);
     let essence = parts.next().filter(|essence| is_media_type(essence)).ok_or_else(malformed)?;
@@ -172,7 +179,13 @@ fn basic(credentials: &str) -> Option<Authorization> {
 /// section 2).
 fn half(raw: &str) -> Option<Cow<'_, str>> {
     let text = form::decode(raw.as_bytes()).unwrap_or(Cow::Borrowed(raw));
-    if text.chars().any(char::is_control) { None } else { Some(text) }
+    // A client's id and secret are ASCII, and bytes are looked through sooner than characters.
+    let controls = if text.is_ascii() {
+        text.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
+    };
+    if controls { None } else { Some(text) }
 }
 
 fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, HeadError> {

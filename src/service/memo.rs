@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use memchr::memchr_iter;
 use quick_cache::sync::Cache;
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
         snapshot::Config,
         verify::{self, TokenFault, Verified},
     },
+    jose::JwtError,
     model::token::{ForeignClaims, OurClaims},
 };
 
@@ -76,6 +78,10 @@ impl TokenMemo {
 
     /// The same, with what is told of it.
     pub fn known(&self, config: &Config, token: &str, now: Timestamp) -> Result<Known, TokenFault> {
+        // What has not the shape of a token is none, and is not looked for.
+        if memchr_iter(b'.', token.as_bytes()).count() != 2 {
+            return Err(JwtError::NotCompact.into());
+        }
         let name = Fingerprint::of(token.as_bytes());
         let basis = Basis { configured: config.revision, keys: 0 };
         if let Some(found) = self.ours.get(&name).filter(|found| found.basis == basis) {
