@@ -145,7 +145,8 @@ impl Frame<'_> {
             (false, false) => &REFUSED,
             (false, true) => return line!(debug),
         };
-        let Some(withheld) = lines.room(self.opened) else { return };
+        let now = self.opened.checked_add(taken).unwrap_or(self.opened);
+        let Some(withheld) = lines.room(now) else { return };
         if withheld > 0 {
             tracing::info!(withheld, "more requests like the next one than are told one by one");
         }

@@ -40,18 +40,32 @@ const REMEMBERED: Seconds = Seconds::new(600);
 const CAPACITY: usize = 16_384;
 /// Wrong secrets of one source in one window (1 s), after which it is refused unchecked.
 const WRONG_PER_WINDOW: u8 = 1;
-/// Sources have one check at a time, so that none has all places; those of one of these share it.
-const SOURCES: usize = 64;
+/// Sources have one check at a time and half of the places, so that none has them all; those of one
+/// of these share it.
+const DOORS: usize = 64;
 
 /// The pool, the memory and the throttle.
 #[derive(Debug)]
 pub struct VerifiedSecrets {
     key: MacKey,
     checked: Arc<Checked>,
-    sources: [Arc<Mutex<()>>; SOURCES],
-    numbers: RandomState,
+    doors: [Door; DOORS],
+    names: RandomState,
     at_once: Arc<Semaphore>,
     waiting: Semaphore,
+}
+
+/// Where the requests of a source wait.
+#[derive(Debug)]
+struct Door {
+    waiting: Semaphore,
+    turn: Arc<Mutex<()>>,
+}
+
+impl Default for Door {
+    fn default() -> Door {
+        Door { waiting: Semaphore::new(WAITING / 2), turn: Arc::default() }
+    }
 }
 
 /// What came of checks. A check goes on when nobody waits for it any more, and counts all the same.
@@ -90,8 +104,8 @@ impl VerifiedSecrets {
                 remembered: Cache::new(CAPACITY),
                 wrong: Throttle::new(WRONG_PER_WINDOW),
             }),
-            sources: std::array::from_fn(|_| Arc::default()),
-            numbers: RandomState::new(),
+            doors: std::array::from_fn(|_| Door::default()),
+            names: RandomState::new(),
             at_once: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Semaphore::new(WAITING),
         })
@@ -101,10 +115,10 @@ impl VerifiedSecrets {
         self.key.tag(&[presented.id.as_bytes(), presented.secret.expose().as_bytes()])
     }
 
-    fn of(&self, source: IpAddr) -> Arc<Mutex<()>> {
-        let number = self.numbers.hash_one(source);
-        let place = number.checked_rem(SOURCES as u64).and_then(|n| usize::try_from(n).ok());
-        place.and_then(|n| self.sources.get(n)).map(Arc::clone).unwrap_or_default()
+    fn door(&self, source: IpAddr) -> &Door {
+        let [first, ..] = &self.doors;
+        let name = usize::try_from(self.names.hash_one(source) % 64).unwrap_or(0);
+        self.doors.get(name).unwrap_or(first)
     }
 
     /// Which of the stored hashes the secret matches, at the price of one argon2id each.
@@ -118,8 +132,10 @@ impl VerifiedSecrets {
         if self.checked.wrong.is_throttled(source, now) {
             return Ok(Err(ClientRefusal::Throttled));
         }
+        let door = self.door(source);
+        let _place_of_source = door.waiting.try_acquire().map_err(|_| Fault::Busy)?;
         let _place = self.waiting.try_acquire().map_err(|_| Fault::Busy)?;
-        let of_source = self.of(source).lock_owned().await;
+        let of_source = Arc::clone(&door.turn).lock_owned().await;
         let turn = Arc::clone(&self.at_once).acquire_owned().await.map_err(|_| Fault::Busy)?;
         // Many requests of one client may have waited for the first of them, and many guesses.
         let name = self.name(presented);

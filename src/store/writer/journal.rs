@@ -8,6 +8,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{BuildHasher as _, RandomState},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -28,6 +29,9 @@ pub(super) const FULL: usize = 4 * SEGMENT_EVENTS;
 /// beyond it the disk is in trouble, and what need not be on record is answered all the same.
 const ROOM_WAIT: Duration = Duration::from_millis(500);
 
+/// Turns in which clients wait; those of one of these share it.
+const TURNS: usize = 64;
+
 /// Events that are not written yet, oldest first.
 pub(super) struct Journal {
     waiting: Mutex<Waiting>,
@@ -36,8 +40,9 @@ pub(super) struct Journal {
     few: usize,
     woken: Notify,
     taken: Notify,
-    /// Those who wait go on one by one, each when what the one before asked has its place.
-    turn: tokio::sync::Mutex<()>,
+    /// Requests of a client go on one by one, so that those who waited do not fill it all at once.
+    turns: [tokio::sync::Mutex<()>; TURNS],
+    names: RandomState,
     /// Whether the last attempt to write went well.
     moving: AtomicBool,
     lost: AtomicU64,
@@ -75,9 +80,12 @@ impl Waiting {
     /// Whether this client's next events may find no room.
     fn is_crowded_for(&self, client: &ClientId) -> bool {
         let share = self.shares.get(&Some(client.clone())).copied().unwrap_or(0);
-        // Who has next to nothing in it does not wait for those who fill it.
-        let all = self.events.len() >= nearly(self.most) && share >= self.most / 64;
-        all || share >= nearly(self.share_max())
+        let (waits, most) = (self.events.len(), self.most);
+        // Who has next to nothing in it does not wait for those who fill it, until it is full.
+        let full = waits >= most.saturating_sub(most / 16);
+        let filled = waits >= nearly(most) && share >= most / 64;
+        // Nothing is taken any more once it is closed, so nobody waits.
+        most > 0 && (full || filled || share >= nearly(self.share_max()))
     }
 
     fn pop(&mut self) -> Option<Event> {
@@ -105,7 +113,8 @@ impl Journal {
             few,
             woken: Notify::new(),
             taken: Notify::new(),
-            turn: tokio::sync::Mutex::new(()),
+            turns: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
+            names: RandomState::new(),
             moving: AtomicBool::new(true),
             lost: AtomicU64::new(0),
         }
@@ -151,7 +160,7 @@ impl Journal {
     /// Returns when there is room for this client's next events, or when it has waited long enough.
     pub async fn room(&self, client: &ClientId) {
         let waited = async {
-            let _turn = self.turn.lock().await;
+            let _turn = self.turn_of(client).lock().await;
             loop {
                 let taken = self.taken.notified();
                 if !self.is_crowded_for(client) {
@@ -162,6 +171,12 @@ impl Journal {
         };
         // Too late: the next events are lost if there is no room, and counted.
         _ = timeout(ROOM_WAIT, waited).await;
+    }
+
+    fn turn_of(&self, client: &ClientId) -> &tokio::sync::Mutex<()> {
+        let [first, ..] = &self.turns;
+        let name = usize::try_from(self.names.hash_one(client) % 64).unwrap_or(0);
+        self.turns.get(name).unwrap_or(first)
     }
 
     /// Whether what was just written came to the database.
@@ -248,6 +263,21 @@ mod tests {
         assert!(is_there(pin!(journal.room(&client("cl_slow")))).await);
         journal.room(&fast).await;
         assert!(journal.is_crowded_for(&fast));
+    }
+
+    #[tokio::test]
+    async fn many_who_ask_little_fill_it_and_lose_nothing() {
+        let journal = Journal::new(1_024);
+        let names: Vec<String> = (0..100).map(|n| format!("cl_small-{n}")).collect();
+        for name in names.iter().cycle() {
+            if journal.is_crowded_for(&client(name)) {
+                break;
+            }
+            assert!(journal.push(event(name)));
+        }
+        assert_eq!((journal.len(), journal.lost()), (1_024 - 1_024 / 16, 0));
+        journal.close();
+        assert!(names.iter().all(|name| !journal.is_crowded_for(&client(name))));
     }
 
     #[tokio::test]
