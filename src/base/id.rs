@@ -94,9 +94,9 @@ macro_rules! drawn_ids { ($($(#[$doc:meta])* $name:ident;)*) => { $(
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let mut text = [0_u8; 22];
                 // 16 bytes are 22 characters, all of them ASCII.
-                let written = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).unwrap_or_default();
-                let text = text.get(..written).unwrap_or_default();
-                f.write_str(std::str::from_utf8(text).unwrap_or_default())
+                let written = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
+                let text = text.get(..written).ok_or(fmt::Error)?;
+                f.write_str(std::str::from_utf8(text).map_err(|_| fmt::Error)?)
         }
     }
 

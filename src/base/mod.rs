@@ -7,6 +7,7 @@ pub mod claims;
 pub mod compose;
 pub mod id;
 pub mod json;
+pub mod lanes;
 pub mod random;
 pub mod secret;
 pub mod text;

@@ -8,7 +8,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    hash::{BuildHasher as _, RandomState},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -18,7 +17,11 @@ use std::{
 
 use tokio::{sync::Notify, time::timeout};
 
-use crate::{base::id::ClientId, model::event::Event, store::commit::SEGMENT_EVENTS};
+use crate::{
+    base::{id::ClientId, lanes::Lanes},
+    model::event::Event,
+    store::commit::SEGMENT_EVENTS,
+};
 
 /// How many events are worth a commit before the oldest of them is due. A commit for each segment
 /// would cost a busy server more than its events do; an eighth of what may wait leaves room for
@@ -29,9 +32,6 @@ pub(super) const FULL: usize = 4 * SEGMENT_EVENTS;
 /// beyond it the disk is in trouble, and what need not be on record is answered all the same.
 const ROOM_WAIT: Duration = Duration::from_millis(500);
 
-/// Turns in which clients wait; those of one of these share it.
-const TURNS: usize = 64;
-
 /// Events that are not written yet, oldest first.
 pub(super) struct Journal {
     waiting: Mutex<Waiting>,
@@ -41,8 +41,7 @@ pub(super) struct Journal {
     woken: Notify,
     taken: Notify,
     /// Requests of a client go on one by one, so that those who waited do not fill it all at once.
-    turns: [tokio::sync::Mutex<()>; TURNS],
-    names: RandomState,
+    turns: Lanes<tokio::sync::Mutex<()>>,
     /// Whether the last attempt to write went well.
     moving: AtomicBool,
     lost: AtomicU64,
@@ -113,8 +112,7 @@ impl Journal {
             few,
             woken: Notify::new(),
             taken: Notify::new(),
-            turns: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
-            names: RandomState::new(),
+            turns: Lanes::new(|| tokio::sync::Mutex::new(())),
             moving: AtomicBool::new(true),
             lost: AtomicU64::new(0),
         }
@@ -160,7 +158,7 @@ impl Journal {
     /// Returns when there is room for this client's next events, or when it has waited long enough.
     pub async fn room(&self, client: &ClientId) {
         let waited = async {
-            let _turn = self.turn_of(client).lock().await;
+            let _turn = self.turns.of(client).lock().await;
             loop {
                 let taken = self.taken.notified();
                 if !self.is_crowded_for(client) {
@@ -171,12 +169,6 @@ impl Journal {
         };
         // Too late: the next events are lost if there is no room, and counted.
         _ = timeout(ROOM_WAIT, waited).await;
-    }
-
-    fn turn_of(&self, client: &ClientId) -> &tokio::sync::Mutex<()> {
-        let [first, ..] = &self.turns;
-        let name = usize::try_from(self.names.hash_one(client) % 64).unwrap_or(0);
-        self.turns.get(name).unwrap_or(first)
     }
 
     /// Whether what was just written came to the database.
