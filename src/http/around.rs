@@ -7,10 +7,8 @@ mod tests;
 use std::{
     fmt,
     future::poll_fn,
-    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{Mutex, PoisonError},
     task::Poll,
     time::Duration,
 };
@@ -26,7 +24,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokio::time::Instant;
 
-use super::error;
+use super::{error, lines::Lines};
 use crate::base::random::Random;
 
 /// The longest request id that we take over; longer ones are replaced.
@@ -122,9 +120,9 @@ impl Frame<'_> {
         response
     }
 
-    /// One line, up to [`LINES_MAX`] a second: for everybody where somebody may have to act on it, else for who asked for more.
-    /// Thousands of good answers a second would cost more than the decisions in them, and hide the
-    /// one that is not good; what was decided is in the audit log.
+    /// One line: for everybody where somebody may have to act on it, up to so many a second, else
+    /// for who asked for more. Thousands of good answers a second would cost more than the decisions
+    /// in them, and hide the one that is not good; what was decided is in the audit log.
     fn log(&self, response: &Response, taken: Duration) {
         let status = response.status();
         let micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
@@ -146,52 +144,16 @@ impl Frame<'_> {
             (false, true) => return line!(debug),
         };
         let now = self.opened.checked_add(taken).unwrap_or(self.opened);
-        let Some(withheld) = lines.room(now) else { return };
-        if withheld > 0 {
-            tracing::info!(withheld, "more requests like the next one than are told one by one");
+        if lines.have_room(now) {
+            line!(info);
         }
-        line!(info);
     }
 }
 
 /// Lines about requests that were refused: anybody can make any number of them.
-static REFUSED: Lines = Lines::new();
+static REFUSED: Lines = Lines::none();
 /// About those that failed or were slow.
-static FAILED: Lines = Lines::new();
-
-/// The most lines of one sort in a second: more than anybody reads, and less than fills a disk.
-const LINES_MAX: u32 = 100;
-
-/// How many lines of one sort were written lately.
-struct Lines(Mutex<Window>);
-
-struct Window {
-    since: Option<Instant>,
-    written: u32,
-    withheld: u64,
-}
-
-impl Lines {
-    const fn new() -> Lines {
-        Lines(Mutex::new(Window { since: None, written: 0, withheld: 0 }))
-    }
-
-    /// Whether there is room for one more; how many there was none for before it.
-    fn room(&self, now: Instant) -> Option<u64> {
-        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let age = window.since.map(|since| now.saturating_duration_since(since));
-        if age.is_none_or(|age| age >= Duration::from_secs(1)) {
-            window.since = Some(now);
-            window.written = 0;
-        }
-        if window.written == LINES_MAX {
-            window.withheld = window.withheld.saturating_add(1);
-            return None;
-        }
-        window.written = window.written.saturating_add(1);
-        Some(mem::take(&mut window.withheld))
-    }
-}
+static FAILED: Lines = Lines::none();
 
 fn finish(headers: &mut HeaderMap, id: &RequestId) {
     // TE-7: an answer with a token in it must not be kept. Public documents say otherwise.

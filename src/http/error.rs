@@ -18,8 +18,12 @@ use axum::{
     },
     response::Response,
 };
+use tokio::time::Instant;
 
-use super::{around::RequestId, form::FormError, head::HeadError, reply, serve::body::BodyError};
+use super::{
+    around::RequestId, form::FormError, head::HeadError, lines::Lines, reply,
+    serve::body::BodyError,
+};
 use crate::{
     base::{compose::ObjectWriter, text::rfc6749_description},
     engine::{dpop::ProofFault, refusal::Refusal},
@@ -131,13 +135,17 @@ pub fn fault(fault: &Fault, id: &RequestId) -> Response {
     try_again(oauth(code, description), code)
 }
 
-/// What may be told of a fault. All of it goes to the log.
+/// Requests that were sent away while the database was, or while too many came.
+static SENT_AWAY: Lines = Lines::none();
+
+/// What may be told of a fault. All of it goes to the log, but that a flood of one sort is counted.
 fn explained(fault: &Fault, id: &RequestId) -> (Code, &'static str) {
     let error = Chain(fault);
     match fault {
+        Fault::Internal(..) => tracing::error!(%id, %error, "a request failed"),
+        _ if !SENT_AWAY.have_room(Instant::now()) => {}
         Fault::Unavailable(..) => tracing::warn!(%id, %error, "a request could not be answered"),
         Fault::Busy => tracing::warn!(%id, %error, "a request was shed"),
-        Fault::Internal(..) => tracing::error!(%id, %error, "a request failed"),
     }
     match fault {
         Fault::Unavailable(..) => (

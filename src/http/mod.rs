@@ -13,6 +13,7 @@ pub mod form;
 pub mod head;
 pub mod health;
 pub mod introspect;
+pub mod lines;
 pub mod metadata;
 pub mod reply;
 pub mod revoke;

@@ -47,12 +47,3 @@ async fn a_handler_that_panics_is_an_error_of_ours() {
     assert_eq!(response.headers()["x-request-id"], "mine");
     assert_eq!(response.headers()["cache-control"], "no-store");
 }
-
-#[test]
-fn a_flood_of_refusals_is_a_hundred_lines_a_second_and_a_number() {
-    let (lines, now) = (Lines::new(), Instant::now());
-    assert!((0..LINES_MAX).all(|_| lines.room(now) == Some(0)));
-    assert!((0..7).all(|_| lines.room(now).is_none()));
-    let later = now.checked_add(Duration::from_secs(1)).unwrap();
-    assert_eq!((lines.room(later), lines.room(later)), (Some(7), Some(0)));
-}
