@@ -21,7 +21,7 @@ const MAX_MEMORY_KIB: u32 = 65_536;
 const MAX_PASSES: u32 = 4;
 const MAX_LANES: u32 = 4;
 
-/// A password could not be hashed.
+/// A secret could not be hashed, which says nothing about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the secret could not be hashed: no memory or no randomness")]
 pub struct NotHashed;
@@ -49,18 +49,20 @@ pub fn hash(secret: &Secret<String>, random: &Random) -> Result<String, NotHashe
 
 /// Whether `phc` is a hash of `secret`. Anything that is not an argon2id hash of bearable cost is
 /// nobody's.
-pub fn verify(secret: &Secret<String>, phc: &str) -> bool {
-    let Ok(hash) = PasswordHash::new(phc) else { return false };
-    let Ok(params) = Params::try_from(&hash) else { return false };
+pub fn verify(secret: &Secret<String>, phc: &str) -> Result<bool, NotHashed> {
+    let Ok(hash) = PasswordHash::new(phc) else { return Ok(false) };
+    let Ok(params) = Params::try_from(&hash) else { return Ok(false) };
     let bearable = hash.algorithm == argon2::ARGON2ID_IDENT
         && hash.version == Some(Version::V0x13.into())
         && params.m_cost() <= MAX_MEMORY_KIB
         && params.t_cost() <= MAX_PASSES
         && params.p_cost() <= MAX_LANES;
-    let (true, Some(salt), Some(expected)) = (bearable, hash.salt, hash.hash) else { return false };
+    let (true, Some(salt), Some(expected)) = (bearable, hash.salt, hash.hash) else {
+        return Ok(false);
+    };
     let mut output = vec![0; expected.len()];
-    let filled = fill(secret, &salt, &params, &mut output);
-    filled.is_some() && output.ct_eq(expected.as_ref()).into()
+    fill(secret, &salt, &params, &mut output).ok_or(NotHashed)?;
+    Ok(output.ct_eq(expected.as_ref()).into())
 }
 
 /// Writes argon2id of `secret` to `output`; `None` without memory for it.

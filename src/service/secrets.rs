@@ -1,17 +1,13 @@
-//! Client secrets: argon2id on a bounded pool, and a short memory of successes.
+//! Client secrets: argon2id on a bounded pool, and a memory of what it found.
 //!
 //! A wrong secret usually dies at its keyed tag, in microseconds, before this. What gets here has a
-//! good tag; argon2id takes about 20 ms and 19 MiB, so only [`AT_ONCE`] run at a time, one of a
-//! source, and a source whose secrets fail is held to [`WRONG_PER_WINDOW`]. Nothing is remembered on
-//! failure.
+//! good tag: it is, or was, this client's. argon2id takes about 20 ms and 19 MiB, so only
+//! [`AT_ONCE`] run at a time, one of a source, and a source whose secrets fail is held to
+//! [`WRONG_PER_WINDOW`]. A match is remembered for a while. That a secret is not a credential's is
+//! so for ever, and nobody can make it said of another secret: a secret of yesterday that is sent
+//! again and again is checked once.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    io,
-    net::IpAddr,
-    sync::Arc,
-    thread,
-};
+use std::{io, net::IpAddr, sync::Arc, thread};
 
 use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, Semaphore, oneshot};
@@ -20,51 +16,56 @@ use super::{Deputy, Fault, throttle::Throttle};
 use crate::{
     base::{
         id::CredentialId,
+        lanes::Lanes,
         random::{NoRandomness, Random},
         secret::Secret,
         time::{Seconds, Timestamp},
     },
     engine::authenticate::{self, Authenticated, ClientRefusal, Needs, PresentedSecret},
-    jose::{MacKey, password},
+    jose::{
+        MacKey,
+        password::{self, NotHashed},
+    },
 };
 
 /// How many argon2id run at once: one a core, and 40 MiB in all.
 const AT_ONCE: usize = 2;
-/// How many requests may wait for one of them before the rest is told to come back.
-const WAITING: usize = 64;
+/// How many requests of one source may wait before the rest is told to come back: half of all
+/// places, so that no source has them all.
+const WAITING_OF_SOURCE: usize = 64;
+/// How many requests may wait in all.
+const WAITING: usize = 2 * WAITING_OF_SOURCE;
 /// How far back they step (`nice`): beside a busy thread they get a tenth of a core.
 const STEP_BACK: i32 = 10;
 /// How long a success is remembered.
 const REMEMBERED: Seconds = Seconds::new(600);
 /// The most successes remembered.
 const CAPACITY: usize = 16_384;
+/// The most failures remembered: secrets that a client had once, and what they were checked against.
+const FAILURES: usize = 4_096;
 /// Wrong secrets of one source in one window (1 s), after which it is refused unchecked.
 const WRONG_PER_WINDOW: u8 = 1;
-/// Sources have one check at a time and half of the places, so that none has them all; those of one
-/// of these share it.
-const DOORS: usize = 64;
 
 /// The pool, the memory and the throttle.
 #[derive(Debug)]
 pub struct VerifiedSecrets {
     key: MacKey,
     checked: Arc<Checked>,
-    doors: [Door; DOORS],
-    names: RandomState,
+    lanes: Lanes<Lane>,
     at_once: Arc<Semaphore>,
     waiting: Semaphore,
 }
 
-/// Where the requests of a source wait.
+/// Where the requests of a source wait, one check at a time.
 #[derive(Debug)]
-struct Door {
+struct Lane {
     waiting: Semaphore,
     turn: Arc<Mutex<()>>,
 }
 
-impl Default for Door {
-    fn default() -> Door {
-        Door { waiting: Semaphore::new(WAITING / 2), turn: Arc::default() }
+impl Lane {
+    fn new() -> Lane {
+        Lane { waiting: Semaphore::new(WAITING_OF_SOURCE), turn: Arc::default() }
     }
 }
 
@@ -72,6 +73,7 @@ impl Default for Door {
 #[derive(Debug)]
 struct Checked {
     remembered: Cache<[u8; 32], (CredentialId, Timestamp)>,
+    failed: Cache<([u8; 32], CredentialId), ()>,
     wrong: Throttle,
 }
 
@@ -81,16 +83,36 @@ impl Checked {
         self.remembered.get(name).filter(|(_, until)| now < *until).map(|(id, _)| id)
     }
 
-    fn note(
+    /// What is known of this secret without a check; takes away what need not be checked again.
+    fn known(
         &self,
-        name: [u8; 32],
-        matched: Option<CredentialId>,
-        (source, now): (IpAddr, Timestamp),
-    ) {
-        match matched {
-            Some(credential) => self.remembered.insert(name, (credential, now.plus(REMEMBERED))),
-            None => self.wrong.note(source, now),
+        name: &[u8; 32],
+        hashes: &mut Vec<(CredentialId, String)>,
+        now: Timestamp,
+    ) -> Option<Result<CredentialId, ClientRefusal>> {
+        if let Some(credential) = self.recalled(name, now) {
+            return Some(Ok(credential));
         }
+        hashes.retain(|(credential, _)| !self.failed.contains_key(&(*name, *credential)));
+        hashes.is_empty().then_some(Err(ClientRefusal::Wrong))
+    }
+
+    /// Checks a secret, and notes what came of it: nothing, where it could not be checked.
+    fn check(
+        &self,
+        (name, secret): ([u8; 32], &Secret<String>),
+        hashes: &[(CredentialId, String)],
+        (source, now): (IpAddr, Timestamp),
+    ) -> Result<Option<CredentialId>, NotHashed> {
+        for (credential, hash) in hashes {
+            if password::verify(secret, hash)? {
+                self.remembered.insert(name, (*credential, now.plus(REMEMBERED)));
+                return Ok(Some(*credential));
+            }
+            self.failed.insert((name, *credential), ());
+        }
+        self.wrong.note(source, now);
+        Ok(None)
     }
 }
 
@@ -102,10 +124,10 @@ impl VerifiedSecrets {
             key: MacKey::derive(&master, "verified client secret"),
             checked: Arc::new(Checked {
                 remembered: Cache::new(CAPACITY),
+                failed: Cache::new(FAILURES),
                 wrong: Throttle::new(WRONG_PER_WINDOW),
             }),
-            doors: std::array::from_fn(|_| Door::default()),
-            names: RandomState::new(),
+            lanes: Lanes::new(Lane::new),
             at_once: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Semaphore::new(WAITING),
         })
@@ -115,42 +137,36 @@ impl VerifiedSecrets {
         self.key.tag(&[presented.id.as_bytes(), presented.secret.expose().as_bytes()])
     }
 
-    fn door(&self, source: IpAddr) -> &Door {
-        let [first, ..] = &self.doors;
-        let name = usize::try_from(self.names.hash_one(source) % 64).unwrap_or(0);
-        self.doors.get(name).unwrap_or(first)
-    }
-
     /// Which of the stored hashes the secret matches, at the price of one argon2id each.
     async fn matched(
         &self,
         presented: &PresentedSecret,
-        needs: Needs,
+        Needs { mut hashes, .. }: Needs,
         source: IpAddr,
         now: Timestamp,
     ) -> Result<Result<CredentialId, ClientRefusal>, Fault> {
+        let name = self.name(presented);
+        if let Some(known) = self.checked.known(&name, &mut hashes, now) {
+            return Ok(known);
+        }
         if self.checked.wrong.is_throttled(source, now) {
             return Ok(Err(ClientRefusal::Throttled));
         }
-        let door = self.door(source);
-        let _place_of_source = door.waiting.try_acquire().map_err(|_| Fault::Busy)?;
+        let lane = self.lanes.of(&source);
+        let _place_of_source = lane.waiting.try_acquire().map_err(|_| Fault::Busy)?;
         let _place = self.waiting.try_acquire().map_err(|_| Fault::Busy)?;
-        let of_source = Arc::clone(&door.turn).lock_owned().await;
+        let of_source = Arc::clone(&lane.turn).lock_owned().await;
         let turn = Arc::clone(&self.at_once).acquire_owned().await.map_err(|_| Fault::Busy)?;
         // Many requests of one client may have waited for the first of them, and many guesses.
-        let name = self.name(presented);
-        if let Some(credential) = self.checked.recalled(&name, now) {
-            return Ok(Ok(credential));
+        if let Some(known) = self.checked.known(&name, &mut hashes, now) {
+            return Ok(known);
         }
         if self.checked.wrong.is_throttled(source, now) {
             return Ok(Err(ClientRefusal::Throttled));
         }
-        let (secret, noted) = (presented.secret.clone(), Arc::clone(&self.checked));
+        let (secret, checked) = (presented.secret.clone(), Arc::clone(&self.checked));
         let check = move || {
-            let mut hashes = needs.hashes.iter();
-            let matched = hashes.find(|(_, hash)| password::verify(&secret, hash));
-            let matched = matched.map(|(id, _)| *id);
-            noted.note(name, matched, (source, now));
+            let matched = checked.check((name, &secret), &hashes, (source, now));
             // Its own until here, whether or not somebody still waits: or who hangs up and comes
             // again would have as many at work as they like.
             drop((turn, of_source));
@@ -158,7 +174,8 @@ impl VerifiedSecrets {
         };
         let failed = |error| Fault::Internal("secret check failed", Some(error));
         let checked = stepping_back(check).map_err(|error| failed(error.into()))?;
-        let matched = checked.await.map_err(|error| failed(error.into()))?;
+        let checked = checked.await.map_err(|error| failed(error.into()))?;
+        let matched = checked.map_err(|error| failed(error.into()))?;
         Ok(matched.ok_or(ClientRefusal::Wrong))
     }
 }
@@ -210,31 +227,88 @@ impl Deputy {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, net::Ipv4Addr, pin::pin, task::Poll};
+    use std::{
+        future::poll_fn,
+        net::Ipv4Addr,
+        pin::{Pin, pin},
+        ptr,
+        task::Poll,
+    };
 
     use super::*;
     use crate::{base::id::ClientId, model::client::AuthMethod};
 
+    const NOW: Timestamp = Timestamp::EPOCH;
+    const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn presented(secret: &str) -> PresentedSecret {
+        PresentedSecret {
+            id: "cl_asked".to_owned(),
+            secret: Secret::new(secret.to_owned()),
+            method: AuthMethod::ClientSecretBasic,
+        }
+    }
+
+    fn hash() -> String {
+        password::hash(&Secret::new("right".to_owned()), &Random::system()).unwrap()
+    }
+
+    fn needs(hash: &str) -> Needs {
+        let client = ClientId::parse("cl_asked").unwrap();
+        Needs { client, hashes: vec![(CredentialId::from_bytes([1; 16]), hash.to_owned())] }
+    }
+
+    async fn begun<F: Future>(mut asked: Pin<&mut F>) -> Poll<F::Output> {
+        poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await
+    }
+
     #[tokio::test]
     async fn a_check_that_nobody_waits_for_keeps_its_turn_and_counts() {
-        let random = Random::system();
-        let secrets = VerifiedSecrets::new(&random).unwrap();
-        let (source, now) = (IpAddr::from(Ipv4Addr::LOCALHOST), Timestamp::EPOCH);
-        let presented = PresentedSecret {
-            id: "cl_guessed".to_owned(),
-            secret: Secret::new("wrong".to_owned()),
-            method: AuthMethod::ClientSecretBasic,
-        };
-        let hash = password::hash(&Secret::new("right".to_owned()), &random).unwrap();
+        let secrets = VerifiedSecrets::new(&Random::system()).unwrap();
+        let (wrong, hash) = (presented("wrong"), hash());
         for _ in 0..WRONG_PER_WINDOW {
-            let client = ClientId::parse("cl_guessed").unwrap();
-            let hashes = vec![(CredentialId::from_bytes([1; 16]), hash.clone())];
-            let mut check =
-                pin!(secrets.matched(&presented, Needs { client, hashes }, source, now));
-            let begun = poll_fn(|context| Poll::Ready(check.as_mut().poll(context).is_pending()));
-            assert!(begun.await, "it hangs up before there is an answer");
+            let check = pin!(secrets.matched(&wrong, needs(&hash), SOURCE, NOW));
+            assert!(begun(check).await.is_pending(), "it hangs up before there is an answer");
         }
         let _all_are_done = secrets.at_once.acquire_many(AT_ONCE.try_into().unwrap()).await;
-        assert!(secrets.checked.wrong.is_throttled(source, now));
+        assert!(secrets.checked.wrong.is_throttled(SOURCE, NOW));
+    }
+
+    #[tokio::test]
+    async fn a_secret_of_yesterday_is_checked_once_and_again_when_there_is_a_new_one() {
+        let secrets = VerifiedSecrets::new(&Random::system()).unwrap();
+        let (stale, hash) = (presented("stale"), hash());
+        let first = secrets.matched(&stale, needs(&hash), SOURCE, NOW).await;
+        assert!(matches!(first, Ok(Err(ClientRefusal::Wrong))));
+
+        let _nothing_is_checked = secrets.at_once.acquire_many(AT_ONCE.try_into().unwrap()).await;
+        let again = pin!(secrets.matched(&stale, needs(&hash), SOURCE, NOW));
+        assert!(matches!(begun(again).await, Poll::Ready(Ok(Err(ClientRefusal::Wrong)))));
+        let later = NOW.plus(Seconds::new(1));
+        let mut rotated = needs(&hash);
+        rotated.hashes.insert(0, (CredentialId::from_bytes([2; 16]), hash));
+        let anew = pin!(secrets.matched(&stale, rotated, SOURCE, later));
+        assert!(begun(anew).await.is_pending(), "it may be the new one");
+    }
+
+    #[tokio::test]
+    async fn a_source_that_fills_its_places_leaves_those_of_others() {
+        let secrets = VerifiedSecrets::new(&Random::system()).unwrap();
+        let other = (1..=u8::MAX)
+            .map(|last| IpAddr::from([198, 51, 100, last]))
+            .find(|other| !ptr::eq(secrets.lanes.of(other), secrets.lanes.of(&SOURCE)))
+            .unwrap();
+        let (right, hash) = (presented("right"), hash());
+        let asked = |source| Box::pin(secrets.matched(&right, needs(&hash), source, NOW));
+
+        let mut waiting: Vec<_> = (0..WAITING_OF_SOURCE).map(|_| asked(SOURCE)).collect();
+        for one in &mut waiting {
+            assert!(begun(one.as_mut()).await.is_pending());
+        }
+        assert!(matches!(asked(SOURCE).await, Err(Fault::Busy)));
+        assert!(matches!(asked(other).await, Ok(Ok(_))));
+        for one in waiting {
+            assert!(matches!(one.await, Ok(Ok(_))), "each of them has its turn");
+        }
     }
 }
