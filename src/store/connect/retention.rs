@@ -10,6 +10,7 @@ use super::{
         error::Error,
         rows::{count, number},
         sql::retention as sql,
+        twin,
     },
     Connection, Pool, read,
 };
@@ -41,8 +42,12 @@ impl Connection {
     /// Deletes the oldest links that chains no longer begin with, with all that stands beside them;
     /// how many.
     pub async fn sweep_links(&mut self, until: Timestamp, limit: i64) -> Result<u64, sqlx::Error> {
+        let begin = match self {
+            Connection::Postgres(_) => "BEGIN",
+            Connection::Sqlite(_) => twin::BEGIN,
+        };
         on!(Connection, self, db => {
-            let mut tx = db.begin().await?;
+            let mut tx = db.begin_with(begin).await?;
             let doomed = sqlx::query_as(sql::DOOMED).bind(until.epoch_s()).bind(limit);
             let doomed: Vec<(String, i64, i64)> = doomed.fetch_all(&mut *tx).await?;
             for (writer, seq, at) in &doomed {
