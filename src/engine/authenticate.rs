@@ -71,7 +71,8 @@ pub enum ClientRefusal {
 }
 
 impl ClientRefusal {
-    /// What the caller may read; the same for unknown, wrong and disabled.
+    /// What the caller may read; the same for unknown, wrong and disabled. That the source is
+    /// throttled says nothing of the client, and who is right must not be told that it is wrong.
     pub const fn description(self) -> &'static str {
         match self {
             ClientRefusal::Absent => {
@@ -81,8 +82,10 @@ impl ClientRefusal {
             ClientRefusal::TwoMethods => "use one client authentication method, not two",
             ClientRefusal::Contradiction => "client_id contradicts the authenticated client",
             ClientRefusal::Assertion(fault) => fault.description(),
-            ClientRefusal::Wrong | ClientRefusal::Disabled | ClientRefusal::Throttled => {
-                "client authentication failed"
+            ClientRefusal::Wrong | ClientRefusal::Disabled => "client authentication failed",
+            ClientRefusal::Throttled => {
+                "wrong credentials came from this address just now, so these were not looked at: \
+                 try again in a second"
             }
         }
     }

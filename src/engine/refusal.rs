@@ -186,6 +186,8 @@ impl Refusal {
             | Refusal::Client(ClientRefusal::TwoMethods | ClientRefusal::Contradiction) => {
                 Code::InvalidRequest
             }
+            // Nothing was looked at: a client that is right need only ask again.
+            Refusal::Client(ClientRefusal::Throttled) => Code::SlowDown,
             // RFC 7521 section 4.2.1: an assertion that is no good is `invalid_client`.
             Refusal::Client(_) | Refusal::UsedUp(Conflict::Replayed(OnceKind::Assertion)) => {
                 Code::InvalidClient

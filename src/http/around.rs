@@ -7,6 +7,7 @@ mod tests;
 use std::{
     fmt,
     future::poll_fn,
+    num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::Poll,
@@ -127,8 +128,9 @@ impl Frame<'_> {
         let status = response.status();
         let micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
         macro_rules! line {
-            ($level:ident) => {
+            ($level:ident, $withheld:expr) => {
                 tracing::$level!(
+                    withheld = $withheld,
                     id = %self.id,
                     method = %self.method,
                     path = self.path,
@@ -141,11 +143,10 @@ impl Frame<'_> {
         let lines = match (status.is_server_error() || taken >= SLOW, status.is_success()) {
             (true, _) => &FAILED,
             (false, false) => &REFUSED,
-            (false, true) => return line!(debug),
+            (false, true) => return line!(debug, None::<u64>),
         };
-        let now = self.opened.checked_add(taken).unwrap_or(self.opened);
-        if lines.have_room(now) {
-            line!(info);
+        if let Some(withheld) = lines.room() {
+            line!(info, withheld.map(NonZero::get));
         }
     }
 }

@@ -6,7 +6,7 @@ pub mod message;
 #[cfg(test)]
 mod tests;
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, num::NonZero};
 
 use axum::{
     body::Body,
@@ -18,7 +18,6 @@ use axum::{
     },
     response::Response,
 };
-use tokio::time::Instant;
 
 use super::{
     around::RequestId, form::FormError, head::HeadError, lines::Lines, reply,
@@ -28,7 +27,7 @@ use crate::{
     base::{compose::ObjectWriter, text::rfc6749_description},
     engine::{dpop::ProofFault, refusal::Refusal},
     oauth::code::Code,
-    service::{Failure, Fault, RETRY_AFTER_S},
+    service::{DATABASE, Failure, Fault, RETRY_AFTER_S},
 };
 
 /// The longest `error_description`: a sentence with a name in it; more is an attack on logs.
@@ -101,6 +100,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::InsufficientUserAuthentication
         | Code::UnsupportedResponseType => StatusCode::BAD_REQUEST,
         Code::InvalidClient => StatusCode::UNAUTHORIZED,
+        Code::SlowDown => StatusCode::TOO_MANY_REQUESTS,
         Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -121,7 +121,7 @@ pub fn failure(failure: &Failure, challenged: bool, id: &RequestId) -> Response 
             if let Refusal::Proof(ProofFault::Nonce { give }) = refusal {
                 reply::give_nonce(&mut response, give);
             }
-            response
+            try_again(response, code)
         }
         Failure::Malformed(error) => oauth(Code::InvalidRequest, &error.to_string()),
         Failure::Unreadable(error) => oauth(Code::InvalidRequest, &error.to_string()),
@@ -135,17 +135,29 @@ pub fn fault(fault: &Fault, id: &RequestId) -> Response {
     try_again(oauth(code, description), code)
 }
 
-/// Requests that were sent away while the database was, or while too many came.
-static SENT_AWAY: Lines = Lines::none();
+/// Requests that were sent away because too many came; because the database was; because something
+/// else was, which a stranger may be able to bring about. None hides another.
+static SHED: Lines = Lines::none();
+static WITHOUT_DATABASE: Lines = Lines::none();
+static WITHOUT_ANOTHER: Lines = Lines::none();
 
 /// What may be told of a fault. All of it goes to the log, but that a flood of one sort is counted.
 fn explained(fault: &Fault, id: &RequestId) -> (Code, &'static str) {
     let error = Chain(fault);
-    match fault {
-        Fault::Internal(..) => tracing::error!(%id, %error, "a request failed"),
-        _ if !SENT_AWAY.have_room(Instant::now()) => {}
-        Fault::Unavailable(..) => tracing::warn!(%id, %error, "a request could not be answered"),
-        Fault::Busy => tracing::warn!(%id, %error, "a request was shed"),
+    let (lines, what) = match fault {
+        Fault::Internal(..) => (None, "a request failed"),
+        Fault::Busy => (Some(&SHED), "a request was shed"),
+        Fault::Unavailable(DATABASE, _) => {
+            (Some(&WITHOUT_DATABASE), "a request could not be answered")
+        }
+        Fault::Unavailable(..) => (Some(&WITHOUT_ANOTHER), "a request could not be answered"),
+    };
+    match lines.map(Lines::room) {
+        None => tracing::error!(%id, %error, "{what}"),
+        Some(Some(withheld)) => {
+            tracing::warn!(%id, %error, withheld = withheld.map(NonZero::get), "{what}");
+        }
+        Some(None) => {}
     }
     match fault {
         Fault::Unavailable(..) => (
@@ -158,7 +170,7 @@ fn explained(fault: &Fault, id: &RequestId) -> (Code, &'static str) {
 }
 
 fn try_again(mut response: Response, code: Code) -> Response {
-    if code == Code::TemporarilyUnavailable {
+    if matches!(code, Code::TemporarilyUnavailable | Code::SlowDown) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
     }
     response

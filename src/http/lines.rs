@@ -2,6 +2,7 @@
 
 use std::{
     mem,
+    num::NonZero,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -10,6 +11,9 @@ use tokio::time::Instant;
 
 /// The most lines of one sort in a second: more than anybody reads, and less than fills a disk.
 const LINES_MAX: u32 = 100;
+
+/// How many lines like this one there was no room for since the last one.
+pub type Withheld = Option<NonZero<u64>>;
 
 /// How many lines of one sort were written lately.
 pub struct Lines(Mutex<Window>);
@@ -26,16 +30,12 @@ impl Lines {
         Lines(Mutex::new(Window { since: None, written: 0, withheld: 0 }))
     }
 
-    /// Whether there is room for one more. How many there was none for is told before it.
-    pub fn have_room(&self, now: Instant) -> bool {
-        let withheld = self.room(now);
-        if let Some(withheld @ 1..) = withheld {
-            tracing::info!(withheld, "more like the next line than are told one by one");
-        }
-        withheld.is_some()
+    /// Whether there is room for one more line, and what it has to say of those before it.
+    pub fn room(&self) -> Option<Withheld> {
+        self.room_at(Instant::now())
     }
 
-    fn room(&self, now: Instant) -> Option<u64> {
+    fn room_at(&self, now: Instant) -> Option<Withheld> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let age = window.since.map(|since| now.saturating_duration_since(since));
         if age.is_none_or(|age| age >= Duration::from_secs(1)) {
@@ -47,7 +47,7 @@ impl Lines {
             return None;
         }
         window.written = window.written.saturating_add(1);
-        Some(mem::take(&mut window.withheld))
+        Some(NonZero::new(mem::take(&mut window.withheld)))
     }
 }
 
@@ -58,9 +58,12 @@ mod tests {
     #[test]
     fn a_flood_is_a_hundred_lines_a_second_and_a_number() {
         let (lines, now) = (Lines::none(), Instant::now());
-        assert!((0..LINES_MAX).all(|_| lines.room(now) == Some(0)));
-        assert!((0..7).all(|_| lines.room(now).is_none()));
+        assert!((0..LINES_MAX).all(|_| lines.room_at(now) == Some(None)));
+        assert!((0..7).all(|_| lines.room_at(now).is_none()));
         let later = now.checked_add(Duration::from_secs(1)).unwrap();
-        assert_eq!((lines.room(later), lines.room(later)), (Some(7), Some(0)));
+        assert_eq!(
+            (lines.room_at(later), lines.room_at(later)),
+            (Some(NonZero::new(7)), Some(None))
+        );
     }
 }

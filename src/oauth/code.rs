@@ -25,6 +25,8 @@ pub enum Code {
     UseDpopNonce,
     /// RFC 9470 section 3, in a token response: the person must be authenticated otherwise (SU-1).
     InsufficientUserAuthentication,
+    /// RFC 8628 section 3.5, the one registered code that is about asking too often.
+    SlowDown,
     /// RFC 6749 section 4.1.2.1, used where something we need cannot be reached.
     TemporarilyUnavailable,
     /// RFC 6749 section 4.1.2.1.
@@ -48,6 +50,7 @@ impl Code {
             Code::InvalidDpopProof => "invalid_dpop_proof",
             Code::UseDpopNonce => "use_dpop_nonce",
             Code::InsufficientUserAuthentication => "insufficient_user_authentication",
+            Code::SlowDown => "slow_down",
             Code::TemporarilyUnavailable => "temporarily_unavailable",
             Code::ServerError => "server_error",
             Code::UnsupportedResponseType => "unsupported_response_type",

@@ -19,7 +19,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::{Deputy, Fault};
+use super::{DATABASE, Deputy, Fault};
 use crate::{
     base::{id::WriterId, time::Clock},
     model::lease::{Lease, Pending, Standing, Watch},
@@ -157,7 +157,7 @@ impl Deputy {
         // Boxed: it is rare, and every request would carry its room.
         match timeout(PATIENCE, Box::pin(self.catch_up_or_lease(coherence))).await {
             Ok(caught_up) => caught_up,
-            Err(_too_late) => Err(Fault::Unavailable("the database", None)),
+            Err(_too_late) => Err(Fault::Unavailable(DATABASE, None)),
         }
     }
 

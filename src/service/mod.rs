@@ -148,6 +148,9 @@ pub enum Fault {
     Internal(&'static str, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
 }
 
+/// What [`Fault::Unavailable`] calls the one thing that no stranger can make unavailable.
+pub const DATABASE: &str = "the database";
+
 /// How long a caller should wait before it tries again, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;
 
@@ -182,9 +185,9 @@ impl From<store::Error> for Fault {
         match error {
             store::Error::Busy => Fault::Busy,
             error @ (store::Error::Unavailable(_) | store::Error::Closed) => {
-                Fault::Unavailable("the database", Some(Box::new(error)))
+                Fault::Unavailable(DATABASE, Some(Box::new(error)))
             }
-            other => Fault::Internal("the database", Some(Box::new(other))),
+            other => Fault::Internal(DATABASE, Some(Box::new(other))),
         }
     }
 }

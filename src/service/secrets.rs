@@ -7,10 +7,16 @@
 //! so for ever, and nobody can make it said of another secret: a secret of yesterday that is sent
 //! again and again is checked once.
 
-use std::{io, net::IpAddr, sync::Arc, thread};
+use std::{io, net::IpAddr, sync::Arc, thread, time::Duration};
 
 use quick_cache::sync::Cache;
-use tokio::sync::{Mutex, Semaphore, oneshot};
+use tokio::{
+    sync::{
+        AcquireError, Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore,
+        oneshot::{self, error::RecvError},
+    },
+    time::timeout,
+};
 
 use super::{Deputy, Fault, throttle::Throttle};
 use crate::{
@@ -35,6 +41,9 @@ const AT_ONCE: usize = 2;
 const WAITING_OF_SOURCE: usize = 64;
 /// How many requests may wait in all.
 const WAITING: usize = 2 * WAITING_OF_SOURCE;
+/// How long a request waits for its turn before it is told to come back: longer than all that may
+/// wait take on a core that is free, and not as long as clients wait.
+const TURN_WAIT: Duration = Duration::from_secs(5);
 /// How far back they step (`nice`): beside a busy thread they get a tenth of a core.
 const STEP_BACK: i32 = 10;
 /// How long a success is remembered.
@@ -104,12 +113,19 @@ impl Checked {
         hashes: &[(CredentialId, String)],
         (source, now): (IpAddr, Timestamp),
     ) -> Result<Option<CredentialId>, NotHashed> {
+        let mut unchecked = None;
         for (credential, hash) in hashes {
-            if password::verify(secret, hash)? {
-                self.remembered.insert(name, (*credential, now.plus(REMEMBERED)));
-                return Ok(Some(*credential));
+            match password::verify(secret, hash) {
+                Ok(true) => {
+                    self.remembered.insert(name, (*credential, now.plus(REMEMBERED)));
+                    return Ok(Some(*credential));
+                }
+                Ok(false) => self.failed.insert((name, *credential), ()),
+                Err(error) => unchecked = Some(error),
             }
-            self.failed.insert((name, *credential), ());
+        }
+        if let Some(error) = unchecked {
+            return Err(error);
         }
         self.wrong.note(source, now);
         Ok(None)
@@ -137,6 +153,15 @@ impl VerifiedSecrets {
         self.key.tag(&[presented.id.as_bytes(), presented.secret.expose().as_bytes()])
     }
 
+    /// The turn of a source, and one of all.
+    async fn turns(
+        &self,
+        lane: &Lane,
+    ) -> Result<(OwnedMutexGuard<()>, OwnedSemaphorePermit), AcquireError> {
+        let of_source = Arc::clone(&lane.turn).lock_owned().await;
+        Ok((of_source, Arc::clone(&self.at_once).acquire_owned().await?))
+    }
+
     /// Which of the stored hashes the secret matches, at the price of one argon2id each.
     async fn matched(
         &self,
@@ -155,8 +180,8 @@ impl VerifiedSecrets {
         let lane = self.lanes.of(&source);
         let _place_of_source = lane.waiting.try_acquire().map_err(|_| Fault::Busy)?;
         let _place = self.waiting.try_acquire().map_err(|_| Fault::Busy)?;
-        let of_source = Arc::clone(&lane.turn).lock_owned().await;
-        let turn = Arc::clone(&self.at_once).acquire_owned().await.map_err(|_| Fault::Busy)?;
+        let turns = timeout(TURN_WAIT, self.turns(lane)).await.map_err(|_too_late| Fault::Busy)?;
+        let turns = turns.map_err(|_closed| Fault::Busy)?;
         // Many requests of one client may have waited for the first of them, and many guesses.
         if let Some(known) = self.checked.known(&name, &mut hashes, now) {
             return Ok(known);
@@ -169,13 +194,14 @@ impl VerifiedSecrets {
             let matched = checked.check((name, &secret), &hashes, (source, now));
             // Its own until here, whether or not somebody still waits: or who hangs up and comes
             // again would have as many at work as they like.
-            drop((turn, of_source));
+            drop(turns);
             matched
         };
-        let failed = |error| Fault::Internal("secret check failed", Some(error));
-        let checked = stepping_back(check).map_err(|error| failed(error.into()))?;
-        let checked = checked.await.map_err(|error| failed(error.into()))?;
-        let matched = checked.map_err(|error| failed(error.into()))?;
+        let unchecked = |error| Fault::Unavailable("the check of secrets", Some(error));
+        let checked = stepping_back(check).map_err(|error| unchecked(error.into()))?;
+        let died = |error| Fault::Internal("a check of a secret", Some(Box::new(error)));
+        let checked = checked.await.map_err(|error: RecvError| died(error))?;
+        let matched = checked.map_err(|error| unchecked(error.into()))?;
         Ok(matched.ok_or(ClientRefusal::Wrong))
     }
 }
@@ -219,7 +245,7 @@ impl Deputy {
         let matched = Box::pin(secrets.matched(presented, needs, source, now)).await?;
         // It took its time: what holds now is asked of what is known now.
         self.coherent().await?;
-        let snapshot = self.snapshot();
+        let (snapshot, now) = (self.snapshot(), self.now());
         Ok(matched
             .and_then(|credential| authenticate::judge(&snapshot, presented, credential, now)))
     }
@@ -285,10 +311,27 @@ mod tests {
         let again = pin!(secrets.matched(&stale, needs(&hash), SOURCE, NOW));
         assert!(matches!(begun(again).await, Poll::Ready(Ok(Err(ClientRefusal::Wrong)))));
         let later = NOW.plus(Seconds::new(1));
-        let mut rotated = needs(&hash);
-        rotated.hashes.insert(0, (CredentialId::from_bytes([2; 16]), hash));
-        let anew = pin!(secrets.matched(&stale, rotated, SOURCE, later));
-        assert!(begun(anew).await.is_pending(), "it may be the new one");
+        let mut rotated = needs(&hash).hashes;
+        rotated.insert(0, (CredentialId::from_bytes([2; 16]), hash));
+        let name = secrets.name(&stale);
+        assert!(secrets.checked.known(&name, &mut rotated, later).is_none());
+        let left: Vec<_> = rotated.iter().map(|(credential, _)| *credential).collect();
+        assert_eq!(left, [CredentialId::from_bytes([2; 16])], "it may be the new one");
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_failed_says_nothing_of_another() {
+        let secrets = VerifiedSecrets::new(&Random::system()).unwrap();
+        let (stale, right, hash) = (presented("stale"), presented("right"), hash());
+        let first = secrets.matched(&stale, needs(&hash), SOURCE, NOW).await;
+        assert!(matches!(first, Ok(Err(ClientRefusal::Wrong))));
+        let mut now = NOW;
+        for _ in 0..2 {
+            now = now.plus(REMEMBERED).plus(Seconds::new(1));
+            assert!(secrets.checked.recalled(&secrets.name(&right), now).is_none());
+            let matched = secrets.matched(&right, needs(&hash), SOURCE, now).await;
+            assert!(matches!(matched, Ok(Ok(_))), "{now:?}");
+        }
     }
 
     #[tokio::test]
@@ -301,14 +344,21 @@ mod tests {
         let (right, hash) = (presented("right"), hash());
         let asked = |source| Box::pin(secrets.matched(&right, needs(&hash), source, NOW));
 
+        let all = secrets.at_once.acquire_many(AT_ONCE.try_into().unwrap()).await;
         let mut waiting: Vec<_> = (0..WAITING_OF_SOURCE).map(|_| asked(SOURCE)).collect();
         for one in &mut waiting {
             assert!(begun(one.as_mut()).await.is_pending());
         }
         assert!(matches!(asked(SOURCE).await, Err(Fault::Busy)));
-        assert!(matches!(asked(other).await, Ok(Ok(_))));
+        let mut others = asked(other);
+        assert!(begun(others.as_mut()).await.is_pending(), "there is a place for it");
+        drop(waiting.split_off(WAITING_OF_SOURCE / 2));
+        assert!(begun(asked(SOURCE).as_mut()).await.is_pending(), "who hangs up leaves a place");
+        drop(all);
+        waiting.push(others);
         for one in waiting {
             assert!(matches!(one.await, Ok(Ok(_))), "each of them has its turn");
         }
+        assert_eq!(secrets.waiting.available_permits(), WAITING);
     }
 }

@@ -404,15 +404,18 @@ async fn a_flood_of_wrong_assertions_locks_nobody_out(world: World) {
     let stranger = Held::new();
     let mut header = stranger.head();
     header["kid"] = json!(held.0.kid());
+    let forge = || stranger.sign(&header, &Value::Object(said(&world, "cl_support")));
     for _ in 0..40 {
-        let forged = stranger.sign(&header, &Value::Object(said(&world, "cl_support")));
-        refused(&own(&world, &forged).send().await);
+        refused(&own(&world, &forge()).send().await);
     }
     assert!(accepts(&world, &held.assertion(&world)).await);
-    for _ in 0..40 {
-        let forged = stranger.sign(&header, &Value::Object(said(&world, "cl_support")));
-        refused(&own(&world, &forged).send().await);
+    for wrong in 40..80 {
+        let answer = own(&world, &forge()).send().await;
+        answer.is_refused(if wrong < 50 { "invalid_client" } else { "slow_down" });
     }
+    let right = own(&world, &held.assertion(&world)).send().await;
+    right.is_refused("slow_down");
+    assert_eq!(right.header("retry-after"), "1", "it is not told that it is wrong");
     world.agent("billing").asks_for_itself().token().await;
     world.advance(1).await;
     assert!(accepts(&world, &held.assertion(&world)).await, "the next second is a new one");

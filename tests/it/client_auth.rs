@@ -218,14 +218,20 @@ async fn guesses_with_a_good_tag_are_throttled_and_a_known_client_is_not(world: 
     let asks = world.agent("support").asks_for_itself();
     assert_eq!(asks.clone().send().await.status, 200, "now it is remembered");
     let tag = &world.deputy.snapshot().config.macs.secret_tag;
-    for guess in 20..26 {
+    let guess = |guess: u8| {
         let guess = new_secret(tag, &support(), &[guess; 32]);
-        let wrong = asks.clone().basic(Some(("cl_support", guess.expose())));
-        wrong.send().await.is_refused("invalid_client");
+        asks.clone().basic(Some(("cl_support", guess.expose()))).send()
+    };
+    guess(20).await.is_refused("invalid_client");
+    for next in 21..26 {
+        guess(next).await.is_refused("slow_down");
     }
-    assert_eq!(asks.send().await.status, 200, "whoever is remembered goes on");
+    guess(20).await.is_refused("invalid_client");
+    assert_eq!(asks.clone().send().await.status, 200, "whoever is remembered goes on");
     let fresh = world.agent("billing").asks_for_itself();
-    fresh.clone().send().await.is_refused("invalid_client");
+    let told = fresh.clone().send().await;
+    told.is_refused("slow_down");
+    assert_eq!(told.header("retry-after"), "1", "it is not told that its secret is wrong");
     world.advance(1).await;
     assert_eq!(fresh.send().await.status, 200, "a second later the source may try again");
 }

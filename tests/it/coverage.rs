@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use deputy::{
-    base::secret::Fingerprint,
+    base::{id::ClientId, secret::Fingerprint},
+    engine::authenticate::new_secret,
     http::{
         admin,
         routes::{Access, Route, Side},
@@ -59,6 +60,7 @@ async fn every_answer_that_the_contract_promises_is_given(world: World) {
     for route in Side::Both.routes() {
         walk.provoke(&route).await;
     }
+    walk.world.advance(1).await;
     walk.configure().await;
     walk.look_up().await;
     walk.use_protocol().await;
@@ -185,6 +187,7 @@ impl Walk {
         let request = self.world.asks(method, path).header(CONTENT_TYPE, FORM);
         let request = request.body("token=x&grant_type=client_credentials");
         self.send(request.try_clone().unwrap(), 401).await;
+        self.guess(&request).await;
         self.send(request.basic_auth("cl_nobody", Some("nothing")), 401).await;
         let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\n");
         self.raw(&format!("{head}content-length: 99999999\r\n"), 413).await;
@@ -197,10 +200,23 @@ impl Walk {
         let request = self.world.asks(method, path).header(CONTENT_TYPE, "application/json");
         let request = request.body("{}");
         self.send(request.try_clone().unwrap(), 401).await;
+        self.guess(&request).await;
         self.send(request.basic_auth("cl_nobody", Some("nothing")), 401).await;
         let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n");
         let head = format!("{head}content-type: application/json\r\n");
         self.raw(&format!("{head}content-length: 99999999\r\n"), 413).await;
+    }
+
+    /// A secret of the right make that is not the client's, and at once another.
+    async fn guess(&mut self, request: &RequestBuilder) {
+        let client = ClientId::parse("cl_support").unwrap();
+        for (guess, status) in [(1, 401), (2, 429)] {
+            let tag = &self.world.deputy.snapshot().config.macs.secret_tag;
+            let secret = new_secret(tag, &client, &[guess; 32]);
+            let request = request.try_clone().unwrap();
+            let request = request.basic_auth(client.as_str(), Some(secret.expose()));
+            self.send(request, status).await;
+        }
     }
 
     async fn provoke_operation(&mut self, method: &str, path: &str, role: Role) {

@@ -28,7 +28,7 @@ pub fn failure(failure: &Failure, id: &RequestId) -> Response {
                 // RFC 9110 section 15.5.2: a 401 names what would be accepted.
                 response.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
             }
-            response
+            try_again(response, code)
         }
         Failure::Malformed(problem) => refused(&problem.to_string()),
         Failure::Unreadable(problem) => refused(&problem.to_string()),

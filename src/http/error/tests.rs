@@ -71,6 +71,17 @@ async fn a_fault_says_that_it_was_ours_and_nothing_else() {
 }
 
 #[test]
+fn who_was_not_looked_at_is_told_to_come_again_and_not_that_it_is_wrong() {
+    let throttled = || Refusal::Client(ClientRefusal::Throttled);
+    let gateway = Failure::Refused(throttled(), ErrorId::from_bytes([7; 16]));
+    for response in [refused(throttled(), true), message::failure(&gateway, &id())] {
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()["retry-after"], "1");
+        assert!(!response.headers().contains_key("www-authenticate"));
+    }
+}
+
+#[test]
 fn every_cause_is_in_the_line_for_the_log() {
     let fault = Fault::Unavailable("the database", Some(std::io::Error::other("no route").into()));
     assert_eq!(Chain(&fault).to_string(), "the database is unavailable: no route");

@@ -302,7 +302,11 @@ impl Answer {
     /// Holds that this is a refusal with this code, in the form of RFC 6749 section 5.2.
     #[track_caller]
     pub fn is_refused(&self, code: &str) {
-        let expected = if code == "invalid_client" { 401 } else { 400 };
+        let expected = match code {
+            "invalid_client" => 401,
+            "slow_down" => 429,
+            _ => 400,
+        };
         assert_eq!((self.status, &self.json["error"]), (expected, &json!(code)), "{}", self.text);
         let description = self.json["error_description"].as_str().unwrap();
         let legal = |c: char| matches!(c, ' '..='!' | '#'..='[' | ']'..='~');
