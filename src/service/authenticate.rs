@@ -168,20 +168,25 @@ impl Deputy {
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Result<Proved, ClientRefusal>, Fault> {
+        // Before anything is known of the client, and whatever is wrong counts: or the answer would
+        // tell which clients there are.
+        if self.0.wrong_assertions.is_throttled(caller.source, now) {
+            return Ok(Err(ClientRefusal::Throttled));
+        }
         let config = &self.snapshot().config;
         let named = presented.id.as_deref();
         let claimed = match assertion::present(config, presented.jwt.expose(), named) {
             Ok(claimed) => claimed,
-            Err(refusal) => return Ok(Err(refusal)),
+            Err(refusal) => {
+                self.note_wrong_assertion(refusal, caller, now);
+                return Ok(Err(refusal));
+            }
         };
-        if self.0.wrong_assertions.is_throttled(caller.source, now) {
-            return Ok(Err(ClientRefusal::Throttled));
-        }
         let keys = self.client_keys(&claimed, now).await?;
         let fetched = !matches!(claimed.rules().keys, KeySource::Inline(_));
         let judged = claimed.judge(config, &keys, now);
-        if judged.as_ref().is_err_and(|refusal| *refusal == ClientRefusal::Wrong) {
-            self.0.wrong_assertions.note(caller.source, now);
+        if let Err(refusal) = &judged {
+            self.note_wrong_assertion(*refusal, caller, now);
         }
         let proved = judged.map(|(client, once)| Proved { client, once: vec![once] });
         if !fetched {
@@ -190,6 +195,12 @@ impl Deputy {
         // Its keys may have been waited for: what holds now is asked of what is known now.
         self.coherent().await?;
         Ok(proved.and_then(|proved| proved.again(&self.snapshot(), now)))
+    }
+
+    fn note_wrong_assertion(&self, refusal: ClientRefusal, caller: &Caller, now: Timestamp) {
+        if refusal == ClientRefusal::Wrong {
+            self.0.wrong_assertions.note(caller.source, now);
+        }
     }
 
     /// The keys that a client registered: its own words, or fetched from where it publishes them.

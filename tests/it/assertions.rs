@@ -419,6 +419,12 @@ async fn a_flood_of_wrong_assertions_locks_nobody_out(world: World) {
     world.agent("billing").asks_for_itself().token().await;
     world.advance(1).await;
     assert!(accepts(&world, &held.assertion(&world)).await, "the next second is a new one");
+    // I8: no answer tells whether there is such a client.
+    for wrong in 0..60 {
+        let nobodys = stranger.sign(&header, &Value::Object(said(&world, "cl_nobody")));
+        let answer = own(&world, &nobodys).send().await;
+        answer.is_refused(if wrong < 50 { "invalid_client" } else { "slow_down" });
+    }
 }
 
 async fn jw5_no_other_token_is_an_assertion_and_an_assertion_is_no_other_token(world: World) {
